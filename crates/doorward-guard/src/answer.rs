@@ -1,0 +1,150 @@
+//! What a handler gives back. It has no way onto the wire but through the
+//! [seal](crate::seal).
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Empty, Full};
+use serde::Serialize;
+
+use crate::refusal::{Refusal, Rule};
+
+/// What can go wrong while a body is sent.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of an answer: whole, or streamed chunk by chunk.
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// An answer before it is sealed.
+#[derive(Debug)]
+pub struct Answer {
+    pub(crate) response: Response<Body>,
+    /// A room's own denial: the seal writes its body, with the request id.
+    pub(crate) denial: Option<(&'static str, String)>,
+}
+
+/// What a handler may return.
+pub trait IntoAnswer {
+    /// The answer, or why there is none.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the request broke.
+    fn into_answer(self) -> Result<Answer, Refusal>;
+}
+
+impl Answer {
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: StatusCode) -> Self {
+        Self::new(
+            status,
+            Empty::new().map_err(|never| match never {}).boxed_unsync(),
+        )
+    }
+
+    /// `200` with `value` as JSON.
+    #[must_use]
+    pub fn json<T: Serialize>(value: &T) -> Self {
+        Self::json_with(StatusCode::OK, value)
+    }
+
+    /// `status` with `value` as JSON.
+    #[must_use]
+    pub fn json_with<T: Serialize>(status: StatusCode, value: &T) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(text) => Self::whole(status, "application/json", text.into()),
+            // Only a map with keys that are not text can fail; none of ours is.
+            Err(_) => Self::empty(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    /// `200` with plain text.
+    #[must_use]
+    pub fn text(text: &'static str) -> Self {
+        let bytes = Bytes::from_static(text.as_bytes());
+        Self::whole(StatusCode::OK, "text/plain; charset=utf-8", bytes)
+    }
+
+    /// `status` with `bytes` of `content_type`.
+    #[must_use]
+    pub fn whole(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Self {
+        let body = Full::new(bytes)
+            .map_err(|never| match never {})
+            .boxed_unsync();
+        Self::new(status, body).header(CONTENT_TYPE, HeaderValue::from_static(content_type))
+    }
+
+    /// `status` with a body that is sent as it is made. An error ends it as an
+    /// aborted body, never as a clean end.
+    #[must_use]
+    pub fn stream<B>(status: StatusCode, body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self::new(status, body.map_err(Into::into).boxed_unsync())
+    }
+
+    /// A failure that is not a broken rule of the guard: a room's own error, in
+    /// the shape of every refusal.
+    #[must_use]
+    pub fn denial(status: StatusCode, name: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            denial: Some((name, message.into())),
+            ..Self::empty(status)
+        }
+    }
+
+    /// Sets a header. The seal keeps only those that its surface allows.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.response.headers_mut().insert(name, value);
+        self
+    }
+
+    /// The status so far.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    fn new(status: StatusCode, body: Body) -> Self {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        Self {
+            response,
+            denial: None,
+        }
+    }
+}
+
+// === impl IntoAnswer ===
+
+impl IntoAnswer for Answer {
+    fn into_answer(self) -> Result<Answer, Refusal> {
+        Ok(self)
+    }
+}
+
+impl IntoAnswer for Refusal {
+    fn into_answer(self) -> Result<Answer, Refusal> {
+        Err(self)
+    }
+}
+
+impl IntoAnswer for Rule {
+    fn into_answer(self) -> Result<Answer, Refusal> {
+        Err(self.into())
+    }
+}
+
+impl<A: IntoAnswer, E: IntoAnswer> IntoAnswer for Result<A, E> {
+    fn into_answer(self) -> Result<Answer, Refusal> {
+        match self {
+            Ok(answer) => answer.into_answer(),
+            Err(error) => error.into_answer(),
+        }
+    }
+}

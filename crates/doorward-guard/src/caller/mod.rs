@@ -1,0 +1,96 @@
+//! What callers prove, one file per proof. The set is closed: a proof that the
+//! guard does not know cannot be added from outside.
+
+mod capability;
+mod native;
+mod open;
+mod session;
+mod ticket;
+
+pub use capability::Capability;
+pub use native::Native;
+pub use open::Open;
+#[doc(hidden)]
+pub use session::Activity;
+pub use session::{ACTIVE_HEADER, PROOF_HEADER, Session, read_cookie};
+pub use ticket::Ticket;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use crate::guard::Peer;
+use crate::origin::{Origin, Origins};
+use crate::policy::CallerKind;
+use crate::refusal::Refusal;
+use crate::rules::fetch_metadata::Uses;
+use crate::rules::limits::Bucket;
+use crate::secret::TokenHash;
+
+/// A kind of caller: what it proves, and where that is looked up.
+pub trait Caller: sealed::Sealed + Debug + Send + Sync + 'static {
+    /// The kind, as data.
+    const KIND: CallerKind;
+    /// Where proofs are looked up.
+    type Book: Clone + Debug + Send + Sync + 'static;
+    /// What a permit says of the caller.
+    type Proof: Debug + Send + Sync + 'static;
+
+    #[doc(hidden)]
+    fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<Self::Proof>, Refusal>;
+
+    /// Whether pages of `origin` may read a refusal of a caller that proved
+    /// nothing.
+    #[doc(hidden)]
+    fn knows(_book: &Self::Book, _origin: &Origin) -> bool {
+        false
+    }
+}
+
+/// What a proof is judged by.
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Ask<'a> {
+    pub(crate) head: &'a Parts,
+    pub(crate) peer: Peer,
+    /// The path below the surface's prefix, without the leading slash.
+    pub(crate) rest: &'a str,
+}
+
+/// A proven caller, and what later rules need of it.
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Proven<P> {
+    pub(crate) proof: P,
+    pub(crate) bucket: Option<Arc<Bucket>>,
+    pub(crate) csrf: Option<TokenHash>,
+    pub(crate) grant: Option<GrantCard>,
+    pub(crate) activity: Option<Activity>,
+}
+
+/// What the guard reads of a grant.
+#[derive(Clone, Debug)]
+#[doc(hidden)]
+pub struct GrantCard {
+    pub(crate) origins: Origins,
+    pub(crate) uses: Uses,
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+// === impl Proven ===
+
+impl<P> Proven<P> {
+    fn bare(proof: P) -> Self {
+        Self {
+            proof,
+            bucket: None,
+            csrf: None,
+            grant: None,
+            activity: None,
+        }
+    }
+}

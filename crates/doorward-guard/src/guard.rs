@@ -1,0 +1,277 @@
+//! The one enforcer. It stands in front of every route, unknown paths included:
+//! it finds the door, admits, and seals whatever comes back.
+
+mod door;
+mod table;
+
+pub use door::{Entry, MountError};
+pub use table::{PolicyRow, RefusedRow, RouteRow, SurfaceRow};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use http::request::Parts;
+
+use crate::audit::AuditSink;
+use crate::call::{Call, Payload};
+use crate::caller::Caller;
+use crate::clock::Clock;
+use crate::origin::HostSet;
+use crate::policy::SealRule;
+use crate::refusal::{Refusal, Rule};
+use crate::rules;
+use crate::seal::{Plan, SealConfig, Sealed};
+use crate::secret::Secret;
+use crate::surface::Surface;
+
+use door::{Door, Mounted};
+
+/// The guard of one listener.
+#[derive(Debug)]
+pub struct Guard {
+    listener: &'static str,
+    hosts: HostSet,
+    stray_seal: SealRule,
+    seal: SealConfig,
+    doors: Vec<Box<dyn Door>>,
+    strays: table::Tally,
+    audit: Arc<dyn AuditSink>,
+    clock: Clock,
+    run: String,
+    next_request: AtomicU64,
+}
+
+/// The process on the other end of a connection, looked up once after accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A process of the user who started this one.
+    SameUser,
+    /// Somebody else's.
+    OtherUser,
+    /// It could not be told: not trusted.
+    Unknown,
+    /// This platform cannot tell, or the check was waived by `dangerous()`.
+    NotChecked,
+}
+
+/// What the guard knows of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// The process on the other end.
+    pub peer: Peer,
+    /// It was accepted from the reserve: only proven callers may stay.
+    pub reserve: bool,
+}
+
+/// What became of a request head.
+#[derive(Debug)]
+pub enum Admission {
+    /// It may enter: read the body within [`Entry::rules`], then
+    /// [`Guard::enter`].
+    Enter(Entry),
+    /// It is answered already.
+    Answered(Sealed),
+}
+
+impl Guard {
+    /// A guard without doors for the listener called `listener`. `stray_seal`
+    /// goes on answers that belong to no door.
+    #[must_use]
+    pub fn new(
+        listener: &'static str,
+        hosts: HostSet,
+        stray_seal: SealRule,
+        seal: SealConfig,
+        clock: &Clock,
+        audit: Arc<dyn AuditSink>,
+    ) -> Self {
+        Self {
+            listener,
+            hosts,
+            stray_seal,
+            seal,
+            doors: Vec::new(),
+            strays: table::Tally::default(),
+            audit,
+            clock: clock.clone(),
+            run: Secret::<6>::random().reveal().to_string(),
+            next_request: AtomicU64::new(1),
+        }
+    }
+
+    /// Adds a surface.
+    ///
+    /// # Errors
+    ///
+    /// A prefix or route that is malformed or taken.
+    pub fn mount<C: Caller, S: Send + Sync + 'static>(
+        &mut self,
+        surface: Surface<C, S>,
+    ) -> Result<(), MountError> {
+        if self
+            .doors
+            .iter()
+            .any(|door| door.prefix() == surface.prefix)
+        {
+            return Err(MountError::PrefixTaken {
+                prefix: surface.prefix,
+            });
+        }
+        self.doors
+            .push(Box::new(Mounted::new(surface, &self.clock)?));
+        // The longest prefix is tried first.
+        self.doors
+            .sort_by_key(|door| std::cmp::Reverse(door.prefix().len()));
+        Ok(())
+    }
+
+    /// Judges a request head. The checks stand in the order of the house: cheap
+    /// and anonymous ones first, so that an attacker spends more than we do.
+    #[must_use]
+    pub fn admit(&self, head: &Parts, connection: Connection) -> Admission {
+        let request_id = self.request_id();
+        let door = self.door(head.uri.path());
+        let mut plan = Plan::new(door.map_or(self.stray_seal, |door| door.rules().seal));
+        match self.check(head, connection, door, &request_id, &mut plan) {
+            Ok(entry) => Admission::Enter(entry),
+            Err(door::Stop::Answer(answer)) => {
+                Admission::Answered(plan.seal(&self.seal, &request_id, answer))
+            }
+            Err(door::Stop::Refuse(refusal)) => {
+                // What follows on this connection may be the body.
+                plan.close |=
+                    rules::content::declared_length(head).map_or(true, |length| length > 0);
+                let refusal = if connection.reserve {
+                    self.turn_away(&mut plan)
+                } else {
+                    refusal
+                };
+                Admission::Answered(self.refuse_at(door, &plan, &request_id, &refusal))
+            }
+        }
+    }
+
+    fn check(
+        &self,
+        head: &Parts,
+        connection: Connection,
+        door: Option<&dyn Door>,
+        request_id: &str,
+        plan: &mut Plan,
+    ) -> Result<Entry, door::Stop> {
+        if let Some(door) = door {
+            rules::peer::check(door.rules().peer, connection.peer)?;
+        }
+        let host = rules::host::check(head, &self.hosts)?;
+        let door = door.ok_or(Rule::UnknownRoute)?;
+        let rules = door.rules();
+        rules::fetch_metadata::check(rules.fetch, head)?;
+        let origin = rules::origin::read(head)?;
+        rules::origin::check(rules.origin, head, origin.as_ref(), host)?;
+        door.admit(head, connection, origin, request_id, plan)
+    }
+
+    /// Lets a request in: runs its handler and seals the answer. A handler that
+    /// panics answers 500 and harms nobody else.
+    pub async fn enter(&self, entry: Entry, head: Parts, payload: Payload) -> Sealed {
+        let Entry {
+            run,
+            params,
+            plan,
+            request_id,
+            origin,
+            door,
+            slot,
+            ..
+        } = entry;
+        let call = Call::new(head, params, payload);
+        let outcome = std::panic::AssertUnwindSafe(run(call)).catch_unwind().await;
+        drop(slot);
+        match outcome {
+            Ok(Ok(answer)) => plan.seal(&self.seal, &request_id, answer),
+            Ok(Err(refusal)) => {
+                let door = self.door(door);
+                let refusal = match door {
+                    Some(door) => door.charge(origin.as_ref(), refusal),
+                    None => refusal,
+                };
+                self.refuse_at(door, &plan, &request_id, &refusal)
+            }
+            Err(_panic) => {
+                tracing::error!(request = %request_id, "a handler panicked");
+                self.refuse_at(self.door(door), &plan, &request_id, &Rule::Internal.into())
+            }
+        }
+    }
+
+    /// Refuses a request that was admitted: its body was too long, or too late.
+    #[must_use]
+    pub fn turn_back(&self, entry: Entry, rule: Rule) -> Sealed {
+        let Entry {
+            mut plan,
+            request_id,
+            door,
+            ..
+        } = entry;
+        plan.close = true;
+        self.refuse_at(self.door(door), &plan, &request_id, &rule.into())
+    }
+
+    /// Refuses what never became a request: the head gate's findings, and
+    /// connections over the limit. The connection closes after it.
+    #[must_use]
+    pub fn refuse(&self, refusal: &Refusal) -> Sealed {
+        let mut plan = Plan::new(self.stray_seal);
+        plan.close = true;
+        self.refuse_at(None, &plan, &self.request_id(), refusal)
+    }
+
+    /// The listener's name.
+    #[must_use]
+    pub fn listener(&self) -> &'static str {
+        self.listener
+    }
+
+    /// The authorities it answers to.
+    #[must_use]
+    pub fn hosts(&self) -> &HostSet {
+        &self.hosts
+    }
+
+    fn turn_away(&self, plan: &mut Plan) -> Refusal {
+        plan.close = true;
+        Refusal::from(Rule::TooManyConnections).retry_after(Duration::from_secs(1))
+    }
+
+    fn refuse_at(
+        &self,
+        door: Option<&dyn Door>,
+        plan: &Plan,
+        request_id: &str,
+        refusal: &Refusal,
+    ) -> Sealed {
+        let surface = door.map_or(self.listener, |door| door.name());
+        door.map_or(&self.strays, |door| door.tally())
+            .count(refusal.rule());
+        self.audit
+            .record(crate::audit::Event::refused(surface, refusal, request_id));
+        plan.refuse(&self.seal, request_id, refusal)
+    }
+
+    fn door(&self, path: &str) -> Option<&dyn Door> {
+        self.doors
+            .iter()
+            .map(|door| &**door)
+            .find(|door| door.covers(path))
+    }
+
+    fn request_id(&self) -> String {
+        format!(
+            "{}-{:x}",
+            self.run,
+            self.next_request.fetch_add(1, Ordering::Relaxed)
+        )
+    }
+}

@@ -1,0 +1,367 @@
+//! A mounted surface, seen without its types.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use http::Method;
+use http::request::Parts;
+
+use super::Connection;
+use super::table::{PolicyRow, RouteRow, SurfaceRow, Tally};
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::caller::{Ask, Caller};
+use crate::clock::Clock;
+use crate::origin::{Origin, Origins};
+use crate::permit::Permit;
+use crate::policy::{CallerKind, CorsRule, Rules};
+use crate::refusal::{Refusal, Rule};
+use crate::rules;
+use crate::rules::cors::Readable;
+use crate::rules::limits::{Running, Slot, Unproven};
+use crate::seal::Plan;
+use crate::surface::{Handler, Surface};
+
+/// A surface that cannot be mounted. Found when the program starts, not when a
+/// request comes.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MountError {
+    /// Two surfaces with one prefix.
+    #[error("two surfaces stand at the prefix {prefix}")]
+    PrefixTaken {
+        /// The prefix.
+        prefix: &'static str,
+    },
+    /// A prefix that does not start with a slash, or ends with one.
+    #[error("{prefix:?} is not a prefix: write it as /name, or / alone")]
+    MalformedPrefix {
+        /// The prefix.
+        prefix: &'static str,
+    },
+    /// A surface whose callers come to a listener that is not open.
+    #[error("the surface {surface} is for native callers, and there is no native socket")]
+    NoListener {
+        /// The surface.
+        surface: &'static str,
+    },
+    /// A path that is malformed, or in the way of another.
+    #[error("the route {path} of the surface {surface}: {why}")]
+    Route {
+        /// The surface.
+        surface: &'static str,
+        /// The path.
+        path: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// A request that was admitted, on its way to its handler.
+pub struct Entry {
+    pub(super) run: Run,
+    pub(super) params: Vec<(Box<str>, Box<str>)>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) plan: Plan,
+    pub(super) request_id: String,
+    pub(super) origin: Option<Origin>,
+    pub(super) door: &'static str,
+    pub(super) slot: Option<Slot>,
+}
+
+type Run = Box<dyn FnOnce(Call) -> BoxFuture<'static, Result<Answer, Refusal>> + Send>;
+
+/// Why a request does not enter.
+pub(super) enum Stop {
+    Refuse(Refusal),
+    /// It is answered without a handler.
+    Answer(Answer),
+}
+
+pub(super) trait Door: fmt::Debug + Send + Sync {
+    fn name(&self) -> &'static str;
+    fn prefix(&self) -> &'static str;
+    fn rules(&self) -> &Rules;
+    fn tally(&self) -> &Tally;
+    fn row(&self) -> SurfaceRow;
+    fn covers(&self, path: &str) -> bool;
+    fn charge(&self, origin: Option<&Origin>, refusal: Refusal) -> Refusal;
+    fn admit(
+        &self,
+        head: &Parts,
+        connection: Connection,
+        origin: Option<Origin>,
+        request_id: &str,
+        plan: &mut Plan,
+    ) -> Result<Entry, Stop>;
+}
+
+pub(super) struct Mounted<C: Caller, S> {
+    name: &'static str,
+    prefix: &'static str,
+    rules: Arc<Rules>,
+    book: C::Book,
+    state: Arc<S>,
+    router: matchit::Router<Methods<C, S>>,
+    listing: Vec<RouteRow>,
+    unproven: Unproven,
+    running: Running,
+    tally: Tally,
+}
+
+type Methods<C, S> = Vec<(Method, Arc<dyn Handler<C, S>>)>;
+
+impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
+    pub(super) fn new(surface: Surface<C, S>, clock: &Clock) -> Result<Self, MountError> {
+        let Surface {
+            name,
+            prefix,
+            rules,
+            book,
+            state,
+            routes,
+        } = surface;
+        let well_formed = prefix == "/" || (prefix.starts_with('/') && !prefix.ends_with('/'));
+        if !well_formed {
+            return Err(MountError::MalformedPrefix { prefix });
+        }
+        let mut listing = Vec::new();
+        let mut by_path: Vec<(&'static str, Methods<C, S>)> = Vec::new();
+        for route in routes {
+            listing.push(RouteRow::new(&route.method, prefix, route.path));
+            let methods = match by_path.iter_mut().find(|(path, _)| *path == route.path) {
+                Some((_, methods)) => methods,
+                None => {
+                    by_path.push((route.path, Vec::new()));
+                    let Some((_, methods)) = by_path.last_mut() else {
+                        continue;
+                    };
+                    methods
+                }
+            };
+            if methods.iter().any(|(method, _)| *method == route.method) {
+                let why = format!("{} stands there already", route.method);
+                return Err(MountError::Route {
+                    surface: name,
+                    path: route.path,
+                    why,
+                });
+            }
+            methods.push((route.method, route.handler));
+        }
+        let mut router = matchit::Router::new();
+        for (path, methods) in by_path {
+            router
+                .insert(path, methods)
+                .map_err(|error| MountError::Route {
+                    surface: name,
+                    path,
+                    why: error.to_string(),
+                })?;
+        }
+        Ok(Self {
+            name,
+            prefix,
+            rules: Arc::new(rules),
+            book,
+            state,
+            router,
+            listing,
+            unproven: Unproven::new(clock),
+            running: Running::default(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// The path below the prefix, with its leading slash.
+    fn below<'a>(&self, path: &'a str) -> &'a str {
+        let rest = if self.prefix == "/" {
+            path
+        } else {
+            path.get(self.prefix.len()..).unwrap_or("")
+        };
+        if rest.is_empty() { "/" } else { rest }
+    }
+
+    fn prove(
+        &self,
+        ask: &Ask<'_>,
+        origin: Option<&Origin>,
+        plan: &mut Plan,
+    ) -> Result<crate::caller::Proven<C::Proof>, Refusal> {
+        C::prove(&self.book, ask).map_err(|refusal| {
+            if let Some(origin) = origin.filter(|origin| C::knows(&self.book, origin)) {
+                plan.readable = Readable::By(origin.clone());
+                plan.varies = true;
+            }
+            self.charge(origin, refusal)
+        })
+    }
+}
+
+impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn prefix(&self) -> &'static str {
+        self.prefix
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn row(&self) -> SurfaceRow {
+        SurfaceRow {
+            name: self.name,
+            prefix: self.prefix,
+            caller: self.rules.caller,
+            policy: PolicyRow::new(&self.rules),
+            words: self.rules.words(),
+            routes: self.listing.clone(),
+            refused: self.tally.rows(),
+        }
+    }
+
+    fn covers(&self, path: &str) -> bool {
+        self.prefix == "/"
+            || path
+                .strip_prefix(self.prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    fn charge(&self, origin: Option<&Origin>, refusal: Refusal) -> Refusal {
+        if refusal.rule().is_failed_proof() {
+            self.unproven.charge(origin, refusal)
+        } else {
+            refusal
+        }
+    }
+
+    fn admit(
+        &self,
+        head: &Parts,
+        connection: Connection,
+        origin: Option<Origin>,
+        request_id: &str,
+        plan: &mut Plan,
+    ) -> Result<Entry, Stop> {
+        let rules = &*self.rules;
+        plan.drain = rules.drain;
+        let below = self.below(head.uri.path());
+        let rest = below.trim_start_matches('/');
+        let ask = Ask {
+            head,
+            peer: connection.peer,
+            rest,
+        };
+        let proven = self.prove(&ask, origin.as_ref(), plan)?;
+        if let Some(grant) = &proven.grant {
+            plan.readable = rules::cors::readable(&grant.origins, origin.as_ref());
+            if let Origins::Exact(list) = &grant.origins {
+                plan.varies = true;
+                plan.framers = list.iter().map(ToString::to_string).collect();
+            }
+            rules::origin::check_grant(&grant.origins, origin.as_ref())?;
+            rules::fetch_metadata::check_grant(grant.uses, head)?;
+        }
+        if connection.reserve && matches!(rules.caller, CallerKind::Open | CallerKind::Ticket) {
+            return Err(Rule::TooManyConnections.into());
+        }
+        if let Some(Err(wait)) = proven.bucket.as_ref().map(|bucket| bucket.take()) {
+            return Err(Refusal::from(Rule::RateLimited).retry_after(wait).into());
+        }
+        if rules.csrf {
+            rules::csrf::check(head, proven.csrf.as_ref())?;
+        }
+        let route = self.router.at(below).map_err(|_| Rule::UnknownRoute)?;
+        if rules.cors != CorsRule::None && head.method == Method::OPTIONS {
+            let preflight = rules::cors::is_preflight(head, origin.as_ref());
+            return Err(Stop::Answer(rules::cors::media_options(preflight)));
+        }
+        let handler = route
+            .value
+            .iter()
+            .find(|(method, _)| *method == head.method);
+        let Some((_, handler)) = handler else {
+            let methods: Vec<_> = route
+                .value
+                .iter()
+                .map(|(method, _)| method.as_str())
+                .collect();
+            return Err(Refusal::from(Rule::MethodNotAllowed)
+                .allow(methods.join(", "))
+                .into());
+        };
+        rules::content::check(rules, head)?;
+        let slot = rules
+            .in_flight
+            .map(|most| self.running.enter(most))
+            .transpose()?;
+        if let Some(activity) = &proven.activity {
+            activity.note();
+        }
+        let (handler, state) = (Arc::clone(handler), Arc::clone(&self.state));
+        let permit = Permit::new(proven.proof, origin.clone(), request_id.to_owned());
+        Ok(Entry {
+            run: Box::new(move |call| handler.run(state, permit, call)),
+            params: route
+                .params
+                .iter()
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+            rules: Arc::clone(&self.rules),
+            plan: plan.clone(),
+            request_id: request_id.to_owned(),
+            origin,
+            door: self.prefix,
+            slot,
+        })
+    }
+}
+
+impl Entry {
+    /// The policy of the surface: how long a body, within what time.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+}
+
+// === impl Stop ===
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
+impl From<Rule> for Stop {
+    fn from(rule: Rule) -> Self {
+        Self::Refuse(rule.into())
+    }
+}
+
+// === impl Debug ===
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("door", &self.door)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C: Caller, S> fmt::Debug for Mounted<C, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mounted")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

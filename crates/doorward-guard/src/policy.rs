@@ -1,0 +1,421 @@
+//! Policy: plain data that says who may call, from where and how much.
+//!
+//! There is no `Default`. A policy starts as a preset, named for what the surface
+//! is for, and is tightened from there. What weakens one sits behind
+//! [`Policy::dangerous`], so a reviewer can search for one word.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::caller::{Caller, Capability, Native, Open, Session, Ticket};
+use crate::defaults::{self, Rate};
+
+/// The rules of one surface whose callers are of kind `C`.
+#[derive(Debug)]
+pub struct Policy<C: Caller> {
+    rules: Rules,
+    caller: PhantomData<fn() -> C>,
+}
+
+/// What the guard reads. One field per rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rules {
+    /// What the caller proves.
+    pub caller: CallerKind,
+    /// Which processes may be on the other end.
+    pub peer: PeerRule,
+    /// Which pages may call.
+    pub origin: OriginRule,
+    /// Which uses the browser may put the answer to.
+    #[serde(rename = "fetchMetadata")]
+    pub fetch: FetchRule,
+    /// Which pages may read the answer.
+    pub cors: CorsRule,
+    /// State changes carry a CSRF token.
+    pub csrf: bool,
+    /// What a body may be.
+    pub content: ContentRule,
+    /// The longest body, in bytes.
+    pub body_limit: u64,
+    /// The whole body arrives within this.
+    #[serde(serialize_with = "seconds")]
+    pub body_within: Duration,
+    /// How long the client may take over the answer.
+    pub drain: Drain,
+    /// Requests that run at once.
+    pub in_flight: Option<usize>,
+    /// Failed proofs shut the door for a while.
+    pub lockout: bool,
+    /// What goes on every answer.
+    pub seal: SealRule,
+}
+
+/// What a caller proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CallerKind {
+    /// Nothing.
+    Open,
+    /// A launch ticket, once.
+    Ticket,
+    /// Session cookie and tab proof; a CSRF token on state changes.
+    Session,
+    /// An unguessable token in the path.
+    Capability,
+    /// Peer credentials of the same user.
+    Native,
+}
+
+/// Which processes may be on the other end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PeerRule {
+    /// Any: the token in the URL is the proof.
+    Any,
+    /// Processes of the user who started this one.
+    SameUser,
+}
+
+/// Which pages may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OriginRule {
+    /// Any, or none: nothing here depends on it.
+    Any,
+    /// If named, our own; state changes must name it.
+    Same,
+    /// If named, one that the grant is for.
+    ByGrant,
+    /// None: browsers do not come here.
+    Absent,
+}
+
+/// Which uses the browser may put the answer to (Fetch Metadata).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FetchRule {
+    /// Any.
+    Any,
+    /// A navigation typed by the person, or our own page.
+    Page,
+    /// Our own page's `fetch`.
+    Api,
+    /// Media elements and `fetch`; frames and documents as the grant says.
+    Media,
+}
+
+/// Which pages may read the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CorsRule {
+    /// Only our own: no `Access-Control-*` ever.
+    None,
+    /// Those that the grant is for.
+    ByGrant,
+}
+
+/// What a body may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ContentRule {
+    /// There is none.
+    None,
+    /// JSON, or nothing.
+    Json,
+}
+
+/// How long the client may take over the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Drain {
+    /// [`defaults::API_DRAIN`].
+    Api,
+    /// [`defaults::MEDIA_DRAIN`] without progress.
+    Media,
+    /// As long as the caller stays proven.
+    Events,
+}
+
+/// The set of headers that goes on every answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SealRule {
+    /// Console pages and their API.
+    Control,
+    /// Bytes for other origins.
+    Media,
+    /// Nothing that a browser would render.
+    Plain,
+}
+
+/// What weakens a policy, in one place.
+#[derive(Debug)]
+pub struct Dangerous<C: Caller>(Policy<C>);
+
+// === impl Policy ===
+
+impl Policy<Open> {
+    /// A liveness answer: tells nothing, so that anybody may ask.
+    #[must_use]
+    pub fn health() -> Self {
+        Self::from(Rules {
+            peer: PeerRule::Any,
+            ..Rules::closed(CallerKind::Open, SealRule::Plain)
+        })
+    }
+
+    /// The console's own files: no secret is in them.
+    #[must_use]
+    pub fn console_files() -> Self {
+        Self::from(Rules {
+            origin: OriginRule::Same,
+            fetch: FetchRule::Page,
+            ..Rules::closed(CallerKind::Open, SealRule::Control)
+        })
+    }
+}
+
+impl Policy<Ticket> {
+    /// A launch ticket is exchanged for a session.
+    #[must_use]
+    pub fn claim() -> Self {
+        Self::from(Rules {
+            origin: OriginRule::Same,
+            fetch: FetchRule::Api,
+            content: ContentRule::Json,
+            body_limit: defaults::LOGIN_BODY,
+            lockout: true,
+            ..Rules::closed(CallerKind::Ticket, SealRule::Control)
+        })
+    }
+}
+
+impl Policy<Session> {
+    /// The console's API.
+    #[must_use]
+    pub fn console_api() -> Self {
+        Self::from(Rules {
+            origin: OriginRule::Same,
+            fetch: FetchRule::Api,
+            csrf: true,
+            content: ContentRule::Json,
+            body_limit: defaults::API_BODY,
+            ..Rules::closed(CallerKind::Session, SealRule::Control)
+        })
+    }
+
+    /// The console's event stream: outside the in-flight and drain limits,
+    /// because it stays open as long as its tab.
+    #[must_use]
+    pub fn console_events() -> Self {
+        let api = Self::console_api().rules;
+        Self::from(Rules {
+            content: ContentRule::None,
+            body_limit: 0,
+            drain: Drain::Events,
+            in_flight: None,
+            ..api
+        })
+    }
+}
+
+impl<G: std::fmt::Debug + Send + Sync + 'static> Policy<Capability<G>> {
+    /// Bytes behind an unguessable URL. Bounded by streams and connections, not
+    /// by requests: webviews send thousands of tiny ranges.
+    #[must_use]
+    pub fn media() -> Self {
+        Self::from(Rules {
+            peer: PeerRule::Any,
+            origin: OriginRule::ByGrant,
+            fetch: FetchRule::Media,
+            cors: CorsRule::ByGrant,
+            drain: Drain::Media,
+            in_flight: None,
+            ..Rules::closed(CallerKind::Capability, SealRule::Media)
+        })
+    }
+}
+
+impl Policy<Native> {
+    /// The Unix socket or named pipe of the same user.
+    #[must_use]
+    pub fn native() -> Self {
+        Self::from(Rules {
+            origin: OriginRule::Absent,
+            content: ContentRule::Json,
+            body_limit: defaults::API_BODY,
+            ..Rules::closed(CallerKind::Native, SealRule::Plain)
+        })
+    }
+}
+
+impl<C: Caller> Policy<C> {
+    fn from(rules: Rules) -> Self {
+        Self {
+            rules,
+            caller: PhantomData,
+        }
+    }
+
+    /// Takes bodies of at most `bytes`, if that is less than before.
+    #[must_use]
+    pub fn body_at_most(mut self, bytes: u64) -> Self {
+        self.rules.body_limit = self.rules.body_limit.min(bytes);
+        self
+    }
+
+    /// Runs at most `requests` at once, if that is less than before.
+    #[must_use]
+    pub fn in_flight_at_most(mut self, requests: usize) -> Self {
+        let most = self
+            .rules
+            .in_flight
+            .map_or(requests, |now| now.min(requests));
+        self.rules.in_flight = Some(most);
+        self
+    }
+
+    /// Only processes of the same user may connect.
+    #[must_use]
+    pub fn same_user(mut self) -> Self {
+        self.rules.peer = PeerRule::SameUser;
+        self
+    }
+
+    /// What weakens this policy. Say in a comment why the surface needs it.
+    #[must_use]
+    pub fn dangerous(self) -> Dangerous<C> {
+        Dangerous(self)
+    }
+
+    pub(crate) fn into_rules(self) -> Rules {
+        self.rules
+    }
+}
+
+// === impl Dangerous ===
+
+impl<C: Caller> Dangerous<C> {
+    /// Lets processes of other users connect: for forwarded ports, where the
+    /// peer is the forwarder.
+    #[must_use]
+    pub fn without_peer_check(mut self) -> Policy<C> {
+        self.0.rules.peer = PeerRule::Any;
+        self.0
+    }
+
+    /// Takes bodies of up to `bytes`, which are held in memory whole.
+    #[must_use]
+    pub fn body_of_up_to(mut self, bytes: u64) -> Policy<C> {
+        self.0.rules.body_limit = bytes;
+        self.0
+    }
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// The tightest rules that `caller` can have; presets open what they need.
+    fn closed(caller: CallerKind, seal: SealRule) -> Self {
+        Self {
+            caller,
+            peer: PeerRule::SameUser,
+            origin: OriginRule::Any,
+            fetch: FetchRule::Any,
+            cors: CorsRule::None,
+            csrf: false,
+            content: ContentRule::None,
+            body_limit: 0,
+            body_within: defaults::BODY_WITHIN,
+            drain: Drain::Api,
+            in_flight: match caller {
+                CallerKind::Open => None,
+                _ => Some(defaults::IN_FLIGHT),
+            },
+            lockout: false,
+            seal,
+        }
+    }
+
+    /// The rate that a proven caller draws from.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        (self.caller == CallerKind::Session).then_some(defaults::SESSION_RATE)
+    }
+
+    /// The policy in words, a sentence per rule: what the Doors panel shows.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec![
+            match self.caller {
+                CallerKind::Open => "Anybody may ask; there is nothing to protect in the answer.",
+                CallerKind::Ticket => "The caller brings a launch ticket, which is good once.",
+                CallerKind::Session => {
+                    "The caller proves a session: the cookie and this tab's own proof."
+                }
+                CallerKind::Capability => {
+                    "The caller holds an unguessable address, kept here only as a hash."
+                }
+                CallerKind::Native => "The caller is a process of the same user, by its socket.",
+            }
+            .to_owned(),
+        ];
+        if self.peer == PeerRule::SameUser {
+            words.push("Only processes of the user who started doorward may connect.".to_owned());
+        }
+        words.extend(
+            match self.origin {
+                OriginRule::Any => None,
+                OriginRule::Same => {
+                    Some("Pages of other origins, other ports included, are refused.")
+                }
+                OriginRule::ByGrant => {
+                    Some("A page that names its origin must be one the address was made for.")
+                }
+                OriginRule::Absent => Some("Browsers are refused."),
+            }
+            .map(str::to_owned),
+        );
+        words.extend(
+            match self.fetch {
+                FetchRule::Any => None,
+                FetchRule::Page => Some("It opens as a page of its own, not inside another site."),
+                FetchRule::Api => Some("Only the console's own scripts may fetch it."),
+                FetchRule::Media => Some("It loads as an image, video, audio or data; never as a script or style; as a frame or page only where the address allows."),
+            }
+            .map(str::to_owned),
+        );
+        if self.csrf {
+            words.push("Every change carries a CSRF token.".to_owned());
+        }
+        words.push(match self.cors {
+            CorsRule::None => "No other origin may read the answer.".to_owned(),
+            CorsRule::ByGrant => {
+                "The origins of the grant may read the answer, without credentials.".to_owned()
+            }
+        });
+        if self.content == ContentRule::Json {
+            words.push(format!(
+                "Bodies are JSON of at most {} bytes.",
+                self.body_limit
+            ));
+        }
+        if let Some(rate) = self.rate() {
+            words.push(format!(
+                "A session may ask {} times a second, {} at once.",
+                rate.per_second, rate.burst
+            ));
+        }
+        if let Some(most) = self.in_flight {
+            words.push(format!("At most {most} requests run at once."));
+        }
+        words
+    }
+}
+
+fn seconds<S: serde::Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_f64(time.as_secs_f64())
+}

@@ -1,0 +1,250 @@
+//! Everything the door can say no with.
+//!
+//! One variant per rule. The variant alone decides the status, the name and the
+//! sentence that the caller reads; what a log may say on top of it travels in
+//! the audit event. Names are stable: clients switch on them.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Serialize;
+
+/// A rule was broken. The answer is `{"denial", "message", "requestId"}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    rule: Rule,
+    /// The caller may try again after this.
+    pub retry_after: Option<Duration>,
+    /// Methods that would be allowed here.
+    pub allow: Option<String>,
+    /// RFC 3339: since when something that stands in the way has stood there.
+    pub since: Option<String>,
+    /// For the log alone; sanitised on entry, never sent.
+    pub note: Option<String>,
+}
+
+macro_rules! rules {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $status:literal $name:literal $message:literal;)+) => {
+        /// The rule that was broken.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Rule {
+            /// Every rule, in the order in which the guard applies them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable name that clients see.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The sentence that people see.
+            #[must_use]
+            pub fn message(self) -> &'static str {
+                match self { $(Self::$variant => $message,)+ }
+            }
+
+            /// The HTTP status.
+            #[must_use]
+            pub fn status(self) -> StatusCode {
+                let code = match self { $(Self::$variant => $status,)+ };
+                StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        }
+    };
+}
+
+rules! {
+    // The head gate.
+    /// The head is not one that a browser would send (GUARD §3).
+    MalformedRequest = 400 "malformedRequest" "The request is malformed.";
+    /// The request line is longer than the listener allows.
+    RequestLineTooLong = 414 "requestLineTooLong" "The request line is too long.";
+    /// A header line, their number or their sum is over the limit.
+    HeadersTooLarge = 431 "headersTooLarge" "The request headers are too large. The likely cause are cookies that other local apps set for 127.0.0.1: clear them and try again.";
+    /// `Transfer-Encoding` on a request.
+    LengthRequired = 411 "lengthRequired" "Send a Content-Length: chunked request bodies are not taken.";
+    /// `Expect` other than `100-continue`.
+    ExpectationFailed = 417 "expectationFailed" "Only Expect: 100-continue is understood.";
+    /// The head or the body did not arrive in time.
+    RequestTimeout = 408 "requestTimeout" "The request did not arrive in time.";
+    /// A service worker script was asked for.
+    ServiceWorkerRefused = 403 "serviceWorkerRefused" "Service workers are not served here.";
+    /// No connection is free for an unproven caller.
+    TooManyConnections = 503 "tooManyConnections" "Too many connections are open.";
+
+    // Who calls, and by which name.
+    /// The peer is another user's process, or cannot be told.
+    PeerNotAllowed = 403 "peerNotAllowed" "Only processes of the user who started doorward may connect.";
+    /// `Host` is not one of ours.
+    HostNotAllowed = 403 "hostNotAllowed" "This host name is not served here. Over ssh, forward equal port numbers: ssh -L P:127.0.0.1:P.";
+    /// No door stands at this path.
+    UnknownRoute = 404 "unknownRoute" "There is nothing here.";
+    /// `Sec-Fetch-Site` or `Sec-Fetch-Mode` says this is not our page.
+    FetchMetadataRejected = 403 "fetchMetadataRejected" "Only the console's own page may call this.";
+    /// `Sec-Fetch-Dest` is a use that this answer must not be put to.
+    DestinationNotAllowed = 403 "destinationNotAllowed" "This may not be loaded that way.";
+    /// No `Origin` where one is needed.
+    OriginMissing = 403 "originMissing" "The request names no origin.";
+    /// An `Origin` that is not allowed.
+    OriginNotAllowed = 403 "originNotAllowed" "This origin is not allowed here.";
+    /// Too many failed proofs; the door stays shut for a while.
+    LockedOut = 429 "lockedOut" "Too many failed attempts. Wait, then try again.";
+
+    // Proof.
+    /// The ticket is unknown, used or too old.
+    TicketInvalid = 403 "ticketInvalid" "This launch link was used already or is too old. Run `doorward open` for a new one.";
+    /// No session cookie of ours.
+    BrowserSessionRequired = 401 "browserSessionRequired" "Sign in first: run `doorward open`.";
+    /// The session ended.
+    BrowserSessionExpired = 401 "browserSessionExpired" "The session has ended. Run `doorward open` for a new one.";
+    /// The tab proof is missing or wrong.
+    TabProofRequired = 401 "tabProofRequired" "This tab has not signed in. Run `doorward open`.";
+    /// A capability that was never given, or is long gone.
+    GrantUnknown = 404 "grantUnknown" "There is nothing here.";
+    /// A capability past its time.
+    GrantExpired = 403 "grantExpired" "This address has expired.";
+    /// A capability that was taken back.
+    GrantRevoked = 403 "grantRevoked" "This address was revoked.";
+    /// A native caller without credentials that can be checked.
+    NativeOnly = 403 "nativeOnly" "Only native callers may use this.";
+    /// Over the caller's rate.
+    RateLimited = 429 "rateLimited" "Too many requests. Wait, then try again.";
+    /// As many requests of this surface run as may.
+    Busy = 503 "busy" "Too many requests are running. Try again.";
+
+    // What is asked, and how.
+    /// A state change without a CSRF token.
+    CsrfMissing = 403 "csrfMissing" "The request carries no CSRF token.";
+    /// A state change with a wrong CSRF token.
+    CsrfMismatch = 403 "csrfMismatch" "The CSRF token does not match.";
+    /// The path has no such method.
+    MethodNotAllowed = 405 "methodNotAllowed" "This method is not allowed here.";
+    /// A body without a content type.
+    MissingContentType = 415 "missingContentType" "Send Content-Type: application/json.";
+    /// A content type other than JSON, or an encoded body.
+    UnsupportedContentType = 415 "unsupportedContentType" "Only application/json is taken, without content encoding.";
+    /// The body is over the limit.
+    BodyTooLarge = 413 "bodyTooLarge" "The request body is too large.";
+    /// The body is not the JSON that is expected.
+    InvalidJson = 400 "invalidJson" "The request body is not the JSON that is expected.";
+    /// The body has a field that does not exist.
+    UnknownField = 400 "unknownField" "The request body has an unknown field.";
+    /// The body claims an authority that only the server may give.
+    AuthorityFieldRejected = 400 "authorityFieldRejected" "The request body claims an authority that only the server gives.";
+    /// A query parameter is malformed.
+    InvalidQuery = 400 "invalidQuery" "The query is malformed.";
+
+    // What rooms refuse.
+    /// An id that names nothing.
+    NotFound = 404 "notFound" "There is no such thing.";
+    /// A source outside of what was configured.
+    SourceNotAllowed = 403 "sourceNotAllowed" "This source is not open to the console. Name it when doorward starts.";
+    /// A table is full.
+    CapacityReached = 503 "capacityReached" "No more of these can be held at once. Revoke some, then try again.";
+    /// A part that failed; the log says how.
+    Internal = 500 "internal" "Something failed inside doorward. The log has the request id.";
+}
+
+impl Rule {
+    /// Whether the caller tried to prove itself and could not: what a guess
+    /// looks like.
+    #[must_use]
+    pub fn is_failed_proof(self) -> bool {
+        matches!(
+            self,
+            Self::TicketInvalid
+                | Self::BrowserSessionRequired
+                | Self::BrowserSessionExpired
+                | Self::TabProofRequired
+                | Self::GrantUnknown
+        )
+    }
+}
+
+/// The body of every refusal.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Denial<'a> {
+    /// The stable name.
+    pub denial: &'a str,
+    /// What happened, for people.
+    pub message: &'a str,
+    /// Finds the audit event and the log line.
+    pub request_id: &'a str,
+    /// The caller may try again after this many milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<&'a str>,
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// The rule that was broken.
+    #[must_use]
+    pub fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    /// Adds when to try again.
+    #[must_use]
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// Adds the methods that would be allowed.
+    #[must_use]
+    pub fn allow(mut self, methods: impl Into<String>) -> Self {
+        self.allow = Some(methods.into());
+        self
+    }
+
+    /// Adds since when the obstacle has stood.
+    #[must_use]
+    pub fn since(mut self, at: impl Into<String>) -> Self {
+        self.since = Some(at.into());
+        self
+    }
+
+    /// Adds what only the log may say.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+}
+
+impl From<Rule> for Refusal {
+    fn from(rule: Rule) -> Self {
+        Self {
+            rule,
+            retry_after: None,
+            allow: None,
+            since: None,
+            note: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_an_error_status_and_a_sentence() {
+        for rule in Rule::ALL {
+            assert!(rule.status().as_u16() >= 400, "{rule:?}");
+            assert!(rule.message().ends_with('.'), "{rule:?}");
+            assert!(rule.name().chars().all(char::is_alphanumeric), "{rule:?}");
+        }
+    }
+}

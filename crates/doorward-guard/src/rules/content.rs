@@ -1,0 +1,83 @@
+//! What kind of body, and how long it says it is. Judged before it is read.
+
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+
+use crate::policy::{ContentRule, Rules};
+use crate::refusal::{Refusal, Rule};
+
+/// Refuses a body that the surface does not take.
+///
+/// # Errors
+///
+/// [`Rule::BodyTooLarge`], [`Rule::MissingContentType`],
+/// [`Rule::UnsupportedContentType`].
+pub fn check(rules: &Rules, head: &Parts) -> Result<(), Refusal> {
+    let length = declared_length(head)?;
+    if length > rules.body_limit {
+        return Err(Rule::BodyTooLarge.into());
+    }
+    if length == 0 || rules.content == ContentRule::None {
+        return Ok(());
+    }
+    if head.headers.contains_key(CONTENT_ENCODING) {
+        return Err(Rule::UnsupportedContentType.into());
+    }
+    let mut lines = head.headers.get_all(CONTENT_TYPE).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => Err(Rule::MissingContentType.into()),
+        (Some(line), None) if line.to_str().is_ok_and(is_json) => Ok(()),
+        _ => Err(Rule::UnsupportedContentType.into()),
+    }
+}
+
+/// What `Content-Length` says; zero if it is not there.
+///
+/// # Errors
+///
+/// [`Rule::MalformedRequest`].
+pub fn declared_length(head: &Parts) -> Result<u64, Refusal> {
+    match head.headers.get(CONTENT_LENGTH) {
+        None => Ok(0),
+        Some(line) => line
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| Rule::MalformedRequest.into()),
+    }
+}
+
+/// `application/json` in any case, with parameters but not in a list.
+fn is_json(value: &str) -> bool {
+    let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
+    essence.trim().eq_ignore_ascii_case("application/json") && !parameters.contains(',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t36_only_json_is_json() {
+        for good in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;",
+        ] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/json, text/plain",
+            "application/json; a=b, text/plain",
+            "text/json",
+            "application/jsonp",
+            "",
+        ] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! The seal: the last step of every answer, refusals and parser errors included.
+//!
+//! Only headers on the surface's allow-list survive; then the surface's security
+//! headers go on. [`Sealed`] has no public constructor, and the listener writes
+//! nothing else.
+
+use http::header::{
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW,
+    CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Response};
+
+use crate::answer::{Answer, Body};
+use crate::policy::{Drain, SealRule};
+use crate::refusal::{Denial, Refusal};
+use crate::rules::cors::Readable;
+
+/// The origins that seals speak of, known once the listeners are bound.
+#[derive(Clone, Debug, Default)]
+pub struct SealConfig {
+    /// `http://127.0.0.1:P` of the content listener.
+    pub content_origin: String,
+    /// Pages that may frame media: the console, and what an embedder lists.
+    pub app_origins: Vec<String>,
+}
+
+/// An answer with its security headers: the only thing that goes out.
+#[derive(Debug)]
+pub struct Sealed {
+    response: Response<Body>,
+    drain: Drain,
+    denial: Option<&'static str>,
+}
+
+/// How one answer is sealed. Grows more precise as the guard learns more.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) rule: SealRule,
+    pub(crate) drain: Drain,
+    pub(crate) readable: Readable,
+    pub(crate) varies: bool,
+    pub(crate) close: bool,
+    /// Extra pages that may frame this answer.
+    pub(crate) framers: Vec<String>,
+}
+
+impl Sealed {
+    /// How long the client may take over it.
+    #[must_use]
+    pub fn drain(&self) -> Drain {
+        self.drain
+    }
+
+    /// The name of the denial, if it is one.
+    #[must_use]
+    pub fn denial(&self) -> Option<&'static str> {
+        self.denial
+    }
+
+    /// The response, for the listener to write as it is.
+    #[must_use]
+    pub fn into_response(self) -> Response<Body> {
+        self.response
+    }
+}
+
+impl Plan {
+    pub(crate) fn new(rule: SealRule) -> Self {
+        Self {
+            rule,
+            drain: Drain::Api,
+            readable: Readable::ByNone,
+            varies: false,
+            close: false,
+            framers: Vec::new(),
+        }
+    }
+
+    /// Seals an answer.
+    pub(crate) fn seal(&self, config: &SealConfig, request_id: &str, answer: Answer) -> Sealed {
+        let Answer {
+            mut response,
+            denial,
+        } = answer;
+        if let Some((name, message)) = &denial {
+            let body = Denial {
+                denial: name,
+                message,
+                request_id,
+                retry_after_ms: None,
+                since: None,
+            };
+            let written = Answer::json_with(response.status(), &body).response;
+            let (head, body) = written.into_parts();
+            response.headers_mut().extend(head.headers);
+            *response.body_mut() = body;
+        }
+        keep_allowed(response.headers_mut(), self.rule);
+        match self.rule {
+            SealRule::Control => seal_control(response.headers_mut(), config),
+            SealRule::Media => self.seal_media(response.headers_mut(), config),
+            SealRule::Plain => seal_plain(response.headers_mut()),
+        }
+        if self.close {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Sealed {
+            response,
+            drain: self.drain,
+            denial: denial.map(|(name, _)| name),
+        }
+    }
+
+    /// Seals a refusal.
+    pub(crate) fn refuse(
+        &self,
+        config: &SealConfig,
+        request_id: &str,
+        refusal: &Refusal,
+    ) -> Sealed {
+        let rule = refusal.rule();
+        let denial = Denial {
+            denial: rule.name(),
+            message: rule.message(),
+            request_id,
+            retry_after_ms: refusal
+                .retry_after
+                .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1)),
+            since: refusal.since.as_deref(),
+        };
+        let mut answer = Answer::json_with(rule.status(), &denial);
+        if let Some(after) = refusal.retry_after {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            answer = answer.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if let Some(allow) = refusal
+            .allow
+            .as_deref()
+            .and_then(|a| HeaderValue::from_str(a).ok())
+        {
+            answer = answer.header(ALLOW, allow);
+        }
+        Sealed {
+            denial: Some(rule.name()),
+            ..self.seal(config, request_id, answer)
+        }
+    }
+
+    fn seal_media(&self, headers: &mut HeaderMap, config: &SealConfig) {
+        seal_plain(headers);
+        set(headers, "cross-origin-resource-policy", "cross-origin");
+        set(headers, "cross-origin-embedder-policy", "require-corp");
+        let sandbox = match headers.get(CONTENT_TYPE) {
+            // Browsers' own PDF viewers do not start in a sandbox.
+            Some(kind) if kind == "application/pdf" => "",
+            _ => "sandbox; ",
+        };
+        let mut framers: Vec<&str> = config.app_origins.iter().map(String::as_str).collect();
+        framers.extend(self.framers.iter().map(String::as_str));
+        let framers = if framers.is_empty() {
+            "'none'".to_owned()
+        } else {
+            framers.join(" ")
+        };
+        let policy = format!("{sandbox}default-src 'none'; frame-ancestors {framers}");
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        let allowed = match &self.readable {
+            Readable::ByNone => None,
+            Readable::ByAll => Some(HeaderValue::from_static("*")),
+            Readable::By(origin) => HeaderValue::from_str(origin.as_str()).ok(),
+        };
+        if let Some(allowed) = allowed {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+            headers.insert(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static(
+                    "accept-ranges, content-range, content-length, etag, last-modified",
+                ),
+            );
+        }
+        if self.varies {
+            headers.insert(VARY, HeaderValue::from_static("origin"));
+        }
+    }
+}
+
+fn seal_control(headers: &mut HeaderMap, config: &SealConfig) {
+    seal_plain(headers);
+    let content = &config.content_origin;
+    let socket = content.replacen("http", "ws", 1);
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' {content}; \
+         media-src {content}; connect-src 'self' {content} {socket}; font-src 'self'; \
+         worker-src 'self'; frame-src {content}; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    set(headers, "cross-origin-opener-policy", "same-origin");
+    set(headers, "cross-origin-embedder-policy", "require-corp");
+    set(headers, "cross-origin-resource-policy", "same-origin");
+    set(headers, "permissions-policy", PERMISSIONS);
+}
+
+fn seal_plain(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// Everything off but what a media console needs for itself.
+const PERMISSIONS: &str = "accelerometer=(), ambient-light-sensor=(), attribution-reporting=(), \
+    bluetooth=(), browsing-topics=(), camera=(), clipboard-read=(), compute-pressure=(), \
+    display-capture=(), encrypted-media=(), gamepad=(), geolocation=(), gyroscope=(), hid=(), \
+    identity-credentials-get=(), idle-detection=(), interest-cohort=(), keyboard-map=(), \
+    local-fonts=(), magnetometer=(), microphone=(), midi=(), otp-credentials=(), payment=(), \
+    publickey-credentials-create=(), publickey-credentials-get=(), screen-wake-lock=(), \
+    serial=(), storage-access=(), usb=(), web-share=(), window-management=(), \
+    xr-spatial-tracking=(), fullscreen=(self), picture-in-picture=(self), autoplay=(self), \
+    clipboard-write=(self)";
+
+fn keep_allowed(headers: &mut HeaderMap, rule: SealRule) {
+    let allowed: &[HeaderName] = match rule {
+        SealRule::Control => &[
+            CONTENT_TYPE,
+            CONTENT_LENGTH,
+            ETAG,
+            ALLOW,
+            RETRY_AFTER,
+            SET_COOKIE,
+            LOCATION,
+        ],
+        SealRule::Media => &[
+            CONTENT_TYPE,
+            CONTENT_LENGTH,
+            CONTENT_RANGE,
+            CONTENT_DISPOSITION,
+            CONTENT_ENCODING,
+            ACCEPT_RANGES,
+            ETAG,
+            LAST_MODIFIED,
+            ALLOW,
+            RETRY_AFTER,
+            ACCESS_CONTROL_ALLOW_METHODS,
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            ACCESS_CONTROL_MAX_AGE,
+        ],
+        SealRule::Plain => &[CONTENT_TYPE, CONTENT_LENGTH, ALLOW, RETRY_AFTER],
+    };
+    let strangers: Vec<HeaderName> = headers
+        .keys()
+        .filter(|&name| !allowed.contains(name))
+        .cloned()
+        .collect();
+    for name in strangers {
+        headers.remove(name);
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: &'static str, value: &'static str) {
+    headers.insert(
+        HeaderName::from_static(name),
+        HeaderValue::from_static(value),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::Origin;
+    use crate::refusal::Rule;
+
+    fn config() -> SealConfig {
+        SealConfig {
+            content_origin: "http://127.0.0.1:7001".into(),
+            app_origins: vec!["http://127.0.0.1:7000".into()],
+        }
+    }
+
+    fn header<'a>(sealed: &'a Sealed, name: &str) -> Option<&'a str> {
+        sealed
+            .response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    }
+
+    #[test]
+    fn t40_the_control_listener_never_speaks_cors() {
+        let answer =
+            Answer::text("x").header(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        let sealed = Plan::new(SealRule::Control).seal(&config(), "r", answer);
+        assert!(
+            !sealed
+                .response
+                .headers()
+                .keys()
+                .any(|name| name.as_str().starts_with("access-"))
+        );
+        let policy = header(&sealed, "content-security-policy").unwrap();
+        assert!(policy.contains("connect-src 'self' http://127.0.0.1:7001 ws://127.0.0.1:7001;"));
+        assert!(!policy.contains("unsafe"));
+    }
+
+    #[test]
+    fn t53_upstream_headers_pass_by_allow_list() {
+        let mut answer = Answer::text("x");
+        for name in [
+            "set-cookie",
+            "location",
+            "link",
+            "refresh",
+            "strict-transport-security",
+            "clear-site-data",
+            "access-control-allow-origin",
+            "content-security-policy",
+            "transfer-encoding",
+            "connection",
+            "server",
+            "x-amz-meta-secret",
+            "timing-allow-origin",
+        ] {
+            answer = answer.header(
+                HeaderName::from_static(name),
+                HeaderValue::from_static("evil"),
+            );
+        }
+        let sealed = Plan::new(SealRule::Media).seal(&config(), "r", answer);
+        assert!(
+            sealed
+                .response
+                .headers()
+                .values()
+                .all(|value| value != "evil")
+        );
+    }
+
+    #[test]
+    fn t52_media_is_sealed_for_other_origins() {
+        let mut plan = Plan::new(SealRule::Media);
+        plan.readable = Readable::By(Origin::parse("https://app.example").unwrap());
+        plan.varies = true;
+        plan.framers = vec!["https://app.example".into()];
+        let sealed = plan.refuse(&config(), "r", &Rule::GrantExpired.into());
+        assert_eq!(
+            header(&sealed, "cross-origin-resource-policy"),
+            Some("cross-origin")
+        );
+        assert_eq!(
+            header(&sealed, "access-control-allow-origin"),
+            Some("https://app.example")
+        );
+        assert_eq!(header(&sealed, "vary"), Some("origin"));
+        assert_eq!(header(&sealed, "cache-control"), Some("no-store"));
+        assert_eq!(
+            header(&sealed, "content-security-policy"),
+            Some(
+                "sandbox; default-src 'none'; frame-ancestors http://127.0.0.1:7000 https://app.example"
+            )
+        );
+    }
+
+    #[test]
+    fn a_pdf_is_not_sandboxed() {
+        let pdf = Answer::whole(http::StatusCode::OK, "application/pdf", bytes::Bytes::new());
+        let sealed = Plan::new(SealRule::Media).seal(&config(), "r", pdf);
+        assert!(
+            !header(&sealed, "content-security-policy")
+                .unwrap()
+                .contains("sandbox")
+        );
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_try_again() {
+        let refusal =
+            Refusal::from(Rule::RateLimited).retry_after(std::time::Duration::from_millis(1_200));
+        let sealed = Plan::new(SealRule::Plain).refuse(&config(), "r", &refusal);
+        assert_eq!(header(&sealed, "retry-after"), Some("2"));
+        assert_eq!(sealed.denial(), Some("rateLimited"));
+    }
+}

@@ -1,0 +1,155 @@
+//! Surfaces: groups of routes under one prefix that share one policy.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use http::Method;
+
+use crate::answer::{Answer, IntoAnswer};
+use crate::call::Call;
+use crate::caller::Caller;
+use crate::permit::Permit;
+use crate::policy::{Policy, Rules};
+use crate::refusal::Refusal;
+
+/// A group of routes under one prefix. Callers are of kind `C`, handlers share
+/// `S`. There is no other way to add a route, and none to add one without a
+/// policy:
+///
+/// ```
+/// use doorward_guard::{Answer, Open, Permit, Policy, Surface};
+///
+/// let health = Surface::new("health", "/healthz", Policy::health(), (), ())
+///     .get("/", |_: std::sync::Arc<()>, _: Permit<Open>, _| async { Answer::text("ok") });
+/// ```
+pub struct Surface<C: Caller, S = ()> {
+    pub(crate) name: &'static str,
+    pub(crate) prefix: &'static str,
+    pub(crate) rules: Rules,
+    pub(crate) book: C::Book,
+    pub(crate) state: Arc<S>,
+    pub(crate) routes: Vec<Route<C, S>>,
+}
+
+pub(crate) struct Route<C: Caller, S> {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) handler: Arc<dyn Handler<C, S>>,
+}
+
+/// What runs behind a route: an async function of the surface's state, a permit
+/// of the surface's caller, and the call.
+#[diagnostic::on_unimplemented(
+    message = "this is not a handler for a surface whose callers are `{C}`",
+    label = "expected `async fn(Arc<{S}>, Permit<{C}>, Call) -> impl IntoAnswer`",
+    note = "a handler must take the permit of its own surface's caller: the guard makes no other"
+)]
+pub trait Handler<C: Caller, S>: Send + Sync + 'static {
+    /// Runs the handler.
+    fn run(
+        &self,
+        state: Arc<S>,
+        permit: Permit<C>,
+        call: Call,
+    ) -> BoxFuture<'static, Result<Answer, Refusal>>;
+}
+
+impl<C: Caller, S: Send + Sync + 'static> Surface<C, S> {
+    /// A surface called `name` under `prefix`, which stands on segment borders:
+    /// `/m` covers `/m` and `/m/x`, not `/mx`. `book` is where proofs of `C` are
+    /// looked up.
+    #[must_use]
+    pub fn new(
+        name: &'static str,
+        prefix: &'static str,
+        policy: Policy<C>,
+        book: C::Book,
+        state: impl Into<Arc<S>>,
+    ) -> Self {
+        let rules = policy.into_rules();
+        Self {
+            name,
+            prefix,
+            rules,
+            book,
+            state: state.into(),
+            routes: Vec::new(),
+        }
+    }
+
+    /// Adds `GET`, and `HEAD` with it, at `path` below the prefix (`/` is the
+    /// prefix itself). `{name}` matches one segment, `{*name}` the rest.
+    #[must_use]
+    pub fn get(self, path: &'static str, handler: impl Handler<C, S>) -> Self {
+        let handler: Arc<dyn Handler<C, S>> = Arc::new(handler);
+        self.add(Method::GET, path, Arc::clone(&handler))
+            .add(Method::HEAD, path, handler)
+    }
+
+    /// Adds `POST` at `path`.
+    #[must_use]
+    pub fn post(self, path: &'static str, handler: impl Handler<C, S>) -> Self {
+        self.add(Method::POST, path, Arc::new(handler))
+    }
+
+    /// Adds `PUT` at `path`.
+    #[must_use]
+    pub fn put(self, path: &'static str, handler: impl Handler<C, S>) -> Self {
+        self.add(Method::PUT, path, Arc::new(handler))
+    }
+
+    /// Adds `DELETE` at `path`.
+    #[must_use]
+    pub fn delete(self, path: &'static str, handler: impl Handler<C, S>) -> Self {
+        self.add(Method::DELETE, path, Arc::new(handler))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn add(mut self, method: Method, path: &'static str, handler: Arc<dyn Handler<C, S>>) -> Self {
+        self.routes.push(Route {
+            method,
+            path,
+            handler,
+        });
+        self
+    }
+}
+
+// === impl Handler ===
+
+impl<C, S, F, Fut> Handler<C, S> for F
+where
+    C: Caller,
+    F: Fn(Arc<S>, Permit<C>, Call) -> Fut + Send + Sync + 'static,
+    Fut: Future + Send + 'static,
+    Fut::Output: IntoAnswer,
+{
+    fn run(
+        &self,
+        state: Arc<S>,
+        permit: Permit<C>,
+        call: Call,
+    ) -> BoxFuture<'static, Result<Answer, Refusal>> {
+        let answer = self(state, permit, call);
+        Box::pin(async move { answer.await.into_answer() })
+    }
+}
+
+// === impl Surface ===
+
+impl<C: Caller, S> fmt::Debug for Surface<C, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surface")
+            .field("name", &self.name)
+            .field("prefix", &self.prefix)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}

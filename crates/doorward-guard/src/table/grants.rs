@@ -1,0 +1,565 @@
+//! Grants: capabilities that are addressed by an unguessable token.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, Moment};
+use crate::defaults;
+use crate::origin::{Origin, Origins};
+use crate::refusal::{Refusal, Rule};
+use crate::rules::fetch_metadata::Uses;
+use crate::secret::{Secret, Token, TokenHash};
+use crate::table::sessions::SessionId;
+
+/// The public name of a grant: `g_` and eleven characters of base64url. Not a
+/// credential: knowing it opens nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GrantId(Box<str>);
+
+/// How long a grant lives, whose it is and what it may be used for.
+#[derive(Clone, Debug)]
+pub struct GrantOptions {
+    /// It ends after this, used or not.
+    pub life: Duration,
+    /// It ends after this without use.
+    pub idle: Option<Duration>,
+    /// It ends with this session.
+    pub owner: Option<SessionId>,
+    /// Which pages may read the answer.
+    pub origins: Origins,
+    /// Frames and documents.
+    pub uses: Uses,
+}
+
+/// One capability. `G` is what the room keeps in it.
+#[derive(Debug)]
+pub struct Grant<G> {
+    /// Its public name.
+    pub id: GrantId,
+    /// What the room keeps in it.
+    pub data: G,
+    /// The session that it ends with.
+    pub owner: Option<SessionId>,
+    /// Which pages may read the answer.
+    pub origins: Origins,
+    /// Frames and documents.
+    pub uses: Uses,
+    /// When it was minted.
+    pub created: Moment,
+    idle: Option<Duration>,
+    life: Mutex<Life>,
+    fate: AtomicU8,
+    cut: Notify,
+}
+
+#[derive(Debug)]
+struct Life {
+    expires: Moment,
+    last_used: Option<Moment>,
+    ended: Option<Moment>,
+}
+
+/// What became of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is live.
+    Live,
+    /// Its time was over.
+    Expired,
+    /// Somebody took it back.
+    Revoked,
+    /// Its session ended.
+    SessionEnded,
+    /// Its source was removed, or doorward stops.
+    Closed,
+}
+
+type Farewell<G> = Box<dyn Fn(&Arc<Grant<G>>, Fate) + Send + Sync>;
+
+/// All grants of one room. Keeps hashes of tokens only.
+pub struct Grants<G> {
+    clock: Clock,
+    most: usize,
+    table: RwLock<Table<G>>,
+    farewell: RwLock<Option<Farewell<G>>>,
+}
+
+struct Table<G> {
+    by_token: HashMap<TokenHash, Arc<Grant<G>>>,
+    by_id: HashMap<GrantId, TokenHash>,
+    named: HashSet<Origin>,
+}
+
+impl<G: Send + Sync + 'static> Grants<G> {
+    /// An empty table of at most [`defaults::GRANTS`].
+    #[must_use]
+    pub fn new(clock: &Clock) -> Self {
+        Self::with_capacity(clock, defaults::GRANTS)
+    }
+
+    /// An empty table of at most `most` grants, dead ones in their afterlife
+    /// included.
+    #[must_use]
+    pub fn with_capacity(clock: &Clock, most: usize) -> Self {
+        let table = Table {
+            by_token: HashMap::new(),
+            by_id: HashMap::new(),
+            named: HashSet::new(),
+        };
+        Self {
+            clock: clock.clone(),
+            most: most.min(defaults::GRANTS),
+            table: RwLock::new(table),
+            farewell: RwLock::new(None),
+        }
+    }
+
+    /// Calls `farewell` once for every grant that ends, after it is dead.
+    pub fn on_end(&self, farewell: impl Fn(&Arc<Grant<G>>, Fate) + Send + Sync + 'static) {
+        *self
+            .farewell
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Box::new(farewell));
+    }
+
+    /// Mints a grant. The token is returned here and never again.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::CapacityReached`].
+    pub fn mint(&self, data: G, options: GrantOptions) -> Result<(Token, Arc<Grant<G>>), Refusal> {
+        let token = Token::random();
+        let now = self.clock.now();
+        let grant = Arc::new(Grant {
+            id: GrantId::random(),
+            data,
+            owner: options.owner,
+            origins: options.origins,
+            uses: options.uses,
+            created: now,
+            idle: options.idle,
+            life: Mutex::new(Life {
+                expires: now.plus(options.life),
+                last_used: None,
+                ended: None,
+            }),
+            fate: AtomicU8::new(Fate::Live as u8),
+            cut: Notify::new(),
+        });
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        if table.by_token.len() >= self.most {
+            return Err(Rule::CapacityReached.into());
+        }
+        if let Origins::Exact(list) = &grant.origins {
+            for origin in list {
+                if table.named.len() < defaults::NAMED_ORIGINS {
+                    table.named.insert(origin.clone());
+                }
+            }
+        }
+        table.by_id.insert(grant.id.clone(), token.hash());
+        table.by_token.insert(token.hash(), Arc::clone(&grant));
+        Ok((token, grant))
+    }
+
+    /// The live grant behind `text`, a token as it stands in a URL. Unknown and
+    /// malformed tokens cost the same work and give the same refusal.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::GrantUnknown`], [`Rule::GrantExpired`], [`Rule::GrantRevoked`].
+    pub fn find(&self, text: &str) -> Result<Arc<Grant<G>>, Refusal> {
+        let parsed = Token::parse(text);
+        let well_formed = parsed.is_some();
+        let hash = parsed.unwrap_or_else(Secret::random).hash();
+        let found = {
+            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+            table.by_token.get(&hash).cloned()
+        };
+        let Some(grant) = found.filter(|_| well_formed) else {
+            return Err(Rule::GrantUnknown.into());
+        };
+        self.expire_if_due(&grant);
+        match grant.fate() {
+            Fate::Live => Ok(grant),
+            Fate::Expired => Err(Rule::GrantExpired.into()),
+            Fate::Revoked | Fate::SessionEnded | Fate::Closed => Err(Rule::GrantRevoked.into()),
+        }
+    }
+
+    /// The grant called `id`, live or in its afterlife.
+    #[must_use]
+    pub fn by_id(&self, id: &str) -> Option<Arc<Grant<G>>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let hash = table.by_id.get(&GrantId(id.into()))?;
+        table.by_token.get(hash).cloned()
+    }
+
+    /// All live grants, in no order.
+    #[must_use]
+    pub fn live(&self) -> Vec<Arc<Grant<G>>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table
+            .by_token
+            .values()
+            .filter(|grant| grant.fate() == Fate::Live)
+            .cloned()
+            .collect()
+    }
+
+    /// How many grants are live.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table
+            .by_token
+            .values()
+            .filter(|grant| grant.fate() == Fate::Live)
+            .count()
+    }
+
+    /// Whether none is live.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether any grant of this run was made for `origin`: then its pages may
+    /// read even a refusal.
+    #[must_use]
+    pub fn names(&self, origin: &Origin) -> bool {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.named.contains(origin)
+    }
+
+    /// Gives a live grant `life` from now; its URL stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::NotFound`] if it is not live.
+    pub fn renew(&self, id: &str, life: Duration) -> Result<Arc<Grant<G>>, Refusal> {
+        let grant = self.by_id(id).ok_or(Rule::NotFound)?;
+        self.expire_if_due(&grant);
+        if grant.fate() != Fate::Live {
+            return Err(Rule::NotFound.into());
+        }
+        grant.life().expires = self.clock.now().plus(life);
+        Ok(grant)
+    }
+
+    /// Ends the grant called `id`. Whether it was live until now.
+    pub fn revoke(&self, id: &str) -> bool {
+        self.by_id(id)
+            .is_some_and(|grant| self.end(&grant, Fate::Revoked))
+    }
+
+    /// Ends the grant behind a token. Whether it was live until now.
+    pub fn revoke_token(&self, text: &str) -> Option<GrantId> {
+        let grant = self.find(text).ok()?;
+        self.end(&grant, Fate::Revoked).then(|| grant.id.clone())
+    }
+
+    /// Ends every live grant that `chosen` picks. How many there were.
+    pub fn revoke_where(&self, fate: Fate, chosen: impl Fn(&Grant<G>) -> bool) -> usize {
+        self.live()
+            .iter()
+            .filter(|grant| chosen(grant) && self.end(grant, fate))
+            .count()
+    }
+
+    /// Ends what is due and forgets what has been dead for
+    /// [`defaults::GRANT_AFTERLIFE`].
+    pub fn sweep(&self) {
+        for grant in self.live() {
+            self.expire_if_due(&grant);
+        }
+        let now = self.clock.now();
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let Table {
+            by_token, by_id, ..
+        } = &mut *table;
+        by_token.retain(|_, grant| {
+            let gone = grant
+                .life()
+                .ended
+                .is_some_and(|ended| now.since(ended) >= defaults::GRANT_AFTERLIFE);
+            if gone {
+                by_id.remove(&grant.id);
+            }
+            !gone
+        });
+    }
+
+    fn expire_if_due(&self, grant: &Arc<Grant<G>>) {
+        if grant.expires() <= self.clock.now() {
+            self.end(grant, Fate::Expired);
+        }
+    }
+
+    fn end(&self, grant: &Arc<Grant<G>>, fate: Fate) -> bool {
+        let first = grant
+            .fate
+            .compare_exchange(
+                Fate::Live as u8,
+                fate as u8,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            )
+            .is_ok();
+        if first {
+            grant.life().ended = Some(self.clock.now());
+            grant.cut.notify_waiters();
+            let farewell = self.farewell.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(farewell) = &*farewell {
+                farewell(grant, fate);
+            }
+        }
+        first
+    }
+}
+
+impl<G> Grant<G> {
+    /// What became of it.
+    #[must_use]
+    pub fn fate(&self) -> Fate {
+        let fate = self.fate.load(Ordering::Acquire);
+        [
+            Fate::Expired,
+            Fate::Revoked,
+            Fate::SessionEnded,
+            Fate::Closed,
+        ]
+        .into_iter()
+        .find(|&known| known as u8 == fate)
+        .unwrap_or(Fate::Live)
+    }
+
+    /// Waits until it ends: what a running stream races against.
+    pub async fn ended(&self) -> Fate {
+        loop {
+            let cut = self.cut.notified();
+            tokio::pin!(cut);
+            // Registered before the check, so that no end slips between.
+            cut.as_mut().enable();
+            match self.fate() {
+                Fate::Live => cut.await,
+                fate => return fate,
+            }
+        }
+    }
+
+    /// When it ends, as things stand.
+    #[must_use]
+    pub fn expires(&self) -> Moment {
+        let life = self.life();
+        match self.idle {
+            Some(idle) => life
+                .last_used
+                .unwrap_or(self.created)
+                .plus(idle)
+                .min(life.expires),
+            None => life.expires,
+        }
+    }
+
+    /// When it was last used.
+    #[must_use]
+    pub fn last_used(&self) -> Option<Moment> {
+        self.life().last_used
+    }
+
+    /// Counts as use: a request, or bytes that flow.
+    pub fn touch(&self, now: Moment) {
+        self.life().last_used = Some(now);
+    }
+
+    fn life(&self) -> std::sync::MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl GrantId ===
+
+impl GrantId {
+    fn random() -> Self {
+        Self(format!("g_{}", Secret::<8>::random().reveal().as_str()).into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// === impl Fate ===
+
+impl Fate {
+    /// The word that events and the audit use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::SessionEnded => "sessionEnded",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+// === impl Grants ===
+
+impl<G> fmt::Debug for Grants<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grants")
+            .field("most", &self.most)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn options() -> GrantOptions {
+        GrantOptions {
+            life: HOUR,
+            idle: None,
+            owner: None,
+            origins: Origins::Any,
+            uses: Uses {
+                framed: false,
+                document: false,
+            },
+        }
+    }
+
+    fn rule(found: Result<Arc<Grant<u32>>, Refusal>) -> Option<Rule> {
+        found.err().map(|refusal| refusal.rule())
+    }
+
+    #[test]
+    fn m3_a_grant_ends_exactly_at_its_time() {
+        let (clock, hand) = Clock::fake();
+        let grants = Grants::new(&clock);
+        let (token, grant) = grants.mint(7, options()).unwrap();
+        hand.advance(HOUR - Duration::from_nanos(1));
+        assert_eq!(grants.find(&token.reveal()).unwrap().data, 7);
+        hand.advance(Duration::from_nanos(1));
+        assert_eq!(rule(grants.find(&token.reveal())), Some(Rule::GrantExpired));
+        assert_eq!(grant.fate(), Fate::Expired);
+    }
+
+    #[test]
+    fn m4_after_ten_minutes_it_was_never_there() {
+        let (clock, hand) = Clock::fake();
+        let grants = Grants::new(&clock);
+        let (token, grant) = grants.mint(7, options()).unwrap();
+        assert!(grants.revoke(grant.id.as_str()));
+        assert_eq!(rule(grants.find(&token.reveal())), Some(Rule::GrantRevoked));
+        hand.advance(defaults::GRANT_AFTERLIFE);
+        grants.sweep();
+        assert_eq!(rule(grants.find(&token.reveal())), Some(Rule::GrantUnknown));
+        assert!(grants.by_id(grant.id.as_str()).is_none());
+        assert!(grants.table.read().unwrap().by_id.is_empty());
+    }
+
+    #[test]
+    fn m2_unknown_and_malformed_are_one() {
+        let (clock, _hand) = Clock::fake();
+        let grants = Grants::<u32>::new(&clock);
+        let long = "A".repeat(5_000);
+        let swapped = Token::random().reveal().to_ascii_uppercase();
+        for text in ["", "x", &long, &swapped, &Token::random().reveal(), "%41"] {
+            assert_eq!(rule(grants.find(text)), Some(Rule::GrantUnknown));
+        }
+    }
+
+    #[test]
+    fn idle_time_is_pushed_back_by_use() {
+        let (clock, hand) = Clock::fake();
+        let grants = Grants::new(&clock);
+        let idle = Some(Duration::from_secs(60));
+        let (token, grant) = grants.mint(7, GrantOptions { idle, ..options() }).unwrap();
+        hand.advance(Duration::from_secs(50));
+        grant.touch(clock.now());
+        hand.advance(Duration::from_secs(50));
+        assert!(grants.find(&token.reveal()).is_ok());
+        hand.advance(Duration::from_secs(10));
+        assert_eq!(rule(grants.find(&token.reveal())), Some(Rule::GrantExpired));
+    }
+
+    #[test]
+    fn m41_renew_keeps_the_token() {
+        let (clock, hand) = Clock::fake();
+        let grants = Grants::new(&clock);
+        let (token, grant) = grants.mint(7, options()).unwrap();
+        hand.advance(HOUR / 2);
+        grants.renew(grant.id.as_str(), HOUR).unwrap();
+        hand.advance(HOUR / 2 + Duration::from_secs(1));
+        assert!(grants.find(&token.reveal()).is_ok());
+        hand.advance(HOUR);
+        assert_eq!(
+            grants.renew(grant.id.as_str(), HOUR).unwrap_err().rule(),
+            Rule::NotFound
+        );
+    }
+
+    #[test]
+    fn m7_a_grant_ends_once() {
+        let (clock, _hand) = Clock::fake();
+        let grants = Grants::new(&clock);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&told);
+        grants.on_end(move |grant, fate| ear.lock().unwrap().push((grant.data, fate)));
+        let (_, grant) = grants.mint(7, options()).unwrap();
+        assert!(grants.revoke(grant.id.as_str()));
+        assert!(!grants.revoke(grant.id.as_str()));
+        assert_eq!(*told.lock().unwrap(), [(7, Fate::Revoked)]);
+    }
+
+    #[test]
+    fn m6_only_the_chosen_end() {
+        let (clock, _hand) = Clock::fake();
+        let grants = Grants::new(&clock);
+        for number in 0..10 {
+            grants.mint(number, options()).unwrap();
+        }
+        assert_eq!(
+            grants.revoke_where(Fate::Closed, |grant| grant.data % 2 == 0),
+            5
+        );
+        assert!(grants.live().iter().all(|grant| grant.data % 2 == 1));
+    }
+
+    #[test]
+    fn t62_a_full_table_mints_no_more() {
+        let (clock, hand) = Clock::fake();
+        let grants = Grants::with_capacity(&clock, 2);
+        grants.mint(1, options()).unwrap();
+        grants.mint(2, options()).unwrap();
+        assert_eq!(
+            grants.mint(3, options()).unwrap_err().rule(),
+            Rule::CapacityReached
+        );
+        hand.advance(HOUR);
+        grants.sweep();
+        hand.advance(defaults::GRANT_AFTERLIFE);
+        grants.sweep();
+        assert!(grants.mint(3, options()).is_ok());
+    }
+}

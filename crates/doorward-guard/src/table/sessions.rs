@@ -1,0 +1,526 @@
+//! Browser sessions: launch ticket → cookie, tab proof and CSRF token.
+//!
+//! Cookies ignore ports: any local server receives ours and can overwrite it. So
+//! the cookie alone opens nothing. Every call also carries the proof of its tab,
+//! which lives in `sessionStorage`, and that is kept per origin, port included.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::clock::{Clock, Moment};
+use crate::defaults;
+use crate::refusal::{Refusal, Rule};
+use crate::rules::limits::Bucket;
+use crate::secret::{Secret, Token, TokenHash};
+use crate::table::attempts::Attempts;
+
+/// The public name of a session: `s_` and eleven characters. It stays when the
+/// cookie rotates, and opens nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct SessionId(Box<str>);
+
+/// How long sessions last, in numbers that configuration only lowers.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLimits {
+    /// Without activity, at most [`defaults::SESSION_IDLE`].
+    pub idle: Duration,
+    /// In all, at most [`defaults::SESSION_ABSOLUTE`].
+    pub absolute: Duration,
+}
+
+/// All sessions and launch tickets of one control listener.
+pub struct Sessions {
+    clock: Clock,
+    cookie: String,
+    limits: SessionLimits,
+    table: Mutex<Table>,
+    attempts: Attempts,
+    farewell: RwLock<Vec<Farewell>>,
+}
+
+type Farewell = Box<dyn Fn(&SessionId, EndReason) + Send + Sync>;
+
+#[derive(Default)]
+struct Table {
+    tickets: HashMap<TokenHash, LaunchTicket>,
+    sessions: HashMap<TokenHash, Record>,
+}
+
+struct LaunchTicket {
+    expires: Moment,
+    take_over: bool,
+}
+
+struct Record {
+    id: SessionId,
+    tabs: Vec<Tab>,
+    created: Moment,
+    active: Moment,
+    bucket: Arc<Bucket>,
+    ended: watch::Sender<bool>,
+}
+
+struct Tab {
+    proof: TokenHash,
+    csrf: TokenHash,
+}
+
+/// What a claim gives: the cookie's value, the tab's proof and CSRF token.
+#[derive(Debug)]
+pub struct Claim {
+    /// For `Set-Cookie`.
+    pub cookie: Token,
+    /// For the header `x-doorward-proof` of this tab.
+    pub proof: Token,
+    /// For the header `x-csrf-token` of this tab.
+    pub csrf: Token,
+    /// The session it belongs to.
+    pub session: SessionId,
+    /// Whether the tab joined a session that was there.
+    pub joined: bool,
+    /// Sessions that a take-over ended.
+    pub ended: Vec<SessionId>,
+}
+
+/// A proven session: what permits carry.
+#[derive(Clone, Debug)]
+pub struct SessionProof {
+    /// Its public name.
+    pub id: SessionId,
+    pub(crate) csrf: TokenHash,
+    pub(crate) bucket: Arc<Bucket>,
+    ended: watch::Receiver<bool>,
+}
+
+/// A session as people see it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    /// Its public name.
+    pub id: SessionId,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339: it ends then without activity.
+    pub idle_expires_at: String,
+    /// RFC 3339: it ends then.
+    pub expires_at: String,
+    /// Tabs that share it.
+    pub tabs: usize,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// The person signed out, or `doorward sessions revoke`.
+    Revoked,
+    /// Another browser took over.
+    TakenOver,
+    /// No activity.
+    Idle,
+    /// Its time was over.
+    Absolute,
+    /// doorward stops.
+    Shutdown,
+}
+
+impl Sessions {
+    /// No sessions yet. `port` is the control listener's: it is part of the
+    /// cookie's name, because cookies are not kept apart by port.
+    #[must_use]
+    pub fn new(clock: &Clock, port: u16, limits: SessionLimits) -> Self {
+        Self {
+            clock: clock.clone(),
+            cookie: cookie_name(port),
+            limits: SessionLimits {
+                idle: limits.idle.min(defaults::SESSION_IDLE),
+                absolute: limits.absolute.min(defaults::SESSION_ABSOLUTE),
+            },
+            table: Mutex::default(),
+            attempts: Attempts::new(clock),
+            farewell: RwLock::default(),
+        }
+    }
+
+    /// The name of the session cookie.
+    #[must_use]
+    pub fn cookie_name(&self) -> &str {
+        &self.cookie
+    }
+
+    /// Calls `farewell` once for every session that ends, after it is dead.
+    pub fn on_end(&self, farewell: impl Fn(&SessionId, EndReason) + Send + Sync + 'static) {
+        self.farewell
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Box::new(farewell));
+    }
+
+    /// A launch ticket: 256 bits, one use, [`defaults::TICKET_LIFE`]. With
+    /// `take_over`, claiming it ends every other session.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::CapacityReached`].
+    pub fn ticket(&self, take_over: bool) -> Result<Token, Refusal> {
+        let now = self.clock.now();
+        let mut table = self.table();
+        table.tickets.retain(|_, ticket| ticket.expires > now);
+        if table.tickets.len() >= defaults::TICKETS {
+            return Err(Rule::CapacityReached.into());
+        }
+        let ticket = Token::random();
+        let expires = now.plus(defaults::TICKET_LIFE);
+        table
+            .tickets
+            .insert(ticket.hash(), LaunchTicket { expires, take_over });
+        Ok(ticket)
+    }
+
+    /// Exchanges a ticket for a session. With the cookie of a live session the
+    /// tab joins that one: its id rotates, its other tabs keep working. An id
+    /// that was not issued here is never continued.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::TicketInvalid`], or [`Rule::LockedOut`] after many of those;
+    /// [`Rule::CapacityReached`] for a ninth tab.
+    pub fn claim(&self, ticket: &str, cookie: Option<&Token>) -> Result<Claim, Refusal> {
+        let now = self.clock.now();
+        let mut gone = self.take_expired(now);
+        let claimed = {
+            let mut table = self.table();
+            let ticket = Token::parse(ticket)
+                .and_then(|ticket| table.tickets.remove(&ticket.hash()))
+                .filter(|ticket| ticket.expires > now);
+            match ticket {
+                None => Err(Refusal::from(Rule::TicketInvalid)),
+                Some(ticket) => self.open(&mut table, &ticket, cookie, now, &mut gone),
+            }
+        };
+        self.bid_farewell(gone);
+        match claimed {
+            Ok(claim) => {
+                self.attempts.succeeded();
+                Ok(claim)
+            }
+            // A ticket that verifies is never refused for others' failures.
+            Err(refusal) if refusal.rule() == Rule::TicketInvalid => {
+                let locked = self.attempts.check();
+                if locked.is_ok() {
+                    self.attempts.failed();
+                }
+                locked.and(Err(refusal))
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// The live session of a cookie and a tab's proof.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::BrowserSessionRequired`], [`Rule::BrowserSessionExpired`],
+    /// [`Rule::TabProofRequired`].
+    pub fn prove(
+        &self,
+        cookie: Option<&Token>,
+        proof: Option<&Token>,
+    ) -> Result<SessionProof, Refusal> {
+        let cookie = cookie.ok_or(Rule::BrowserSessionRequired)?;
+        let now = self.clock.now();
+        let table = self.table();
+        let record = table
+            .sessions
+            .get(&cookie.hash())
+            .filter(|record| self.end_due(record, now).is_none())
+            .ok_or(Rule::BrowserSessionExpired)?;
+        let proof = proof.ok_or(Rule::TabProofRequired)?.hash();
+        let tab = record
+            .tabs
+            .iter()
+            .find(|tab| tab.proof == proof)
+            .ok_or(Rule::TabProofRequired)?;
+        Ok(SessionProof {
+            id: record.id.clone(),
+            csrf: tab.csrf,
+            bucket: Arc::clone(&record.bucket),
+            ended: record.ended.subscribe(),
+        })
+    }
+
+    /// Notes activity: a state change, real input, or bytes that flow.
+    pub fn touch(&self, id: &SessionId) {
+        let now = self.clock.now();
+        let mut table = self.table();
+        if let Some(record) = table.sessions.values_mut().find(|record| record.id == *id) {
+            // What is already over is not revived.
+            if self.end_due(record, now).is_none() {
+                record.active = now;
+            }
+        }
+    }
+
+    /// Ends one session at once. Whether it was live until now.
+    pub fn revoke(&self, id: &str, reason: EndReason) -> bool {
+        let ended = self.take(|record| (&*record.id.0 == id).then_some(reason));
+        let any = !ended.is_empty();
+        self.bid_farewell(ended);
+        any
+    }
+
+    /// Ends all sessions and forgets all tickets.
+    pub fn revoke_all(&self, reason: EndReason) {
+        self.table().tickets.clear();
+        let ended = self.take(|_| Some(reason));
+        self.bid_farewell(ended);
+    }
+
+    /// Ends what is due. Call it about once a second.
+    pub fn sweep(&self) {
+        let now = self.clock.now();
+        let ended = self.take_expired(now);
+        self.bid_farewell(ended);
+    }
+
+    /// All live sessions, oldest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<SessionView> {
+        let now = self.clock.now();
+        let table = self.table();
+        let mut records: Vec<_> = table
+            .sessions
+            .values()
+            .filter(|record| self.end_due(record, now).is_none())
+            .collect();
+        records.sort_by_key(|record| record.created);
+        records
+            .into_iter()
+            .map(|record| self.view_of(record))
+            .collect()
+    }
+
+    /// One live session.
+    #[must_use]
+    pub fn view(&self, id: &SessionId) -> Option<SessionView> {
+        self.list().into_iter().find(|view| view.id == *id)
+    }
+
+    /// The value of `Set-Cookie` for `id`. No `Secure`: WebKitGTK drops such
+    /// cookies on plaintext loopback.
+    #[must_use]
+    pub fn set_cookie(&self, id: &Token) -> String {
+        format!(
+            "{}={}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}",
+            self.cookie,
+            id.reveal().as_str(),
+            self.limits.absolute.as_secs()
+        )
+    }
+
+    /// The value of `Set-Cookie` that removes the cookie.
+    #[must_use]
+    pub fn clear_cookie(&self) -> String {
+        format!(
+            "{}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0",
+            self.cookie
+        )
+    }
+
+    fn open(
+        &self,
+        table: &mut Table,
+        ticket: &LaunchTicket,
+        cookie: Option<&Token>,
+        now: Moment,
+        gone: &mut Vec<(Record, EndReason)>,
+    ) -> Result<Claim, Refusal> {
+        let (proof, csrf, id) = (Token::random(), Token::random(), Token::random());
+        let tab = Tab {
+            proof: proof.hash(),
+            csrf: csrf.hash(),
+        };
+        let known = cookie
+            .map(Token::hash)
+            .filter(|hash| table.sessions.contains_key(hash));
+        let mut ended = Vec::new();
+        if ticket.take_over {
+            let others: Vec<_> = table
+                .sessions
+                .keys()
+                .filter(|&hash| Some(*hash) != known)
+                .copied()
+                .collect();
+            for hash in others {
+                if let Some(record) = table.sessions.remove(&hash) {
+                    ended.push(record.id.clone());
+                    gone.push((record, EndReason::TakenOver));
+                }
+            }
+        }
+        let joined = known.is_some();
+        let record = match known.and_then(|hash| table.sessions.remove_entry(&hash)) {
+            Some((hash, record)) if record.tabs.len() >= defaults::SESSION_TABS => {
+                table.sessions.insert(hash, record);
+                return Err(Rule::CapacityReached.into());
+            }
+            Some((_, mut record)) => {
+                record.tabs.push(tab);
+                record.active = now;
+                record
+            }
+            None if table.sessions.len() >= defaults::SESSIONS => {
+                return Err(Rule::CapacityReached.into());
+            }
+            None => Record {
+                id: SessionId::random(),
+                tabs: vec![tab],
+                created: now,
+                active: now,
+                bucket: Arc::new(Bucket::new(defaults::SESSION_RATE, &self.clock)),
+                ended: watch::Sender::new(false),
+            },
+        };
+        let session = record.id.clone();
+        table.sessions.insert(id.hash(), record);
+        Ok(Claim {
+            cookie: id,
+            proof,
+            csrf,
+            session,
+            joined,
+            ended,
+        })
+    }
+
+    fn view_of(&self, record: &Record) -> SessionView {
+        let expires = record.created.plus(self.limits.absolute);
+        let idle_expires = record.active.plus(self.limits.idle).min(expires);
+        SessionView {
+            id: record.id.clone(),
+            created_at: self.clock.rfc3339(record.created),
+            idle_expires_at: self.clock.rfc3339(idle_expires),
+            expires_at: self.clock.rfc3339(expires),
+            tabs: record.tabs.len(),
+        }
+    }
+
+    fn end_due(&self, record: &Record, now: Moment) -> Option<EndReason> {
+        if now.since(record.created) >= self.limits.absolute {
+            Some(EndReason::Absolute)
+        } else if now.since(record.active) >= self.limits.idle {
+            Some(EndReason::Idle)
+        } else {
+            None
+        }
+    }
+
+    fn take_expired(&self, now: Moment) -> Vec<(Record, EndReason)> {
+        self.take(|record| self.end_due(record, now))
+    }
+
+    fn take(&self, ends: impl Fn(&Record) -> Option<EndReason>) -> Vec<(Record, EndReason)> {
+        let mut table = self.table();
+        let due: Vec<_> = table
+            .sessions
+            .iter()
+            .filter_map(|(hash, record)| Some((*hash, ends(record)?)))
+            .collect();
+        due.into_iter()
+            .filter_map(|(hash, reason)| Some((table.sessions.remove(&hash)?, reason)))
+            .collect()
+    }
+
+    /// Outside of the table's lock: farewells call into other tables.
+    fn bid_farewell(&self, ended: Vec<(Record, EndReason)>) {
+        for (record, reason) in ended {
+            record.ended.send_replace(true);
+            let farewell = self.farewell.read().unwrap_or_else(PoisonError::into_inner);
+            for farewell in farewell.iter() {
+                farewell(&record.id, reason);
+            }
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `doorward_<port>`.
+#[must_use]
+pub fn cookie_name(port: u16) -> String {
+    format!("doorward_{port}")
+}
+
+impl SessionProof {
+    /// Waits until the session ends.
+    pub async fn ended(&self) {
+        let mut ended = self.ended.clone();
+        // An error says that the table is gone, and the session with it.
+        let _ = ended.wait_for(|&ended| ended).await;
+    }
+}
+
+impl SessionId {
+    fn random() -> Self {
+        Self(format!("s_{}", Secret::<8>::random().reveal().as_str()).into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+// === impl SessionId ===
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// === impl EndReason ===
+
+impl EndReason {
+    /// The word that events and the audit use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::TakenOver => "takenOver",
+            Self::Idle => "idle",
+            Self::Absolute => "absolute",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+// === impl SessionLimits ===
+
+impl SessionLimits {
+    /// [`defaults::SESSION_IDLE`] and [`defaults::SESSION_ABSOLUTE`].
+    pub const STANDARD: Self = Self {
+        idle: defaults::SESSION_IDLE,
+        absolute: defaults::SESSION_ABSOLUTE,
+    };
+}
+
+// === impl Sessions ===
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("cookie", &self.cookie)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

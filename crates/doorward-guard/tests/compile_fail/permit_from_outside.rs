@@ -1,0 +1,7 @@
+//! Only the guard makes permits.
+
+use doorward_guard::{Open, Permit};
+
+fn main() {
+    let _ = Permit::<Open>::new((), None, String::new());
+}

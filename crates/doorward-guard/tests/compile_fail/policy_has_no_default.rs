@@ -1,0 +1,7 @@
+//! No policy comes by itself.
+
+use doorward_guard::{Policy, Session};
+
+fn main() {
+    let _: Policy<Session> = Default::default();
+}
