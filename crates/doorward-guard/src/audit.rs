@@ -54,4 +54,8 @@ pub trait AuditSink: Send + Sync + std::fmt::Debug {
     /// [`Rule::Internal`](crate::Rule::Internal) if it could not be written: then
     /// the decision must not take effect either.
     fn decide(&self, event: Event) -> Result<(), Refusal>;
+
+    /// The latest records that `select` asks for, oldest first, as far as they
+    /// are held in memory.
+    fn select(&self, select: &Select) -> Vec<Record>;
 }

@@ -31,6 +31,19 @@ impl Origin {
         (!default_port).then(|| Self(text.into()))
     }
 
+    /// `null`: a sandboxed frame, a `data:` page, a redirect across origins. It
+    /// cannot be parsed, so nothing can list it.
+    #[must_use]
+    pub fn opaque() -> Self {
+        Self("null".into())
+    }
+
+    /// Whether this is `null`.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        &*self.0 == "null"
+    }
+
     /// The origin as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

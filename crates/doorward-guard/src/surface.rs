@@ -1,5 +1,6 @@
 //! Surfaces: groups of routes under one prefix that share one policy.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ pub struct Surface<C: Caller, S = ()> {
 
 pub(crate) struct Route<C: Caller, S> {
     pub(crate) method: Method,
-    pub(crate) path: &'static str,
+    pub(crate) path: Cow<'static, str>,
     pub(crate) handler: Arc<dyn Handler<C, S>>,
 }
 
@@ -82,28 +83,29 @@ impl<C: Caller, S: Send + Sync + 'static> Surface<C, S> {
     /// Adds `GET`, and `HEAD` with it, at `path` below the prefix (`/` is the
     /// prefix itself). `{name}` matches one segment, `{*name}` the rest.
     #[must_use]
-    pub fn get(self, path: &'static str, handler: impl Handler<C, S>) -> Self {
+    pub fn get(self, path: impl Into<Cow<'static, str>>, handler: impl Handler<C, S>) -> Self {
         let handler: Arc<dyn Handler<C, S>> = Arc::new(handler);
-        self.add(Method::GET, path, Arc::clone(&handler))
+        let path = path.into();
+        self.add(Method::GET, path.clone(), Arc::clone(&handler))
             .add(Method::HEAD, path, handler)
     }
 
     /// Adds `POST` at `path`.
     #[must_use]
-    pub fn post(self, path: &'static str, handler: impl Handler<C, S>) -> Self {
-        self.add(Method::POST, path, Arc::new(handler))
+    pub fn post(self, path: impl Into<Cow<'static, str>>, handler: impl Handler<C, S>) -> Self {
+        self.add(Method::POST, path.into(), Arc::new(handler))
     }
 
     /// Adds `PUT` at `path`.
     #[must_use]
-    pub fn put(self, path: &'static str, handler: impl Handler<C, S>) -> Self {
-        self.add(Method::PUT, path, Arc::new(handler))
+    pub fn put(self, path: impl Into<Cow<'static, str>>, handler: impl Handler<C, S>) -> Self {
+        self.add(Method::PUT, path.into(), Arc::new(handler))
     }
 
     /// Adds `DELETE` at `path`.
     #[must_use]
-    pub fn delete(self, path: &'static str, handler: impl Handler<C, S>) -> Self {
-        self.add(Method::DELETE, path, Arc::new(handler))
+    pub fn delete(self, path: impl Into<Cow<'static, str>>, handler: impl Handler<C, S>) -> Self {
+        self.add(Method::DELETE, path.into(), Arc::new(handler))
     }
 
     /// Its name.
@@ -112,7 +114,12 @@ impl<C: Caller, S: Send + Sync + 'static> Surface<C, S> {
         self.name
     }
 
-    fn add(mut self, method: Method, path: &'static str, handler: Arc<dyn Handler<C, S>>) -> Self {
+    fn add(
+        mut self,
+        method: Method,
+        path: Cow<'static, str>,
+        handler: Arc<dyn Handler<C, S>>,
+    ) -> Self {
         self.routes.push(Route {
             method,
             path,

@@ -53,12 +53,6 @@ impl Ledger {
         self.select(&Select::after(after, limit))
     }
 
-    /// The latest records that `select` asks for, oldest first.
-    #[must_use]
-    pub fn select(&self, select: &Select) -> Vec<Record> {
-        self.pages().ring.select(select)
-    }
-
     /// The last record.
     #[must_use]
     pub fn end(&self) -> Link {
@@ -94,6 +88,10 @@ impl AuditSink for Ledger {
         self.write(&mut self.pages(), &event);
         Ok(())
     }
+
+    fn select(&self, select: &Select) -> Vec<Record> {
+        self.pages().ring.select(select)
+    }
 }
 
 #[cfg(test)]
@@ -123,7 +121,7 @@ mod tests {
             hash: all[0].prev.clone(),
         };
         let lines: Vec<_> = all.iter().map(Record::line).collect();
-        assert_eq!(verify(lines, Some(before)).unwrap().end, ledger.end());
+        assert_eq!(verify(lines, Some(&before)).unwrap().end, ledger.end());
         let seqs = |after, limit| {
             ledger
                 .recent(after, limit)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::event::{Event, Outcome};
+use super::text::sanitise;
 use super::verify::Why;
 
 /// Stands before the first record of all.
@@ -123,11 +124,12 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// Text that is no record, that is not written exactly as we would write it,
+    /// Text that is no record, that is not written exactly as we would write it
+    /// (so that what is read back is as fit for a terminal as what was written),
     /// or whose hash is not its own.
     pub fn read(line: &str) -> Result<Self, Why> {
         let record: Self = serde_json::from_str(line).map_err(|_| Why::NotARecord)?;
-        if record.line() != line {
+        if record.line() != line || !record.is_clean() {
             return Err(Why::NotARecord);
         }
         if record.hash != record.covered_hash() {
@@ -149,6 +151,24 @@ impl Record {
             seq: self.seq,
             hash: self.hash.clone(),
         }
+    }
+
+    fn is_clean(&self) -> bool {
+        let optional = [&self.subject, &self.request_id].map(Option::as_deref);
+        let texts = [
+            &*self.time,
+            &self.kind,
+            &self.surface,
+            &self.detail,
+            &self.prev,
+            &self.hash,
+        ];
+        let denial = self.denial.as_deref();
+        texts
+            .into_iter()
+            .chain(optional.into_iter().flatten())
+            .chain(denial)
+            .all(|text| sanitise(text) == text)
     }
 
     fn covered_hash(&self) -> String {
@@ -230,6 +250,15 @@ mod tests {
         let hash = Sha256::digest(format!("{GENESIS}{covered}"));
         let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(record.hash, hex);
+    }
+
+    #[test]
+    fn t92_a_forged_record_with_terminal_controls_is_not_read() {
+        let event = Event::allowed(Kind::ConfigLoaded, "config");
+        let mut record = Chain::new().seal(&event, "t");
+        record.detail = "\u{1b}[2J".to_owned();
+        record.hash = record.covered_hash();
+        assert_eq!(Record::read(&record.line()), Err(Why::NotARecord));
     }
 
     #[test]

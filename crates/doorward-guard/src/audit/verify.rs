@@ -67,7 +67,7 @@ pub enum Start {
 ///
 /// The first line that is not a record, was altered, or does not follow the one
 /// before it.
-pub fn verify<I>(lines: I, start: Option<Link>) -> Result<Verified, Broken>
+pub fn verify<I>(lines: I, start: Option<&Link>) -> Result<Verified, Broken>
 where
     I: IntoIterator,
     I::Item: AsRef<str>,
@@ -75,7 +75,7 @@ where
     let mut verified = Verified {
         records: 0,
         start: Start::Whole,
-        end: start.clone().unwrap_or_default(),
+        end: start.cloned().unwrap_or_default(),
     };
     let mut known = start.is_some();
     for line in lines {
@@ -140,7 +140,7 @@ mod tests {
         );
         let (older, newer) = lines.split_at(5);
         let middle = verify(older, None).unwrap().end;
-        assert_eq!(verify(newer, Some(middle)).unwrap().end, whole.end);
+        assert_eq!(verify(newer, Some(&middle)).unwrap().end, whole.end);
         let rotated = verify(&lines[3..], None).unwrap();
         assert_eq!(
             (rotated.records, rotated.start, rotated.end),

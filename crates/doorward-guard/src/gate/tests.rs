@@ -1,4 +1,8 @@
-use proptest::prelude::*;
+//! Helpers, and what the request line and single headers may say.
+
+mod framing;
+mod measure;
+mod properties;
 
 use super::*;
 use crate::refusal::Rule;
@@ -71,11 +75,12 @@ fn verdict_by(limits: &HeadLimits, head: impl AsRef<[u8]>) -> Option<Rule> {
     );
     match whole.refused {
         Some(_) => {
+            let released = &whole.released;
             assert!(
-                whole.released.is_empty(),
+                released.is_empty(),
                 "released, then refused: {:?}",
                 head.as_ref()
-            )
+            );
         }
         None => assert_eq!(whole.released, stream),
     }
@@ -176,9 +181,12 @@ fn t19_an_absolute_target_names_our_host_or_is_refused() {
     for target in [
         "http://evil.test/", "http://127.0.0.1:7001/", "http://127.0.0.1/", "http://127.0.0.1:7000@evil.test/",
         "http://user@127.0.0.1:7000/", "http://:@127.0.0.1:7000/", "https://127.0.0.1:7000/", "ws://127.0.0.1:7000/",
-        "ftp://127.0.0.1:7000/", "http:/127.0.0.1:7000/", "http:127.0.0.1:7000", "http://", "http:///", "http://127.0.0.1:7000",
-        "http://127.0.0.1:7000?x", "127.0.0.1:7000", "127.0.0.1:7000/", "localhost", "x", "*", "?x", "", "file:///etc/passwd",
-        "javascript:alert(1)", "about:blank", "/#x", "/a#", "http://127.0.0.1:7000/#x", "/caf\u{e9}", "/\u{1}", "/\t", "/<x>", "/\x7f",
+        "ftp://127.0.0.1:7000/", "http:/127.0.0.1:7000/", "http:127.0.0.1:7000", "http://", "http:///",
+        "http://127.0.0.1:7000",
+        "http://127.0.0.1:7000?x", "127.0.0.1:7000", "127.0.0.1:7000/", "localhost", "x", "*", "?x", "",
+        "file:///etc/passwd",
+        "javascript:alert(1)", "about:blank", "/#x", "/a#", "http://127.0.0.1:7000/#x", "/caf\u{e9}",
+        "/\u{1}", "/\t", "/<x>", "/\x7f",
     ] {
         assert_eq!(verdict(line(&format!("GET {target} HTTP/1.1"))), MALFORMED, "{target:?}");
     }
@@ -197,125 +205,6 @@ fn t22_http_1_0_needs_a_host_too() {
         verdict("GET / HTTP/1.0\r\nHost: 127.0.0.1:7000\r\n\r\n"),
         None
     );
-}
-
-#[test]
-fn t23_length_and_transfer_encoding_together() {
-    for lines in [
-        "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
-        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
-        "Content-Length: 0\r\ntransfer-encoding:chunked\r\n",
-        "Content-Length: 3\r\nTransfer-Encoding: identity\r\n",
-        "Content-Length: 3\r\nTransfer-Encoding:\r\n",
-    ] {
-        assert_eq!(verdict(post(lines)), MALFORMED, "{lines}");
-    }
-}
-
-#[test]
-#[rustfmt::skip]
-fn t24_lengths_that_are_not_one_plain_number() {
-    for value in [
-        "", " ", "+3", "-3", "-0", "3, 3", "3,4", "3 3", "3 ,", "0x3", "3.0", "3e1", "three", "03", "00", "3;", "\"3\"",
-        "9223372036854775808", "18446744073709551615", "18446744073709551616", "99999999999999999999999999999999999999", "\u{0663}", "3\u{b}", "3_000",
-    ] {
-        assert_eq!(verdict(post(&format!("Content-Length: {value}\r\n"))), MALFORMED, "{value:?}");
-    }
-    for lines in [
-        "Content-Length: 3\r\nContent-Length: 3\r\n",
-        "Content-Length: 3\r\ncontent-length: 4\r\n",
-        "Content-Length: 0\r\nX: y\r\nCONTENT-LENGTH: 0\r\n",
-        "Content-Length : 3\r\n",
-        "Content-Length\t: 3\r\n",
-    ] {
-        assert_eq!(verdict(post(lines)), MALFORMED, "{lines}");
-    }
-    // The largest that counts is a matter for the body limit, not for framing.
-    let head = post("Content-Length: 9223372036854775807\r\n");
-    assert_eq!(feed(&control(), head.as_bytes(), &[]).refused, None);
-}
-
-#[test]
-#[rustfmt::skip]
-fn t25_any_transfer_encoding() {
-    for value in [
-        "chunked", "Chunked", "identity", "gzip, chunked", "chunked, chunked", "chunked, identity", "xchunked",
-        "chunked;q=1", "\"chunked\"", "", " chunked ", "x", "chunked,",
-    ] {
-        let lines = format!("Transfer-Encoding: {value}\r\n");
-        assert_eq!(verdict(post(&lines)), Some(Rule::LengthRequired), "{value:?}");
-        assert_eq!(verdict(get(&lines)), Some(Rule::LengthRequired), "{value:?}");
-    }
-    // Disguises are no header names at all.
-    for lines in [
-        "Transfer-Encoding : chunked\r\n", "Transfer-Encoding\u{b}: chunked\r\n", " Transfer-Encoding: chunked\r\n",
-        "Transfer-Encoding: chun\u{b}ked\r\n", "X: y\rTransfer-Encoding: chunked\r\n", "X: y\nTransfer-Encoding: chunked\r\n",
-    ] {
-        assert_eq!(verdict(post(lines)), MALFORMED, "{lines:?}");
-    }
-}
-
-#[test]
-#[rustfmt::skip]
-fn t26_lines_that_two_parsers_read_differently() {
-    for head in [
-        // Bare LF, bare CR.
-        "GET / HTTP/1.1\nHost: 127.0.0.1:7000\r\n\r\n".to_owned(),
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1:7000\n\r\n".to_owned(),
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1:7000\r\n\n".to_owned(),
-        "GET / HTTP/1.1\n\nHost: 127.0.0.1:7000\r\n\r\n".to_owned(),
-        "GET / HTTP/1.1\rHost: 127.0.0.1:7000\r\n\r\n".to_owned(),
-        get("X: a\rb\r\n"), get("X: a\r\r\n"), get("X: a\n"), get("X\r: a\r\n"),
-        // Folded lines, also as the first.
-        get("X: a\r\n b\r\n"), get("X: a\r\n\tb\r\n"),
-        "GET / HTTP/1.1\r\n Host: 127.0.0.1:7000\r\n\r\n".to_owned(),
-        "GET / HTTP/1.1\r\nHost:\r\n 127.0.0.1:7000\r\n\r\n".to_owned(),
-        // Names that are none.
-        get("X : a\r\n"), get("X\t: a\r\n"), get(": a\r\n"), get("X\r\n"), get("X y: a\r\n"), get("X(y): a\r\n"),
-        get("X\0: a\r\n"), get("\"X\": a\r\n"), get("X/y: a\r\n"), get("H\u{f6}st: a\r\n"), get("@: a\r\n"),
-        // Values with bytes that may not be there.
-        get("X: a\0b\r\n"), get("X: \u{1}\r\n"), get("X: \u{1b}[31m\r\n"), get("X: \u{7f}\r\n"), get("X: \u{8}\r\n"),
-        get("X: caf\u{e9}\r\n"), get("Content-Disposition: \u{202e}\r\n"), get("Referer: http://\u{fc}/\r\n"),
-        // Empty lines in front.
-        format!("\r\n{CANARY}"), format!("\n{CANARY}"), format!("\r\n\r\n{CANARY}"), format!(" {CANARY}"),
-    ] {
-        assert_eq!(verdict(&head), MALFORMED, "{head:?}");
-    }
-}
-
-#[test]
-fn t27_exactly_the_body_passes_and_no_byte_more() {
-    let smuggled = post("Content-Length: 3\r\n") + "abcX" + CANARY;
-    let outcome = feed(&control(), smuggled.as_bytes(), &[]);
-    // The byte too many begins a next head, which is none.
-    assert_eq!(outcome.refused, Some(Rule::MethodNotAllowed));
-    assert_eq!(
-        outcome.released,
-        (post("Content-Length: 3\r\n") + "abc").into_bytes()
-    );
-
-    let mut gate = HeadGate::new(control());
-    let head = post("Content-Length: 4\r\n");
-    assert_eq!(gate.step(head.as_bytes()), Step::Release(head.len()));
-    assert_eq!(gate.step(b""), Step::NeedMore);
-    assert_eq!(gate.step(b"a"), Step::Release(1));
-    assert_eq!(gate.step(b"\r\n"), Step::Release(2));
-    assert!(!gate.in_head() && !gate.between());
-    assert_eq!(gate.step(b"\nG"), Step::Release(1));
-    assert!(gate.between());
-    assert_eq!(gate.step(b"G"), Step::NeedMore);
-    assert!(gate.in_head() && !gate.between());
-}
-
-#[test]
-fn t27_behind_a_refusal_nothing_passes() {
-    let bad = get("Host: evil.test\r\n");
-    let stream = format!("{CANARY}{bad}{CANARY}");
-    for sizes in [&[][..], &[1], &[7, 90, 3]] {
-        let outcome = feed(&control(), stream.as_bytes(), sizes);
-        assert_eq!(outcome.refused, MALFORMED);
-        assert_eq!(outcome.released, CANARY.as_bytes());
-    }
 }
 
 #[test]
@@ -401,82 +290,6 @@ fn t42_our_cookie_may_come_once() {
     assert_eq!(verdict(&head), None);
     assert_eq!(verdict(get("Cookie: a=\0\r\n")), MALFORMED);
 }
-
-fn request_line(length: usize, start: &str) -> String {
-    let path = "a".repeat(length - start.len() - " HTTP/1.1".len());
-    line(&format!("{start}{path} HTTP/1.1"))
-}
-
-#[test]
-fn t30_long_request_lines() {
-    let long = Some(Rule::RequestLineTooLong);
-    assert_eq!(verdict(request_line(8_192, "GET /")), None);
-    assert_eq!(verdict(request_line(8_193, "GET /")), long);
-    assert_eq!(verdict(request_line(8_193, "GET /r/")), long);
-    let content = HeadLimits::content();
-    assert_eq!(verdict_by(&content, request_line(8_193, "GET /m/")), long);
-    assert_eq!(verdict_by(&content, request_line(65_536, "GET /r/")), None);
-    assert_eq!(
-        verdict_by(&content, request_line(65_536, "OPTIONS /r/")),
-        None
-    );
-    assert_eq!(verdict_by(&content, request_line(65_537, "GET /r/")), long);
-    assert_eq!(verdict_by(&content, request_line(8_193, "BREW /r/")), long);
-    assert_eq!(
-        verdict_by(
-            &content,
-            request_line(8_193, "GET http://127.0.0.1:7000/r/")
-        ),
-        long
-    );
-
-    // Judged before its end is here, and nothing beyond the limit is held.
-    let mut gate = HeadGate::new(content);
-    assert_eq!(gate.step(&[b'A'; 8_193]), Step::NeedMore);
-    assert!(
-        matches!(gate.step(&[b'A'; 8_194]), Step::Refuse(refusal) if refusal.rule() == Rule::RequestLineTooLong)
-    );
-}
-
-#[test]
-fn t30_large_headers() {
-    let large = Some(Rule::HeadersTooLarge);
-    let header =
-        |name: &str, length: usize| format!("{name}: {}\r\n", "v".repeat(length - name.len() - 2));
-    assert_eq!(verdict(get(&header("X", 8_192))), None);
-    assert_eq!(verdict(get(&header("X", 8_193))), large);
-    assert_eq!(verdict(get(&header("Cookie", 49_152))), None);
-    assert_eq!(verdict(get(&header("cOOKIE", 49_153))), large);
-    assert_eq!(verdict(get(&header("Cookie2", 8_193))), large);
-    assert_eq!(verdict(get(&"n".repeat(9_000))), large);
-
-    // Host is the first of them.
-    assert_eq!(verdict(get(&"X: y\r\n".repeat(63))), None);
-    assert_eq!(verdict(get(&"X: y\r\n".repeat(64))), large);
-    assert_eq!(
-        verdict(get(&(header("Cookie", 49_152) + &header("X", 8_192)))),
-        None
-    );
-    assert_eq!(
-        verdict(get(
-            &(header("Cookie", 49_152) + &header("X", 8_192).repeat(2))
-        )),
-        large
-    );
-    assert_eq!(verdict(get(&header("X", 8_192).repeat(8))), large);
-
-    let mut gate = HeadGate::new(control());
-    let mut head = get("").into_bytes();
-    head.truncate(head.len() - 2);
-    let start = head.len();
-    head.resize(start + 8_193, b'a');
-    assert_eq!(gate.step(&head), Step::NeedMore);
-    head.push(b'a');
-    assert!(
-        matches!(gate.step(&head), Step::Refuse(refusal) if refusal.rule() == Rule::HeadersTooLarge)
-    );
-}
-
 #[test]
 fn after_an_upgrade_the_gate_is_open() {
     let mut gate = HeadGate::new(HeadLimits::content());
@@ -492,82 +305,4 @@ fn after_an_upgrade_the_gate_is_open() {
     refused.open();
     assert!(matches!(refused.step(b"x"), Step::Refuse(_)));
     assert!(!refused.in_head() && !refused.between());
-}
-
-/// Streams from the pieces that requests are made of, right and wrong.
-#[rustfmt::skip]
-fn streams() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop::sample::select(vec![
-        &b"GET / HTTP/1.1\r\n"[..], b"POST /r/x HTTP/1.1\r\n", b"HEAD http://a/ HTTP/1.0\r\n", b"TRACE / HTTP/1.1\r\n",
-        b"Host: a\r\n", b"Host: a\r\n\r\n", b"Origin: null\r\n", b"Content-Length: 3\r\n", b"Content-Length: 0\r\n",
-        b"Content-Length: 17\r\n\r\n", b"Transfer-Encoding: chunked\r\n", b"Expect: x\r\n", b"Cookie: c=1; c=2\r\n",
-        b"Cookie: c=1\r\n", b"cookie", b"Service-Worker: script\r\n", b"X: aaaaaaaaaaaaaaaaaaaaaaaaaaa", b"X: y\r\n",
-        b"\r\n", b"\r\n\r\n", b"\n", b"\r", b" ", b":", b"\0", b"\xff", b"abc", b"GET /r/aaaaaaaaaaaaaaaaaaa",
-        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
-    ]);
-    let start = prop::sample::select(vec!["", "GET / HTTP/1.1\r\n", "POST /r/x HTTP/1.1\r\nHost: a\r\n"]);
-    let request = (start, prop::collection::vec(piece, 0..6))
-        .prop_map(|(start, pieces)| [start.as_bytes(), &pieces.concat(), b"\r\n\r\n"].concat());
-    prop::collection::vec(request, 1..4).prop_map(|requests| requests.concat())
-}
-
-#[rustfmt::skip]
-fn limits() -> impl Strategy<Value = HeadLimits> {
-    let small = HeadLimits {
-        request_line: 20, relay_request_line: 30, header_line: 20, cookie_line: 25, header_count: 3,
-        headers_total: 50, our_cookie: Some("c".to_owned()),
-    };
-    prop_oneof![
-        Just(small.clone()),
-        (2_usize..24, 0_usize..12, 0_usize..5).prop_map(move |(request, header, count)| HeadLimits {
-            request_line: request, header_line: header, header_count: count, ..small.clone()
-        }),
-        Just(HeadLimits::control("c")),
-        Just(HeadLimits::content()),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
-
-    #[test]
-    fn cuts_never_change_what_passes(
-        limits in limits(),
-        stream in streams(),
-        sizes in prop::collection::vec(1_usize..40, 0..8),
-    ) {
-        let whole = feed(&limits, &stream, &[]);
-        prop_assert!(stream.starts_with(&whole.released));
-        prop_assert_eq!(&feed(&limits, &stream, &[1]), &whole);
-        prop_assert_eq!(&feed(&limits, &stream, &sizes), &whole);
-    }
-
-    #[test]
-    fn t15_any_bytes_are_survived(stream in prop::collection::vec(any::<u8>(), 0..200)) {
-        let whole = feed(&control(), &stream, &[]);
-        prop_assert_eq!(&feed(&control(), &stream, &[1]), &whole);
-        let headed = [b"GET / HTTP/1.1\r\nHost: a\r\n", &stream[..]].concat();
-        let whole = feed(&control(), &headed, &[]);
-        prop_assert_eq!(&feed(&control(), &headed, &[1]), &whole);
-    }
-
-    #[test]
-    fn what_is_held_stays_within_the_limits(limits in limits(), stream in streams()) {
-        let mut gate = HeadGate::new(limits.clone());
-        let most = limits.request_line.max(limits.relay_request_line) + limits.headers_total
-            + 2 * (limits.header_count + 4);
-        let mut held = Vec::new();
-        for byte in stream {
-            held.push(byte);
-            loop {
-                match gate.step(&held) {
-                    Step::NeedMore => break,
-                    Step::Release(count) => drop(held.drain(..count)),
-                    Step::Refuse(_) => return Ok(()),
-                }
-            }
-            prop_assert!(held.len() <= most, "{} > {most}", held.len());
-            prop_assert_eq!(gate.in_head(), !held.is_empty());
-        }
-    }
 }

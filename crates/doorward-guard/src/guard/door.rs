@@ -1,5 +1,6 @@
 //! A mounted surface, seen without its types.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ pub enum MountError {
         /// The surface.
         surface: &'static str,
         /// The path.
-        path: &'static str,
+        path: String,
         /// What is wrong.
         why: String,
     },
@@ -127,13 +128,13 @@ impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
             return Err(MountError::MalformedPrefix { prefix });
         }
         let mut listing = Vec::new();
-        let mut by_path: Vec<(&'static str, Methods<C, S>)> = Vec::new();
+        let mut by_path: Vec<(Cow<'static, str>, Methods<C, S>)> = Vec::new();
         for route in routes {
-            listing.push(RouteRow::new(&route.method, prefix, route.path));
+            listing.push(RouteRow::new(&route.method, prefix, &route.path));
             let methods = match by_path.iter_mut().find(|(path, _)| *path == route.path) {
                 Some((_, methods)) => methods,
                 None => {
-                    by_path.push((route.path, Vec::new()));
+                    by_path.push((route.path.clone(), Vec::new()));
                     let Some((_, methods)) = by_path.last_mut() else {
                         continue;
                     };
@@ -144,7 +145,7 @@ impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
                 let why = format!("{} stands there already", route.method);
                 return Err(MountError::Route {
                     surface: name,
-                    path: route.path,
+                    path: route.path.into_owned(),
                     why,
                 });
             }
@@ -153,10 +154,10 @@ impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
         let mut router = matchit::Router::new();
         for (path, methods) in by_path {
             router
-                .insert(path, methods)
+                .insert(path.clone(), methods)
                 .map_err(|error| MountError::Route {
                     surface: name,
-                    path,
+                    path: path.into_owned(),
                     why: error.to_string(),
                 })?;
         }
@@ -255,7 +256,7 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         let rules = &*self.rules;
         plan.drain = rules.drain;
         let below = self.below(head.uri.path());
-        let rest = below.trim_start_matches('/');
+        let rest = below.strip_prefix('/').unwrap_or(below);
         let ask = Ask {
             head,
             peer: connection.peer,

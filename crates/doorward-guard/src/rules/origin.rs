@@ -12,7 +12,7 @@ use crate::rules::changes_state;
 ///
 /// # Errors
 ///
-/// [`Rule::OriginNotAllowed`] for `null` and for what no browser would write;
+/// [`Rule::OriginNotAllowed`] for what no browser would write;
 /// [`Rule::MalformedRequest`] for two.
 pub fn read(head: &Parts) -> Result<Option<Origin>, Refusal> {
     let mut lines = head.headers.get_all(ORIGIN).iter();
@@ -24,6 +24,7 @@ pub fn read(head: &Parts) -> Result<Option<Origin>, Refusal> {
     }
     let text = line.to_str().map_err(|_| Rule::MalformedRequest)?;
     match Origin::parse(text) {
+        None if text == "null" => Ok(Some(Origin::opaque())),
         Some(origin) => Ok(Some(origin)),
         None => Err(Refusal::from(Rule::OriginNotAllowed).note(text)),
     }
@@ -43,6 +44,8 @@ pub fn check(
     host: &str,
 ) -> Result<(), Refusal> {
     match (rule, origin) {
+        // Nobody can say who that is. A grant for any page is for such pages too.
+        (OriginRule::Any, Some(origin)) if origin.is_opaque() => Err(refused(origin)),
         (OriginRule::Any | OriginRule::ByGrant, _) | (OriginRule::Absent, None) => Ok(()),
         (OriginRule::Same, None) if changes_state(&head.method) => Err(Rule::OriginMissing.into()),
         (OriginRule::Same, None) => Ok(()),

@@ -435,14 +435,16 @@ impl Sessions {
             .collect()
     }
 
-    /// Outside of the table's lock: farewells call into other tables.
+    /// Outside of the table's lock: farewells call into other tables. What hangs on
+    /// a session hears why it ends before it is cut.
     fn bid_farewell(&self, ended: Vec<(Record, EndReason)>) {
         for (record, reason) in ended {
-            record.ended.send_replace(true);
             let farewell = self.farewell.read().unwrap_or_else(PoisonError::into_inner);
             for farewell in farewell.iter() {
                 farewell(&record.id, reason);
             }
+            drop(farewell);
+            record.ended.send_replace(true);
         }
     }
 

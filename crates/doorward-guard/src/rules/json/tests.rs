@@ -197,7 +197,8 @@ fn authority_fields_are_refused_at_any_depth() {
     for field in [
         "principal", "principalId", "PRINCIPAL_ID", "user", "userId", "user-id", "uid", "gid", "role", "Roles",
         "scope", "scopes", "sessionId", "session_id", "session", "capability", "capId", "handle", "handles",
-        "authority", "admin", "isAdmin", "interfaceId", "remoteAddr", "source", "endpointOwner", "slot", "owner", "onBehalfOf", "on-behalf-of", "actAs", "impersonate",
+        "authority", "admin", "isAdmin", "interfaceId", "remoteAddr", "source", "endpointOwner", "slot",
+        "owner", "onBehalfOf", "on-behalf-of", "actAs", "impersonate",
         "__proto__", "\\u0075ser", "_user_",
     ] {
         assert_eq!(rule(format!(r#"{{"{field}":1}}"#)), Rule::AuthorityFieldRejected, "{field}");

@@ -1,0 +1,37 @@
+//! Every number of the way out, with its reason.
+
+use std::time::Duration;
+
+/// One address answers a SYN within this, or the next address is all we wait for.
+pub const CONNECT: Duration = Duration::from_secs(5);
+/// Resolving, connecting and the TLS handshake together. Browsers give a media
+/// element no deadline, but people do; livekit-client gives 15 s.
+pub const DIAL: Duration = Duration::from_secs(10);
+/// The next address is tried after this while the first still connects
+/// (RFC 8305 recommends 250 ms).
+pub const STAGGER: Duration = Duration::from_millis(250);
+/// Addresses of one name that are tried at all.
+pub const ADDRESSES: usize = 8;
+
+/// The kernel's receive buffer per connection. Left to itself Linux grows it to
+/// 6 MiB; 64 slow streams then hold 525-590 MB of kernel memory, capped 57-69 MB.
+pub const RECEIVE_BUFFER: u32 = 256 * 1024;
+/// The kernel's send buffer per connection: we send heads, hardly ever bodies.
+pub const SEND_BUFFER: u32 = 64 * 1024;
+
+/// hyper's read buffer per connection, which is also the largest chunk.
+pub const READ_BUFFER: usize = 64 * 1024;
+/// Header lines of an answer.
+pub const ANSWER_HEADERS: usize = 128;
+/// Idle connections that are kept per target. WebKit asks for thousands of
+/// small ranges; six at once is what one browser opens per host.
+pub const IDLE_PER_TARGET: usize = 16;
+/// An idle connection is closed after this; S3 itself closes after about 20 s.
+pub const IDLE: Duration = Duration::from_secs(15);
+/// Requests of one client that run at once, bodies included.
+pub const IN_FLIGHT: usize = 512;
+/// The head of an answer arrives within this after the request was sent.
+pub const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// The next bytes of a body arrive within this once they are asked for. A slow
+/// reader on our side does not count.
+pub const BODY_SILENCE: Duration = Duration::from_secs(30);

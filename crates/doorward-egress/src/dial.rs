@@ -1,0 +1,211 @@
+//! From a name to a connected stream.
+//!
+//! Resolve, check every address, connect to those that passed (the next one
+//! 250 ms after the one before, RFC 8305), speak TLS. All of it within one
+//! budget. The socket is connected to the very address that was checked, so a
+//! name that changes its mind in between changes nothing.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use rustls_pki_types::ServerName;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+
+use crate::{AddressPolicy, EgressError, Stream, Target, Trust, defaults};
+
+/// How to connect. Every field has its default in [`defaults`].
+#[derive(Clone, Copy, Debug)]
+pub struct DialOptions {
+    /// For one address.
+    pub connect_within: Duration,
+    /// For everything together.
+    pub dial_within: Duration,
+    /// The kernel's receive buffer, in bytes.
+    pub receive_buffer: u32,
+    /// The kernel's send buffer, in bytes.
+    pub send_buffer: u32,
+}
+
+/// Dials targets under one [`AddressPolicy`]. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    policy: AddressPolicy,
+    trust: Trust,
+    options: DialOptions,
+}
+
+// === impl Dialer ===
+
+impl Dialer {
+    /// A dialer that reaches what `policy` allows and believes `trust`.
+    #[must_use]
+    pub fn new(policy: AddressPolicy, trust: Trust) -> Self {
+        Self {
+            policy,
+            trust,
+            options: DialOptions::default(),
+        }
+    }
+
+    /// With other budgets and buffers.
+    #[must_use]
+    pub fn with_options(mut self, options: DialOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// A connected stream to `target`: TCP without Nagle's delay, and TLS on
+    /// top where the target asks for it.
+    ///
+    /// # Errors
+    ///
+    /// [`EgressError::AddressRefused`] when the policy allows no address of the
+    /// target; no packet is sent then. `Resolve`, `Connect`, `Tls`, `Roots`, and
+    /// `DialTimeout` when it took longer than the budget.
+    pub async fn dial(&self, target: &Target) -> Result<Stream, EgressError> {
+        timeout(self.options.dial_within, self.dial_unbounded(target))
+            .await
+            .unwrap_or_else(|_| {
+                Err(EgressError::DialTimeout {
+                    host: target.host(),
+                })
+            })
+    }
+
+    async fn dial_unbounded(&self, target: &Target) -> Result<Stream, EgressError> {
+        let addresses = self.allowed_addresses(target).await?;
+        let plain = self.connect(&addresses).await.map_err(|source| {
+            let host = target.host();
+            if source.kind() == io::ErrorKind::TimedOut {
+                EgressError::DialTimeout { host }
+            } else {
+                EgressError::Connect {
+                    host,
+                    source: Arc::new(source),
+                }
+            }
+        })?;
+        if !target.is_tls() {
+            return Ok(Stream::Plain(plain));
+        }
+        let name = match target.address() {
+            Some(address) => ServerName::IpAddress(address.into()),
+            None => ServerName::try_from(target.host())
+                .map_err(|_| EgressError::Target("the host is not a TLS server name"))?,
+        };
+        let config = self.trust.config()?;
+        let tls = TlsConnector::from(config)
+            .connect(name, plain)
+            .await
+            .map_err(|source| EgressError::Tls {
+                host: target.host(),
+                source: Arc::new(source),
+            })?;
+        Ok(Stream::Tls(Box::new(tls)))
+    }
+
+    /// The target's addresses that the policy allows, at most
+    /// [`defaults::ADDRESSES`]. A name with one allowed and one forbidden
+    /// address is reached by the allowed one alone.
+    async fn allowed_addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, EgressError> {
+        let found: Vec<SocketAddr> = match target.address() {
+            Some(address) => vec![SocketAddr::new(address, target.port())],
+            None => lookup_host((target.host().as_str(), target.port()))
+                .await
+                .map_err(|source| EgressError::Resolve {
+                    host: target.host(),
+                    source: Arc::new(source),
+                })?
+                .collect(),
+        };
+        let mut refused: Option<EgressError> = None;
+        let mut allowed = Vec::new();
+        for socket in found {
+            match self.policy.check(socket.ip()) {
+                Ok(()) => allowed.push(unmapped(socket)),
+                Err(kind) => {
+                    refused.get_or_insert(EgressError::AddressRefused {
+                        address: socket.ip(),
+                        kind,
+                    });
+                }
+            }
+        }
+        if allowed.is_empty() {
+            return Err(refused.unwrap_or_else(|| EgressError::Resolve {
+                host: target.host(),
+                source: Arc::new(io::Error::from(io::ErrorKind::NotFound)),
+            }));
+        }
+        allowed.truncate(defaults::ADDRESSES);
+        Ok(allowed)
+    }
+
+    /// The first address that answers; one that fails at once makes way at once.
+    async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+        let mut waiting = addresses.iter();
+        let mut running = FuturesUnordered::new();
+        let mut last = io::Error::from(io::ErrorKind::NotFound);
+        loop {
+            let more = match waiting.next() {
+                Some(address) => {
+                    running.push(self.connect_one(*address));
+                    waiting.len() > 0
+                }
+                None => false,
+            };
+            let next = tokio::select! {
+                biased;
+                next = running.next() => next,
+                () = sleep(defaults::STAGGER), if more => continue,
+            };
+            match next {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => last = error,
+                None => return Err(last),
+            }
+        }
+    }
+
+    async fn connect_one(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
+        socket.set_recv_buffer_size(self.options.receive_buffer)?;
+        socket.set_send_buffer_size(self.options.send_buffer)?;
+        socket.set_nodelay(true)?;
+        timeout(self.options.connect_within, socket.connect(address))
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Default for DialOptions {
+    fn default() -> Self {
+        Self {
+            connect_within: defaults::CONNECT,
+            dial_within: defaults::DIAL,
+            receive_buffer: defaults::RECEIVE_BUFFER,
+            send_buffer: defaults::SEND_BUFFER,
+        }
+    }
+}
+
+/// An IPv4-mapped address as the IPv4 address that it is.
+fn unmapped(socket: SocketAddr) -> SocketAddr {
+    match socket.ip() {
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => SocketAddr::new(v4.into(), socket.port()),
+            None => socket,
+        },
+        IpAddr::V4(_) => socket,
+    }
+}

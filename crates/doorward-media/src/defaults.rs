@@ -1,0 +1,19 @@
+//! Every number of the media room, with its reason.
+
+use std::time::Duration;
+
+/// A grant that somebody asked for lives this long, unless they say otherwise:
+/// a film and the break in it.
+pub const GRANT_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
+/// The longest life that can be asked for: as long as a session.
+pub const GRANT_LIFE_MOST: Duration = Duration::from_secs(12 * 60 * 60);
+/// A grant that a listing minted lives as long as its session can.
+pub const LISTED_LIFE: Duration = GRANT_LIFE_MOST;
+/// And ends after this without use: most of a listing is never opened.
+pub const LISTED_IDLE: Duration = Duration::from_secs(30 * 60);
+/// Sources of one run, those that were dropped into the console included.
+pub const SOURCES: usize = 256;
+/// Grants that one answer lists.
+pub const LISTED_GRANTS: usize = 500;
+/// How often a running stream counts as use of its grant.
+pub const TOUCH_EVERY: Duration = Duration::from_secs(1);

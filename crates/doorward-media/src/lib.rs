@@ -1,0 +1,39 @@
+//! Capability URLs for bytes.
+//!
+//! A [`Grant`](doorward_guard::Grant) opens one object of one [`source`] under an
+//! unguessable URL, `/m/<token>`. It answers `GET` and `HEAD` with exact byte
+//! ranges, is pinned to the version that it saw first, and ends running streams
+//! when it is revoked or its time is over.
+//!
+//! | phase | where |
+//! |---|---|
+//! | what a name may be | [`name`] |
+//! | where bytes come from | [`source`] |
+//! | what a request asks for | [`range`], [`validator`] |
+//! | what the object is | [`content_type`], [`disposition`] |
+//! | what is answered | `play`, [`stream`] |
+//! | who may | [`grant`], [`media`] |
+//! | routes | `surface`, `api_surface` |
+
+pub mod api;
+mod api_surface;
+pub mod content_type;
+pub mod defaults;
+pub mod disposition;
+pub mod error;
+pub mod grant;
+pub mod media;
+pub mod name;
+mod play;
+pub mod range;
+pub mod shelf;
+pub mod source;
+pub mod stream;
+mod surface;
+pub mod validator;
+
+pub use error::MediaError;
+pub use grant::{Disposition, MediaGrant};
+pub use media::{Media, MediaOptions, Minted, Totals};
+pub use shelf::Location;
+pub use source::{Addressing, Credentials, Source, StoreConfig};

@@ -1,0 +1,387 @@
+//! The media room: its sources, its grants, and what they come to.
+
+mod stats;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use doorward_guard::audit::{AuditSink, Event, Kind};
+use doorward_guard::events::Events;
+use doorward_guard::table::grants::Fate;
+use doorward_guard::{Clock, Grant, GrantOptions, Grants, Origins, Rule, SessionId};
+use serde_json::json;
+
+pub(crate) use stats::Stats;
+
+use crate::defaults;
+use crate::error::MediaError;
+use crate::grant::{Disposition, MediaGrant};
+use crate::shelf::{Location, Shelf, Shelves, display_path};
+use crate::source::{Folder, Place, Source};
+
+/// The media room. One per bridge, shared by its surfaces.
+#[derive(Debug)]
+pub struct Media {
+    pub(crate) clock: Clock,
+    pub(crate) events: Events,
+    pub(crate) grants: Arc<Grants<MediaGrant>>,
+    pub(crate) shelves: Shelves,
+    pub(crate) stats: Arc<Stats>,
+    audit: Arc<dyn AuditSink>,
+    content: String,
+    /// Sources that grants were made for by path or URL, to share their
+    /// connections. Newest last.
+    loose: RwLock<Vec<Arc<Shelf>>>,
+    console_adds: AtomicBool,
+}
+
+/// How a grant is made. The default lives [`defaults::GRANT_LIFE`], is inline,
+/// belongs to no session and may be read by any page that holds the URL.
+#[derive(Clone, Debug)]
+pub struct MediaOptions {
+    /// What the answer may be used as.
+    pub disposition: Disposition,
+    /// It ends after this; at most [`defaults::GRANT_LIFE_MOST`].
+    pub life: Duration,
+    /// It ends after this without use.
+    pub idle: Option<Duration>,
+    /// It ends with this session.
+    pub owner: Option<SessionId>,
+    /// Which pages may read the answer.
+    pub origins: Origins,
+}
+
+/// A grant as its maker gets it. The URL is told here and never again.
+#[derive(Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Minted {
+    /// What it opens.
+    pub source: String,
+    /// The capability.
+    pub url: String,
+    /// Its public name: for renewing and revoking.
+    pub id: String,
+    /// RFC 3339.
+    pub expires_at: String,
+}
+
+/// The room at a glance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Live grants.
+    pub grants: usize,
+    /// Bodies on their way.
+    pub streams: u64,
+    /// Bytes of bodies since the start.
+    pub bytes: u64,
+}
+
+/// On whose behalf something is done, for the audit.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker {
+    pub(crate) surface: &'static str,
+    pub(crate) session: Option<SessionId>,
+}
+
+impl Media {
+    /// An empty room whose URLs begin with `content`, the content listener's
+    /// origin.
+    #[must_use]
+    pub fn new(
+        clock: &Clock,
+        events: &Events,
+        audit: &Arc<dyn AuditSink>,
+        content: &str,
+    ) -> Arc<Self> {
+        let grants = Arc::new(Grants::new(clock));
+        let told = events.clone();
+        grants.on_end(move |grant: &Arc<Grant<MediaGrant>>, fate| tell_end(&told, grant, fate));
+        Arc::new(Self {
+            clock: clock.clone(),
+            events: events.clone(),
+            grants,
+            shelves: Shelves::default(),
+            stats: Arc::new(Stats::new(events)),
+            audit: Arc::clone(audit),
+            content: content.trim_end_matches('/').to_owned(),
+            loose: RwLock::default(),
+            console_adds: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether people may add sources from the console; they may not unless
+    /// this says so.
+    pub fn let_console_add(&self, allowed: bool) {
+        self.console_adds.store(allowed, Ordering::Release);
+    }
+
+    pub(crate) fn console_may_add(&self) -> bool {
+        self.console_adds.load(Ordering::Acquire)
+    }
+
+    /// Adds a configured source under `id` and `name`. One that cannot be opened
+    /// is listed as failed, with the reason. Returns the id.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::CapacityReached`] after [`defaults::SOURCES`].
+    pub async fn add_source(
+        &self,
+        id: &str,
+        name: &str,
+        location: Location,
+    ) -> Result<String, MediaError> {
+        let shelf = self
+            .shelves
+            .add(&self.clock, Some(id), Some(name), location, true)
+            .await?;
+        Ok(shelf.id().to_owned())
+    }
+
+    /// Makes a URL for one object. `source` is `id:key` of a listed source, the
+    /// path of any file that this process can read, or `s3://bucket/key`. This
+    /// is for the program that embeds the room and for the user's own command
+    /// line: it is not limited to the listed sources, and no page may call it.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::NotFound`] or [`MediaError::InvalidSource`] for what cannot
+    /// be named, [`Rule::CapacityReached`] when there are too many grants.
+    pub async fn grant(&self, source: &str, options: MediaOptions) -> Result<Minted, MediaError> {
+        let asker = Asker {
+            surface: "embedder",
+            session: options.owner.clone(),
+        };
+        let (shelf, place) = self.find(source).await?;
+        self.audit_minting(&asker, 1)?;
+        self.mint(&shelf, place, options)
+    }
+
+    /// Gives a grant more time; its URL stays. `None` for the default life.
+    /// Returns when it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::NotFound`] if it is not live.
+    pub fn renew(&self, id: &str, life: Option<Duration>) -> Result<String, MediaError> {
+        let life = life
+            .unwrap_or(defaults::GRANT_LIFE)
+            .min(defaults::GRANT_LIFE_MOST);
+        let grant = self.grants.renew(id, life)?;
+        grant.touch(self.clock.now());
+        Ok(self.clock.rfc3339(grant.expires()))
+    }
+
+    /// Ends a grant and every stream of it. Whether it was live until now.
+    pub fn revoke(&self, id: &str) -> bool {
+        self.grants.revoke(id)
+    }
+
+    /// Ends the grant behind a URL or token that the room gave out.
+    pub fn revoke_url(&self, url: &str) -> bool {
+        let token = url.rsplit('/').next().unwrap_or_default();
+        self.grants.revoke_token(token).is_some()
+    }
+
+    /// Ends every grant of a listed source. How many there were.
+    pub fn revoke_source(&self, id: &str) -> usize {
+        self.grants
+            .revoke_where(Fate::Closed, |grant| grant.data.shelf().id() == id)
+    }
+
+    /// Ends what a session owned.
+    pub fn session_ended(&self, id: &SessionId) {
+        self.grants
+            .revoke_where(Fate::SessionEnded, |grant| grant.owner.as_ref() == Some(id));
+    }
+
+    /// Ends everything: doorward stops.
+    pub fn close(&self) {
+        self.grants.revoke_where(Fate::Closed, |_| true);
+    }
+
+    /// Once a second: ends what is due, tells what changed.
+    pub fn sweep(&self) {
+        self.grants.sweep();
+        let changed: Vec<_> = self
+            .stats
+            .take_news()
+            .iter()
+            .map(|grant| self.grant_view(grant))
+            .collect();
+        if !changed.is_empty() {
+            self.events
+                .publish("grant.stats", &json!({ "grants": changed }), None);
+        }
+    }
+
+    /// The sessions of which a stream runs.
+    #[must_use]
+    pub fn streaming_sessions(&self) -> Vec<SessionId> {
+        self.stats.streaming_sessions()
+    }
+
+    /// The room at a glance.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals {
+            grants: self.grants.len(),
+            streams: self.stats.streams(),
+            bytes: self.stats.bytes(),
+        }
+    }
+
+    /// `id:key` of a listed source.
+    pub(crate) fn find_listed(&self, text: &str) -> Result<(Arc<Shelf>, Place), MediaError> {
+        let (id, key) = text.split_once(':').ok_or(MediaError::NotFound)?;
+        let shelf = self.shelf(id)?;
+        let place = shelf.source()?.place(key)?;
+        Ok((shelf, place))
+    }
+
+    pub(crate) fn shelf(&self, id: &str) -> Result<Arc<Shelf>, MediaError> {
+        self.shelves
+            .find(id)
+            .ok_or_else(|| MediaError::Refused(Rule::NotFound.into()))
+    }
+
+    /// Anything that this process can read.
+    pub(crate) async fn find(&self, text: &str) -> Result<(Arc<Shelf>, Place), MediaError> {
+        if let Some((id, _)) = text.split_once(':')
+            && self.shelves.find(id).is_some()
+        {
+            return self.find_listed(text);
+        }
+        if text.contains("://") {
+            let Location::S3(mut config) = Location::parse(text)? else {
+                return Err(MediaError::NotFound);
+            };
+            let key = std::mem::take(&mut config.prefix);
+            let name = format!("s3://{}", config.bucket);
+            let shelf = match self.known(&name) {
+                Some(shelf) => shelf,
+                None => {
+                    let store = config.build(&self.clock)?;
+                    self.keep(Shelf::loose(name, Source::S3(Arc::new(store))))
+                }
+            };
+            let place = shelf.source()?.place(&key)?;
+            return Ok((shelf, place));
+        }
+        let path = PathBuf::from(text);
+        let found = tokio::task::spawn_blocking(move || Folder::around(&path)).await;
+        let stopped = |_| MediaError::NotReadable("the reader stopped".to_owned());
+        let (folder, name) = found.map_err(stopped)??;
+        let location = display_path(folder.root());
+        let shelf = match self.known(&location) {
+            Some(shelf) => shelf,
+            None => self.keep(Shelf::loose(location, Source::Folder(Arc::new(folder)))),
+        };
+        let place = shelf.source()?.place(name.as_str())?;
+        Ok((shelf, place))
+    }
+
+    fn known(&self, location: &str) -> Option<Arc<Shelf>> {
+        let loose = self.loose.read().unwrap_or_else(PoisonError::into_inner);
+        loose
+            .iter()
+            .find(|shelf| shelf.location() == location)
+            .cloned()
+    }
+
+    fn keep(&self, shelf: Shelf) -> Arc<Shelf> {
+        let shelf = Arc::new(shelf);
+        let mut loose = self.loose.write().unwrap_or_else(PoisonError::into_inner);
+        if loose.len() >= defaults::SOURCES {
+            loose.remove(0);
+        }
+        loose.push(Arc::clone(&shelf));
+        shelf
+    }
+
+    /// Writes down that grants are about to be made; they are not, if it fails.
+    pub(crate) fn audit_minting(&self, asker: &Asker, count: usize) -> Result<(), MediaError> {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.decide(Kind::GrantMinted, asker, |event| event.count(count))
+    }
+
+    pub(crate) fn decide(
+        &self,
+        kind: Kind,
+        asker: &Asker,
+        fill: impl FnOnce(Event) -> Event,
+    ) -> Result<(), MediaError> {
+        let mut event = Event::allowed(kind, asker.surface);
+        if let Some(session) = &asker.session {
+            event = event.subject(session.as_str());
+        }
+        Ok(self.audit.decide(fill(event))?)
+    }
+
+    pub(crate) fn mint(
+        &self,
+        shelf: &Arc<Shelf>,
+        place: Place,
+        options: MediaOptions,
+    ) -> Result<Minted, MediaError> {
+        let source = shelf.label(place.name());
+        let uses = options.disposition.uses();
+        let data = MediaGrant::new(Arc::clone(shelf), place, options.disposition);
+        let options = GrantOptions {
+            life: options.life.min(defaults::GRANT_LIFE_MOST),
+            idle: options.idle,
+            owner: options.owner,
+            origins: options.origins,
+            uses,
+        };
+        let (token, grant) = self.grants.mint(data, options)?;
+        Ok(Minted {
+            source,
+            url: format!("{}/m/{}", self.content, token.reveal().as_str()),
+            id: grant.id.to_string(),
+            expires_at: self.clock.rfc3339(grant.expires()),
+        })
+    }
+}
+
+/// Tells the owner that a grant ended. Grants of listings that nobody used pass
+/// away silently, and so do those of an ended session: nobody is left to tell.
+fn tell_end(events: &Events, grant: &Arc<Grant<MediaGrant>>, fate: Fate) {
+    let tell = match fate {
+        Fate::Revoked | Fate::Closed => true,
+        Fate::Expired => grant.data.requests() > 0,
+        Fate::SessionEnded | Fate::Live => false,
+    };
+    if tell {
+        // The URL is not known here: only its hash was kept.
+        let data = json!({ "id": grant.id.as_str(), "url": null, "reason": fate.word() });
+        events.publish("grant.revoked", &data, grant.owner.as_ref());
+    }
+}
+
+// === impl MediaOptions ===
+
+impl Default for MediaOptions {
+    fn default() -> Self {
+        Self {
+            disposition: Disposition::Inline,
+            life: defaults::GRANT_LIFE,
+            idle: None,
+            owner: None,
+            origins: Origins::Any,
+        }
+    }
+}
+
+// === impl Minted ===
+
+/// Without the URL: it is a secret.
+impl std::fmt::Debug for Minted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Minted")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

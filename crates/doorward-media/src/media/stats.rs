@@ -1,0 +1,141 @@
+//! What runs, what was served, and which of it is news.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use doorward_guard::events::Events;
+use doorward_guard::{Grant, SessionId};
+use serde_json::json;
+
+use crate::error::MediaError;
+use crate::grant::MediaGrant;
+use crate::stream::Cut;
+
+type Held = Arc<Grant<MediaGrant>>;
+
+/// Counters of the whole room. Its lists are bounded by what runs, not by how
+/// many grants there are.
+pub(crate) struct Stats {
+    events: Events,
+    bytes: AtomicU64,
+    streams: AtomicU64,
+    /// By the grant's address: it lives as long as it is in here.
+    running: Mutex<HashMap<usize, (Held, usize)>>,
+    news: Mutex<Vec<Held>>,
+}
+
+impl Stats {
+    pub(super) fn new(events: &Events) -> Self {
+        Self {
+            events: events.clone(),
+            bytes: AtomicU64::new(0),
+            streams: AtomicU64::new(0),
+            running: Mutex::default(),
+            news: Mutex::default(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn streams(&self) -> u64 {
+        self.streams.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn streaming_sessions(&self) -> Vec<SessionId> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions: Vec<SessionId> = running
+            .values()
+            .filter_map(|(grant, _)| grant.owner.clone())
+            .collect();
+        sessions.sort_unstable();
+        sessions.dedup();
+        sessions
+    }
+
+    /// The grants whose numbers changed since the last call.
+    pub(super) fn take_news(&self) -> Vec<Held> {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = std::mem::take(&mut *news);
+        for grant in &taken {
+            grant.data.news.store(false, Ordering::Release);
+        }
+        taken
+    }
+
+    pub(crate) fn request(&self, grant: &Held) {
+        grant.data.count_request();
+        self.is_news(grant);
+    }
+
+    pub(crate) fn count(&self, grant: &Held, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        grant.data.count_bytes(bytes);
+        self.is_news(grant);
+    }
+
+    pub(crate) fn stream_begins(&self, grant: &Held) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        grant.data.stream_begins();
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = running
+            .entry(address(grant))
+            .or_insert_with(|| (Arc::clone(grant), 0));
+        entry.1 += 1;
+    }
+
+    pub(crate) fn stream_ends(&self, grant: &Held) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+        grant.data.stream_ends();
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = running.get_mut(&address(grant)) {
+            entry.1 = entry.1.saturating_sub(1);
+            if entry.1 == 0 {
+                running.remove(&address(grant));
+            }
+        }
+        drop(running);
+        self.is_news(grant);
+    }
+
+    /// A body was cut, or a request failed, because of this.
+    pub(crate) fn failed(&self, grant: &Held, error: &MediaError) {
+        if matches!(error, MediaError::Changed) {
+            let data = json!({ "id": grant.id.as_str() });
+            self.events
+                .publish("grant.changed", &data, grant.owner.as_ref());
+        }
+        tracing::debug!(grant = %grant.id, error = %error, "media failed");
+    }
+
+    pub(crate) fn cut(&self, grant: &Held, cut: &Cut) {
+        match cut {
+            Cut::Source(error) => self.failed(grant, error),
+            Cut::Ended(_) => {}
+            Cut::Short(_) | Cut::Long => tracing::debug!(grant = %grant.id, %cut, "media failed"),
+        }
+    }
+
+    fn is_news(&self, grant: &Held) {
+        if !grant.data.news.swap(true, Ordering::AcqRel) {
+            let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+            news.push(Arc::clone(grant));
+        }
+    }
+}
+
+fn address(grant: &Held) -> usize {
+    Arc::as_ptr(grant).addr()
+}
+
+impl fmt::Debug for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stats")
+            .field("streams", &self.streams())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,343 @@
+//! Sources under the names that people gave them.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use doorward_guard::{Clock, Rule};
+
+use crate::defaults;
+use crate::error::MediaError;
+use crate::source::{Credentials, Folder, Source, StoreConfig};
+
+/// Where a source is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Location {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// A bucket, or a prefix of one.
+    S3(Box<StoreConfig>),
+}
+
+/// One source under its id. What cannot be opened keeps its place and says why.
+#[derive(Debug)]
+pub struct Shelf {
+    id: Box<str>,
+    name: Box<str>,
+    kind: &'static str,
+    location: String,
+    source: Result<Source, MediaError>,
+    failure: RwLock<Option<&'static str>>,
+}
+
+/// All shelves, in the order in which they were added.
+#[derive(Debug, Default)]
+pub(crate) struct Shelves(RwLock<Vec<Arc<Shelf>>>);
+
+// === impl Location ===
+
+impl Location {
+    /// Reads what a person writes or drops: an absolute path, or
+    /// `s3://bucket/prefix` with endpoint, region and keys from the environment
+    /// (`AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, `AWS_REGION` or
+    /// `AWS_DEFAULT_REGION`, `AWS_ACCESS_KEY_ID` and the like; anonymous without).
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::InvalidSource`], with a sentence.
+    pub fn parse(text: &str) -> Result<Self, MediaError> {
+        if let Some(rest) = text.strip_prefix("s3://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let read = |names: &[&str]| {
+                names
+                    .iter()
+                    .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
+            };
+            let endpoint = read(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]);
+            let credentials = Credentials::from_environment().unwrap_or(Credentials::Anonymous);
+            let mut config = StoreConfig::new(bucket, endpoint.as_deref(), credentials);
+            config.prefix = prefix.to_owned();
+            config.region = read(&["AWS_REGION", "AWS_DEFAULT_REGION"]);
+            return Ok(Self::S3(Box::new(config)));
+        }
+        if text.contains("://") {
+            return Err(MediaError::InvalidSource(
+                "Only folders and s3:// buckets can be opened so far.",
+            ));
+        }
+        let path = Path::new(text);
+        if path.is_absolute() && !text.contains('\0') {
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        Err(MediaError::InvalidSource(
+            "Name a folder by its full path, or a bucket as s3://name.",
+        ))
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Folder(_) => "folder",
+            Self::S3(_) => "s3",
+        }
+    }
+
+    /// As people read it; the home folder as `~`.
+    fn display(&self) -> String {
+        match self {
+            Self::Folder(path) => display_path(path),
+            Self::S3(config) => format!("s3://{}/{}", config.bucket, config.prefix),
+        }
+    }
+
+    /// A name, if nobody gave one.
+    fn usual_name(&self) -> String {
+        let text = self.display();
+        let last = text
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next()
+            .unwrap_or_default();
+        if last.is_empty() {
+            "files".to_owned()
+        } else {
+            last.to_owned()
+        }
+    }
+
+    async fn open(self, clock: &Clock) -> Result<Source, MediaError> {
+        match self {
+            Self::Folder(path) => {
+                let folder = tokio::task::spawn_blocking(move || Folder::open(&path)).await;
+                let stopped = |_| MediaError::NotReadable("the reader stopped".to_owned());
+                Ok(Source::Folder(Arc::new(folder.map_err(stopped)??)))
+            }
+            Self::S3(config) => Ok(Source::S3(Arc::new(config.build(clock)?))),
+        }
+    }
+}
+
+// === impl Shelf ===
+
+impl Shelf {
+    /// A source that has no id of its own: it is not listed.
+    pub(crate) fn loose(location: String, source: Source) -> Self {
+        let kind = match source {
+            Source::Folder(_) => "folder",
+            Source::S3(_) => "s3",
+        };
+        let name = location.clone().into();
+        Self {
+            id: "".into(),
+            name,
+            kind,
+            location,
+            source: Ok(source),
+            failure: RwLock::new(None),
+        }
+    }
+
+    /// The id; empty for a source that is not listed.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `folder` or `s3`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Where it is, for people.
+    #[must_use]
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// The source.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be opened.
+    pub fn source(&self) -> Result<&Source, MediaError> {
+        self.source.as_ref().map_err(Clone::clone)
+    }
+
+    /// What is wrong with it, as far as is known.
+    #[must_use]
+    pub fn failure(&self) -> Option<&'static str> {
+        *self.failure.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how the last listing went. Whether that is news.
+    pub(crate) fn note(&self, outcome: Option<&MediaError>) -> bool {
+        let now = outcome
+            .filter(|error| is_about_source(error))
+            .map(MediaError::message);
+        let mut failure = self.failure.write().unwrap_or_else(PoisonError::into_inner);
+        let news = *failure != now;
+        *failure = now;
+        news
+    }
+
+    /// The name of an object on it, as the API writes it.
+    #[must_use]
+    pub fn label(&self, key: &str) -> String {
+        if self.id.is_empty() {
+            let slash = if self.location.ends_with('/') {
+                ""
+            } else {
+                "/"
+            };
+            format!("{}{slash}{key}", self.location)
+        } else {
+            format!("{}:{key}", self.id)
+        }
+    }
+}
+
+/// Whether an error says something of the source, not of one name in it.
+fn is_about_source(error: &MediaError) -> bool {
+    !matches!(
+        error,
+        MediaError::NotFound
+            | MediaError::Changed
+            | MediaError::Archived
+            | MediaError::NotReadable(_)
+            | MediaError::InvalidSource(_)
+            | MediaError::Refused(_)
+    )
+}
+
+// === impl Shelves ===
+
+impl Shelves {
+    /// Opens `location` and adds it. A source of the person's own configuration
+    /// that cannot be opened is kept as failed if `keep_failed` says so.
+    pub(crate) async fn add(
+        &self,
+        clock: &Clock,
+        id: Option<&str>,
+        name: Option<&str>,
+        location: Location,
+        keep_failed: bool,
+    ) -> Result<Arc<Shelf>, MediaError> {
+        let name = name.map_or_else(|| location.usual_name(), str::to_owned);
+        let (kind, display) = (location.kind(), location.display());
+        let source = location.open(clock).await;
+        if let (Err(error), false) = (&source, keep_failed) {
+            return Err(error.clone());
+        }
+        let failure = RwLock::new(source.as_ref().err().map(MediaError::message));
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all
+            .iter()
+            .find(|shelf| id.is_none() && shelf.location == display && shelf.source.is_ok())
+        {
+            return Ok(Arc::clone(known));
+        }
+        if all.len() >= defaults::SOURCES {
+            return Err(MediaError::Refused(Rule::CapacityReached.into()));
+        }
+        let id = free_id(&all, id.unwrap_or(&name));
+        let shelf = Arc::new(Shelf {
+            id: id.into(),
+            name: name.into(),
+            kind,
+            location: display,
+            source,
+            failure,
+        });
+        all.push(Arc::clone(&shelf));
+        Ok(shelf)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Shelf>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Shelf>> {
+        self.all().into_iter().find(|shelf| shelf.id() == id)
+    }
+}
+
+/// An id out of a name: lower-case letters, digits and dashes, and unused.
+fn free_id(all: &[Arc<Shelf>], name: &str) -> String {
+    let mut stem: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(40)
+        .collect();
+    while stem.contains("--") {
+        stem = stem.replace("--", "-");
+    }
+    let stem = match stem.trim_matches('-') {
+        "" => "source",
+        stem => stem,
+    };
+    let mut id = stem.to_owned();
+    let mut number = 2_usize;
+    while all.iter().any(|shelf| shelf.id() == id) {
+        id = format!("{stem}-{number}");
+        number += 1;
+    }
+    id
+}
+
+pub(crate) fn display_path(path: &Path) -> String {
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .filter(|home| home.is_absolute());
+    match home
+        .as_deref()
+        .and_then(|home| path.strip_prefix(home).ok())
+    {
+        Some(below) if below.as_os_str().is_empty() => "~".to_owned(),
+        Some(below) => format!("~/{}", below.display()),
+        None => path.display().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_made_of_names_and_are_unique() {
+        assert_eq!(free_id(&[], "My Pictures (2026)"), "my-pictures-2026");
+        assert_eq!(free_id(&[], "…"), "source");
+        let folder = tempfile::tempdir().unwrap();
+        let source = Source::Folder(Arc::new(Folder::open(folder.path()).unwrap()));
+        let mut shelf = Shelf::loose("x".to_owned(), source);
+        shelf.id = "a".into();
+        assert_eq!(free_id(&[Arc::new(shelf)], "A"), "a-2");
+    }
+
+    #[test]
+    fn locations_are_paths_and_buckets() {
+        assert!(matches!(Location::parse("/tmp"), Ok(Location::Folder(_))));
+        let Ok(Location::S3(config)) = Location::parse("s3://bucket/a/b") else {
+            panic!("s3")
+        };
+        assert_eq!(
+            (config.bucket.as_str(), config.prefix.as_str()),
+            ("bucket", "a/b")
+        );
+        for not in ["", "relative", "gs://bucket", "http://x/", "~/x"] {
+            assert!(
+                matches!(Location::parse(not), Err(MediaError::InvalidSource(_))),
+                "{not}"
+            );
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! One page of a bucket.
+
+use http::{HeaderMap, Method, StatusCode};
+
+use super::{Store, failure, text, xml};
+use crate::error::MediaError;
+use crate::source::listing::{Item, Listing, Query};
+
+/// Pages of the store that one call looks through for a name: 10,000 keys, then
+/// the caller asks on.
+const PAGES: usize = 20;
+
+impl Store {
+    /// One page of what lies under a prefix, in the store's own order. With a
+    /// name to look for, pages without a match are passed over, up to a bound;
+    /// an empty page with a cursor means: ask on.
+    pub(in crate::source) async fn list(&self, query: &Query) -> Result<Listing, MediaError> {
+        let mut prefix = query.prefix.clone();
+        if !prefix.is_empty() && !prefix.ends_with('/') {
+            prefix.push('/');
+        }
+        let below = format!("{}{prefix}", self.prefix);
+        let most = query.bounded_limit().to_string();
+        let mut after = query.after.clone();
+        let mut listing = Listing::default();
+        for _ in 0..PAGES {
+            let page = self.page(&below, &most, after.as_deref()).await?;
+            let folders = page
+                .prefixes
+                .iter()
+                .filter_map(|key| self.folder(&below, key));
+            let files = page
+                .objects
+                .iter()
+                .filter_map(|object| self.file(&below, object));
+            listing.items = folders
+                .chain(files)
+                .filter(|item| query.wants(&item.name))
+                .collect();
+            listing.next = page.next;
+            if !listing.items.is_empty() || listing.next.is_none() {
+                break;
+            }
+            after.clone_from(&listing.next);
+        }
+        Ok(listing)
+    }
+
+    async fn page(
+        &self,
+        below: &str,
+        most: &str,
+        after: Option<&str>,
+    ) -> Result<xml::Page, MediaError> {
+        let mut query = vec![
+            ("list-type", "2"),
+            ("delimiter", "/"),
+            ("max-keys", most),
+            ("prefix", below),
+        ];
+        query.extend(after.map(|token| ("continuation-token", token)));
+        let answer = self.send_to_bucket(&query).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(match failure(answer).await {
+                // A listing is of the bucket: nothing else can be missing.
+                MediaError::NotFound => MediaError::BucketMissing,
+                other => other,
+            });
+        }
+        let body = text(answer.into_body()).await?;
+        xml::page(&body).ok_or_else(|| MediaError::UpstreamWrong("not a listing".to_owned()))
+    }
+
+    async fn send_to_bucket(
+        &self,
+        query: &[(&str, &str)],
+    ) -> Result<http::Response<doorward_egress::Incoming>, MediaError> {
+        self.send(Method::GET, None, query, &HeaderMap::new()).await
+    }
+
+    fn folder(&self, below: &str, key: &str) -> Option<Item> {
+        let name = key.strip_prefix(below)?.strip_suffix('/')?;
+        Some(Item {
+            name: name.to_owned(),
+            key: key.strip_prefix(&self.prefix)?.to_owned(),
+            folder: true,
+            readable: true,
+            size: None,
+            modified: None,
+        })
+    }
+
+    /// The empty object that stands for the folder itself is no entry.
+    fn file(&self, below: &str, object: &xml::Object) -> Option<Item> {
+        let name = object
+            .key
+            .strip_prefix(below)
+            .filter(|name| !name.is_empty())?;
+        Some(Item {
+            name: name.to_owned(),
+            key: object.key.strip_prefix(&self.prefix)?.to_owned(),
+            folder: false,
+            readable: true,
+            size: object.size,
+            modified: object.modified,
+        })
+    }
+}

@@ -1,0 +1,283 @@
+//! One object of a store, read at one version.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use doorward_egress::Incoming;
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH, LAST_MODIFIED,
+    RANGE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http_body_util::BodyExt as _;
+
+use super::{Store, failure, is_bytes};
+use crate::content_type::{ContentType, SNIFF};
+use crate::error::MediaError;
+use crate::name::Key;
+use crate::range::{ByteRange, RangeSpec, Unsatisfiable};
+use crate::source::{Chunks, Read, Reading, Version};
+use crate::validator::EntityTag;
+
+/// An object that was named; asked for when it is read.
+#[derive(Debug)]
+pub struct Stored {
+    store: Arc<Store>,
+    key: Key,
+    pin: Option<Arc<Version>>,
+}
+
+/// What a store says of an object, before its type is settled.
+#[derive(Debug)]
+struct Seen {
+    size: u64,
+    etag: Option<EntityTag>,
+    modified: Option<SystemTime>,
+    declared: Option<String>,
+    encoding: Option<HeaderValue>,
+}
+
+/// A body that fits what was asked.
+#[derive(Debug)]
+struct Fitting {
+    seen: Seen,
+    range: Option<ByteRange>,
+    body: Incoming,
+}
+
+enum Reply {
+    Fitting(Box<Fitting>),
+    Unsatisfiable,
+}
+
+// === impl Stored ===
+
+impl Stored {
+    pub(in crate::source) fn new(store: Arc<Store>, key: Key, pin: Option<Arc<Version>>) -> Self {
+        Self { store, key, pin }
+    }
+
+    /// The pinned version, else the one that the store has now (`HEAD`).
+    pub(in crate::source) async fn version(&mut self) -> Result<Arc<Version>, MediaError> {
+        if let Some(pin) = &self.pin {
+            return Ok(Arc::clone(pin));
+        }
+        let answer = self.send(Method::HEAD, &HeaderMap::new()).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(failure(answer).await);
+        }
+        let size = number(answer.headers(), &CONTENT_LENGTH)
+            .ok_or_else(|| MediaError::UpstreamWrong("no size".to_owned()))?;
+        let version = self.settle(Seen::of(answer.headers(), size)).await?;
+        Ok(Arc::clone(self.pin.insert(version)))
+    }
+
+    /// Everything, or one range. At first sight the range goes to the store as
+    /// it was asked, so that the first byte takes one round trip.
+    pub(in crate::source) async fn read(
+        mut self,
+        range: Option<RangeSpec>,
+    ) -> Result<Read, MediaError> {
+        if let Some(pin) = self.pin.clone() {
+            return self.read_pinned(&pin, range).await;
+        }
+        if let Reply::Fitting(fitting) = self.get(range, None).await? {
+            let Fitting { seen, range, body } = *fitting;
+            let version = self.settle(seen).await?;
+            if version.encoding.is_none() || range.is_none() {
+                return Ok(reading(version, range, body));
+            }
+            self.pin = Some(version);
+        }
+        // No such range, or one that means nothing of an encoded object: what
+        // is asked for is decided by the size.
+        let pin = self.version().await?;
+        self.read_pinned(&pin, range).await
+    }
+
+    async fn read_pinned(
+        &self,
+        pin: &Arc<Version>,
+        range: Option<RangeSpec>,
+    ) -> Result<Read, MediaError> {
+        let range = range.filter(|_| pin.encoding.is_none());
+        let exact = match range.map(|spec| spec.within(pin.size)) {
+            None | Some(Ok(None)) => None,
+            Some(Ok(Some(range))) => Some(range),
+            Some(Err(Unsatisfiable)) => return Ok(Read::Unsatisfiable { size: pin.size }),
+        };
+        match self.get(exact.map(RangeSpec::from), Some(pin)).await? {
+            // Stores that ignore If-Match are caught by what they tell.
+            Reply::Fitting(fitting) if fitting.seen.is(pin) => {
+                Ok(reading(Arc::clone(pin), fitting.range, fitting.body))
+            }
+            Reply::Fitting(_) | Reply::Unsatisfiable => Err(MediaError::Changed),
+        }
+    }
+
+    async fn get(
+        &self,
+        range: Option<RangeSpec>,
+        pin: Option<&Version>,
+    ) -> Result<Reply, MediaError> {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = range.and_then(|range| HeaderValue::from_str(&range.to_string()).ok())
+        {
+            headers.insert(RANGE, value);
+        }
+        let tag = pin
+            .and_then(|pin| pin.etag.as_ref())
+            .filter(|etag| !etag.is_weak());
+        if let Some(value) = tag.and_then(EntityTag::to_value) {
+            headers.insert(IF_MATCH, value);
+        }
+        let answer = self.send(Method::GET, &headers).await?;
+        match answer.status() {
+            status if is_bytes(status) => {
+                let (head, body) = answer.into_parts();
+                let fitting = fit(head.status, &head.headers, range, body)?;
+                Ok(Reply::Fitting(Box::new(fitting)))
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE if range.is_some() => Ok(Reply::Unsatisfiable),
+            _ => Err(failure(answer).await),
+        }
+    }
+
+    /// Settles the type. Where neither the store nor the name tells, the first
+    /// bytes are asked for, once per grant.
+    async fn settle(&self, seen: Seen) -> Result<Arc<Version>, MediaError> {
+        let declared = seen.declared.as_deref();
+        let name = self.key.as_str();
+        let unknown =
+            ContentType::needs_head(declared, name) && seen.size > 0 && seen.encoding.is_none();
+        let head = if unknown {
+            self.first_bytes(&seen).await?
+        } else {
+            None
+        };
+        let content_type = ContentType::settle(declared, name, head.as_deref());
+        let Seen {
+            size,
+            etag,
+            modified,
+            encoding,
+            ..
+        } = seen;
+        Ok(Arc::new(Version {
+            size,
+            etag,
+            modified,
+            content_type,
+            encoding,
+        }))
+    }
+
+    async fn first_bytes(&self, seen: &Seen) -> Result<Option<bytes::Bytes>, MediaError> {
+        let start = RangeSpec::From {
+            first: 0,
+            last: Some(SNIFF - 1),
+        };
+        match self.get(Some(start), None).await? {
+            Reply::Fitting(fitting) if fitting.seen.size != seen.size => Err(MediaError::Changed),
+            // A store that ignores ranges would send everything for it.
+            Reply::Fitting(fitting) if fitting.range.is_some() => {
+                Ok(Some(fitting.body.collect().await?.to_bytes()))
+            }
+            Reply::Fitting(_) | Reply::Unsatisfiable => Ok(None),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        headers: &HeaderMap,
+    ) -> Result<Response<Incoming>, MediaError> {
+        self.store.send(method, Some(&self.key), &[], headers).await
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn of(headers: &HeaderMap, size: u64) -> Self {
+        let read = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        Self {
+            size,
+            etag: headers
+                .get(ETAG)
+                .and_then(|value| EntityTag::parse(value.as_bytes())),
+            modified: read(LAST_MODIFIED).and_then(|text| httpdate::parse_http_date(text).ok()),
+            declared: read(CONTENT_TYPE).map(str::to_owned),
+            encoding: headers
+                .get(CONTENT_ENCODING)
+                // AWS keeps the transfer's own encoding of signed uploads.
+                .filter(|value| {
+                    !["", "identity", "aws-chunked"]
+                        .iter()
+                        .any(|none| value == none)
+                })
+                .cloned(),
+        }
+    }
+
+    fn is(&self, pin: &Version) -> bool {
+        self.size == pin.size
+            && match (&self.etag, &pin.etag) {
+                (Some(one), Some(two)) => one == two,
+                (None, None) => self.modified == pin.modified,
+                _ => false,
+            }
+    }
+}
+
+fn reading(version: Arc<Version>, range: Option<ByteRange>, body: Incoming) -> Read {
+    Read::Bytes(Reading {
+        version,
+        range,
+        chunks: Chunks::Stored(body),
+    })
+}
+
+/// Holds an answer with bytes against what was asked. The range of the result is
+/// what the answer proves, not what its status claims: whole bodies for a range
+/// are taken as whole, and a 200 that carries a `Content-Range` is believed if
+/// that is exactly the range asked for.
+fn fit(
+    status: StatusCode,
+    headers: &HeaderMap,
+    asked: Option<RangeSpec>,
+    body: Incoming,
+) -> Result<Fitting, MediaError> {
+    let wrong = |what: &str| MediaError::UpstreamWrong(what.to_owned());
+    let length = number(headers, &CONTENT_LENGTH);
+    let told = headers.get(CONTENT_RANGE).map(|value| value.as_bytes());
+    let (size, range) = match (told.map(ByteRange::parse_content_range), asked) {
+        (None, _) if status == StatusCode::PARTIAL_CONTENT => {
+            return Err(wrong("a part without its range"));
+        }
+        (None, _) => (length.ok_or_else(|| wrong("no length"))?, None),
+        (Some(None), _) => return Err(wrong("a malformed range")),
+        (Some(Some((told, size))), Some(asked)) if asked.within(size) == Ok(Some(told)) => {
+            if length.is_some_and(|length| length != told.len()) {
+                return Err(wrong("a length that is not the range's"));
+            }
+            (size, Some(told))
+        }
+        (Some(Some(_)), Some(_)) => return Err(wrong("another range than asked for")),
+        (Some(Some(_)), None) => return Err(wrong("a range that was not asked for")),
+    };
+    Ok(Fitting {
+        seen: Seen::of(headers, size),
+        range,
+        body,
+    })
+}
+
+fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
+    let text = headers.get(name)?.to_str().ok()?;
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().ok()
+    } else {
+        None
+    }
+}

@@ -1,0 +1,175 @@
+//! Pages of folders and buckets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must fail"
+)]
+
+mod common;
+
+use std::fs;
+use std::sync::Arc;
+
+use common::pattern;
+use doorward_guard::Clock;
+use doorward_media::source::{Folder, Listing, Query};
+use doorward_media::{Credentials, MediaError, Source, StoreConfig};
+use doorward_testkit::s3::{ACCESS_KEY, S3Server, SECRET_KEY};
+
+fn folder(path: &std::path::Path) -> Source {
+    Source::Folder(Arc::new(Folder::open(path).unwrap()))
+}
+
+fn bucket(server: &S3Server, prefix: &str) -> Source {
+    let credentials = Credentials::keys(ACCESS_KEY, SECRET_KEY, None);
+    let mut config = StoreConfig::new("bucket", Some(&server.endpoint()), credentials);
+    config.prefix = prefix.to_owned();
+    Source::S3(Arc::new(config.build(&Clock::system()).unwrap()))
+}
+
+fn names(listing: &Listing) -> Vec<&str> {
+    listing
+        .items
+        .iter()
+        .map(|item| item.name.as_str())
+        .collect()
+}
+
+/// Every page, in turn.
+async fn all(source: &Source, prefix: &str, limit: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let query = Query {
+            prefix: prefix.to_owned(),
+            after,
+            limit,
+            contains: None,
+        };
+        let listing = source.list(query).await.unwrap();
+        assert!(listing.items.len() <= limit);
+        found.extend(listing.items.into_iter().map(|item| item.key));
+        after = listing.next;
+        if after.is_none() {
+            return found;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_folder_is_listed_folders_first_and_in_pages() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["b.txt", "A.txt", "c.txt", "ü.txt", ".hidden", "a.txt"] {
+        fs::write(root.path().join(name), name).unwrap();
+    }
+    fs::create_dir_all(root.path().join("Zoo/deep")).unwrap();
+    fs::create_dir(root.path().join("ape")).unwrap();
+    let source = folder(root.path());
+    let expected = [
+        "ape/", "Zoo/", ".hidden", "A.txt", "a.txt", "b.txt", "c.txt", "ü.txt",
+    ];
+    for limit in [1, 2, 3, 8, 100] {
+        assert_eq!(all(&source, "", limit).await, expected, "{limit}");
+    }
+    assert_eq!(all(&source, "Zoo", 10).await, ["Zoo/deep/"]);
+    assert_eq!(all(&source, "Zoo/", 10).await, ["Zoo/deep/"]);
+    let query = Query {
+        contains: Some("A".to_owned()),
+        ..Query::default()
+    };
+    assert_eq!(
+        names(&source.list(query).await.unwrap()),
+        ["ape", "A.txt", "a.txt"]
+    );
+    for prefix in ["missing", "../", "/etc", "a.txt/x"] {
+        let query = Query {
+            prefix: prefix.to_owned(),
+            ..Query::default()
+        };
+        assert!(source.list(query).await.is_err(), "{prefix}");
+    }
+    let query = Query {
+        after: Some("junk".to_owned()),
+        ..Query::default()
+    };
+    assert!(matches!(
+        source.list(query).await,
+        Err(MediaError::InvalidSource(_))
+    ));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn entries_that_cannot_be_read_spoil_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("good"), "good").unwrap();
+    fs::write(root.path().join("back\\slash"), "x").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", root.path().join("out")).unwrap();
+    std::os::unix::fs::symlink("nowhere", root.path().join("dangling")).unwrap();
+    let listing = folder(root.path()).list(Query::default()).await.unwrap();
+    let readable: Vec<_> = listing
+        .items
+        .iter()
+        .map(|item| (item.name.as_str(), item.readable))
+        .collect();
+    assert_eq!(
+        readable,
+        [
+            ("back\\slash", false),
+            ("dangling", false),
+            ("good", true),
+            ("out", false)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_is_listed_in_pages() {
+    let root = tempfile::tempdir().unwrap();
+    let server = S3Server::start(root.path()).await.unwrap();
+    for key in [
+        "a.txt",
+        "b b+%.txt",
+        "dir/one.txt",
+        "dir/sub/two.txt",
+        "ü.txt",
+        "zoo/x",
+    ] {
+        server.put("bucket", key, &pattern(10)).unwrap();
+    }
+    let source = bucket(&server, "");
+    let mut expected = vec!["a.txt", "b b+%.txt", "dir/", "zoo/", "ü.txt"];
+    expected.sort_unstable();
+    for limit in [1, 2, 100] {
+        let mut found = all(&source, "", limit).await;
+        found.sort_unstable();
+        assert_eq!(found, expected, "{limit}");
+    }
+    assert_eq!(all(&source, "dir/", 10).await.len(), 2);
+    let below = bucket(&server, "dir");
+    let mut found = all(&below, "", 10).await;
+    found.sort_unstable();
+    assert_eq!(found, ["one.txt", "sub/"]);
+    assert_eq!(all(&below, "sub", 10).await, ["sub/two.txt"]);
+    let query = Query {
+        contains: Some("TXT".to_owned()),
+        limit: 1,
+        ..Query::default()
+    };
+    let listing = source.list(query).await.unwrap();
+    assert_eq!(listing.items.len(), 1);
+    assert_eq!(listing.items[0].size, Some(10));
+    assert!(listing.items[0].modified.is_some());
+}
+
+#[tokio::test]
+async fn m34_a_missing_bucket_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    let server = S3Server::start(root.path()).await.unwrap();
+    let listed = bucket(&server, "").list(Query::default()).await;
+    assert!(
+        matches!(listed, Err(MediaError::BucketMissing)),
+        "{listed:?}"
+    );
+}

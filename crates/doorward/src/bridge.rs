@@ -1,0 +1,231 @@
+//! The bridge: listeners, guards and rooms, put together.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let bridge = doorward::Bridge::builder().bind().await?.serve();
+//! println!("{}", bridge.launch_url(false)?);
+//! bridge.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod house;
+
+pub use builder::{BindError, BridgeBuilder};
+pub use house::{Doors, House, ListenerRow, State};
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_guard::caller::Caller;
+use doorward_guard::gate::HeadLimits;
+use doorward_guard::guard::MountError;
+use doorward_guard::policy::CallerKind;
+use doorward_guard::{Connection, Guard, Sealed, Surface};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::dispatch;
+use crate::listener::{Gatekeeper, Socket};
+
+/// Tables are swept, and what plays keeps its session, this often.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Bound listeners that take surfaces, and do not serve yet.
+#[derive(Debug)]
+pub struct Bridge {
+    house: Arc<House>,
+    control: Guard,
+    content: Guard,
+    native: Option<Guard>,
+    sockets: Sockets,
+    check_peers: bool,
+}
+
+/// A bridge that serves. [`Serving::shutdown`] lets answers finish; dropping it
+/// does not wait for them.
+#[derive(Debug)]
+pub struct Serving {
+    house: Arc<House>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Which of our listeners a request comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// The console and its API.
+    Control,
+    /// Media.
+    Content,
+    /// The native socket.
+    Native,
+}
+
+#[derive(Debug)]
+struct Sockets {
+    control: tokio::net::TcpListener,
+    content: tokio::net::TcpListener,
+    native: Option<tokio::net::UnixListener>,
+}
+
+impl Bridge {
+    /// Says what to bind.
+    #[must_use]
+    pub fn builder() -> BridgeBuilder {
+        BridgeBuilder::new()
+    }
+
+    /// What the surfaces share.
+    #[must_use]
+    pub fn house(&self) -> Arc<House> {
+        Arc::clone(&self.house)
+    }
+
+    /// Adds a surface to the listener that its callers belong to: capabilities
+    /// to content, native callers to the socket, all others to control.
+    ///
+    /// # Errors
+    ///
+    /// A prefix or route that is malformed or taken; [`MountError::NoListener`]
+    /// for native callers where there is no socket.
+    pub fn mount<C: Caller, S: Send + Sync + 'static>(
+        &mut self,
+        surface: Surface<C, S>,
+    ) -> Result<(), MountError> {
+        match C::KIND {
+            CallerKind::Capability => self.content.mount(surface),
+            CallerKind::Native => match &mut self.native {
+                Some(native) => native.mount(surface),
+                None => Err(MountError::NoListener {
+                    surface: surface.name(),
+                }),
+            },
+            CallerKind::Open | CallerKind::Ticket | CallerKind::Session => {
+                self.control.mount(surface)
+            }
+        }
+    }
+
+    /// Starts to serve. Needs a tokio runtime.
+    #[must_use]
+    pub fn serve(self) -> Serving {
+        let Self {
+            house,
+            control,
+            content,
+            native,
+            sockets,
+            check_peers,
+        } = self;
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let keep = |guard: Guard, limits: HeadLimits, socket: Socket| {
+            let guard = Arc::new(guard);
+            let keeper = Gatekeeper::new(Arc::clone(&guard), limits, check_peers, stop.clone());
+            tasks.spawn(keeper.keep(socket));
+            guard
+        };
+        let cookie = house.sessions().cookie_name();
+        let control = keep(
+            control,
+            HeadLimits::control(cookie),
+            Socket::Tcp(sockets.control),
+        );
+        let content = keep(content, HeadLimits::content(), Socket::Tcp(sockets.content));
+        let native = native
+            .zip(sockets.native)
+            .map(|(guard, socket)| keep(guard, HeadLimits::native(), Socket::Unix(socket)));
+        house.open(Doors {
+            control,
+            content,
+            native,
+        });
+        let (sweeper, until) = (Arc::clone(&house), stop.clone());
+        tasks.spawn(async move {
+            while until
+                .run_until_cancelled(tokio::time::sleep(SWEEP))
+                .await
+                .is_some()
+            {
+                sweeper.sweep();
+            }
+        });
+        tasks.close();
+        Serving { house, stop, tasks }
+    }
+
+    /// Every surface, its policy and its routes.
+    #[must_use]
+    pub fn table(&self) -> Vec<ListenerRow> {
+        [
+            Some(&self.control),
+            Some(&self.content),
+            self.native.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|guard| ListenerRow::new(guard, None))
+        .collect()
+    }
+}
+
+impl Serving {
+    /// What the surfaces share.
+    #[must_use]
+    pub fn house(&self) -> Arc<House> {
+        Arc::clone(&self.house)
+    }
+
+    /// Answers one request without a socket, as `listener` would: for tests and
+    /// for custom schemes. `None` if that listener is not open.
+    pub async fn answer(
+        &self,
+        listener: Listener,
+        connection: Connection,
+        request: http::Request<http_body_util::Full<bytes::Bytes>>,
+    ) -> Option<Sealed> {
+        let doors = self.house.doors()?;
+        let guard = match listener {
+            Listener::Control => &doors.control,
+            Listener::Content => &doors.content,
+            Listener::Native => doors.native.as_ref()?,
+        };
+        Some(dispatch::answer(guard, connection, request).await)
+    }
+
+    /// Ends all sessions and grants, lets answers finish for a moment, and frees
+    /// the ports.
+    pub async fn shutdown(self) {
+        self.house.close();
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+// === impl Deref ===
+
+impl Deref for Bridge {
+    type Target = House;
+
+    fn deref(&self) -> &House {
+        &self.house
+    }
+}
+
+impl Deref for Serving {
+    type Target = House;
+
+    fn deref(&self) -> &House {
+        &self.house
+    }
+}
+
+// === impl Drop ===
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

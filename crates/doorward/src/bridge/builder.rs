@@ -1,0 +1,266 @@
+//! What a bridge is made of.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, Weak};
+
+use doorward_guard::audit::{AuditSink, Ledger};
+use doorward_guard::events::Events;
+use doorward_guard::guard::MountError;
+use doorward_guard::policy::SealRule;
+use doorward_guard::table::sessions::{SessionLimits, Sessions};
+use doorward_guard::{
+    Answer, Call, Clock, Guard, HostSet, Open, Origin, Permit, Policy, SealConfig, Secret, Surface,
+};
+use doorward_media::Media;
+use tokio::sync::Notify;
+
+use super::{Bridge, House, Sockets};
+use crate::{console, listener};
+
+/// Says what to bind. Everything has a safe default: free ports of 127.0.0.1,
+/// the console, an audit in memory, peers checked where the platform can.
+#[derive(Debug)]
+pub struct BridgeBuilder {
+    control_port: u16,
+    content_port: u16,
+    native: Option<PathBuf>,
+    console: bool,
+    check_peers: bool,
+    app_origins: Vec<Origin>,
+    limits: SessionLimits,
+    clock: Clock,
+    audit: Option<Arc<dyn AuditSink>>,
+}
+
+/// A bridge that cannot be put together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// A port that is taken, or not allowed.
+    #[error(
+        "cannot listen on 127.0.0.1:{port} ({error}). Choose another port, or 0 for any free one"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The native socket cannot be made.
+    #[error("cannot listen on the socket {} ({error})", .path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Two surfaces in each other's way.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+}
+
+impl BridgeBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            control_port: 0,
+            content_port: 0,
+            native: None,
+            console: true,
+            check_peers: true,
+            app_origins: Vec::new(),
+            limits: SessionLimits::STANDARD,
+            clock: Clock::system(),
+            audit: None,
+        }
+    }
+
+    /// The control listener's port; 0, the default, is any free one.
+    #[must_use]
+    pub fn control_port(mut self, port: u16) -> Self {
+        self.control_port = port;
+        self
+    }
+
+    /// The content listener's port; 0, the default, is any free one.
+    #[must_use]
+    pub fn content_port(mut self, port: u16) -> Self {
+        self.content_port = port;
+        self
+    }
+
+    /// Opens the native socket at `path`. Its folder must be the user's alone.
+    #[must_use]
+    pub fn native_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.native = Some(path.into());
+        self
+    }
+
+    /// Leaves the console out: for apps that bring their own page.
+    #[must_use]
+    pub fn without_console(mut self) -> Self {
+        self.console = false;
+        self
+    }
+
+    /// A page that may frame media, besides the console.
+    #[must_use]
+    pub fn app_origin(mut self, origin: Origin) -> Self {
+        self.app_origins.push(origin);
+        self
+    }
+
+    /// Shorter sessions than the defaults; longer ones are not taken.
+    #[must_use]
+    pub fn session_limits(mut self, limits: SessionLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Another clock: for tests.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where decisions are written down.
+    #[must_use]
+    pub fn audit(mut self, audit: Arc<dyn AuditSink>) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
+    /// What weakens the bridge.
+    #[must_use]
+    pub fn dangerous(self) -> DangerousBuilder {
+        DangerousBuilder(self)
+    }
+
+    /// Binds the listeners. Nothing is served until [`Bridge::serve`].
+    ///
+    /// # Errors
+    ///
+    /// A port or socket that cannot be had.
+    pub async fn bind(self) -> Result<Bridge, BindError> {
+        let (control_socket, control) = bind(self.control_port).await?;
+        let (content_socket, content) = bind(self.content_port).await?;
+        let native_socket =
+            match &self.native {
+                None => None,
+                Some(path) => Some(tokio::net::UnixListener::bind(path).map_err(|error| {
+                    BindError::Socket {
+                        path: path.clone(),
+                        error,
+                    }
+                })?),
+            };
+        let house = self.house(control, content);
+        let seal = SealConfig {
+            content_origin: house.content.clone(),
+            app_origins: std::iter::once(house.control.clone())
+                .chain(self.app_origins.iter().map(ToString::to_string))
+                .collect(),
+        };
+        let guard = |name, hosts, stray_seal| {
+            let audit = Arc::clone(&house.audit);
+            Guard::new(name, hosts, stray_seal, seal.clone(), &house.clock, audit)
+        };
+        let mut bridge = Bridge {
+            control: guard(
+                "control",
+                HostSet::loopback(control, false),
+                SealRule::Control,
+            ),
+            content: guard(
+                "content",
+                HostSet::loopback(content, false),
+                SealRule::Media,
+            ),
+            native: native_socket
+                .as_ref()
+                .map(|_| guard("native", HostSet::native(), SealRule::Plain)),
+            sockets: Sockets {
+                control: control_socket,
+                content: content_socket,
+                native: native_socket,
+            },
+            check_peers: self.check_peers,
+            house,
+        };
+        bridge.control.mount(health())?;
+        bridge.content.mount(health())?;
+        if let Some(native) = &mut bridge.native {
+            native.mount(health())?;
+        }
+        let media = Arc::clone(bridge.media());
+        bridge.mount(media.surface())?;
+        if bridge.native.is_some() {
+            crate::native::mount(&mut bridge)?;
+        }
+        if self.console {
+            console::mount(&mut bridge)?;
+        }
+        Ok(bridge)
+    }
+
+    fn house(&self, control: u16, content: u16) -> Arc<House> {
+        let clock = self.clock.clone();
+        let sessions = Arc::new(Sessions::new(&clock, control, self.limits));
+        let events = Events::new();
+        let audit: Arc<dyn AuditSink> = self
+            .audit
+            .clone()
+            .unwrap_or_else(|| Arc::new(Ledger::new(&clock)));
+        let content = format!("http://127.0.0.1:{content}");
+        let media = Media::new(&clock, &events, &audit, &content);
+        let house = Arc::new(House {
+            instance: Secret::<8>::random().reveal().to_string(),
+            started: clock.now(),
+            control: format!("http://127.0.0.1:{control}"),
+            content,
+            sessions,
+            events,
+            audit,
+            media,
+            doors: OnceLock::new(),
+            stop_asked: Notify::new(),
+            clock,
+        });
+        let weak: Weak<House> = Arc::downgrade(&house);
+        house.sessions.on_end(move |id, reason| {
+            if let Some(house) = weak.upgrade() {
+                house.session_ended(id, reason);
+            }
+        });
+        house
+    }
+}
+
+/// What weakens a bridge, in one place.
+#[derive(Debug)]
+pub struct DangerousBuilder(BridgeBuilder);
+
+impl DangerousBuilder {
+    /// Lets any process connect: for forwarded ports, where the peer is the
+    /// forwarder. Tokens and sessions still stand.
+    #[must_use]
+    pub fn without_peer_check(mut self) -> BridgeBuilder {
+        self.0.check_peers = false;
+        self.0
+    }
+}
+
+async fn bind(port: u16) -> Result<(tokio::net::TcpListener, u16), BindError> {
+    let fail = |error| BindError::Port { port, error };
+    let socket = listener::bind(port).await.map_err(fail)?;
+    let bound = socket.local_addr().map_err(fail)?.port();
+    Ok((socket, bound))
+}
+
+fn health() -> Surface<Open, ()> {
+    Surface::new("health", "/healthz", Policy::health(), (), ())
+        .get("/", |_: Arc<()>, _: Permit<Open>, _: Call| async {
+            Answer::text("ok")
+        })
+}

@@ -1,0 +1,205 @@
+//! Every key of the file, declared once: the parser, the environment, `init`,
+//! `check` and the schema all read this list.
+
+use std::time::Duration;
+
+use doorward_guard::defaults;
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// `table.name`.
+    pub(super) path: &'static str,
+    pub(super) kind: Kind,
+    /// What it does, in one or two sentences.
+    pub(super) about: &'static str,
+}
+
+/// What a key's value may be, and what it is when it is not written.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// A TCP port; 0 is any free one.
+    Port,
+    /// Yes or no.
+    Flag(bool),
+    /// Loopback addresses.
+    Bind,
+    /// A time such as `"30m"`, from one second to `most`. `most` is also the
+    /// default.
+    Time {
+        most: Duration,
+    },
+    /// A number from `least` to `most`. `most` is also the default.
+    Count {
+        least: u64,
+        most: u64,
+    },
+    /// A path. `~/` is the home folder; others are seen from the file's folder.
+    Path,
+    /// Any text but an empty one.
+    Text,
+    /// One of these.
+    Choice(&'static [&'static str]),
+}
+
+/// Tables that later versions will know.
+pub(super) const LATER: &[&str] = &["companion", "relay", "gateway", "public"];
+
+/// What each table is for.
+pub(super) const TABLES: &[(&str, &str)] = &[
+    ("control", "The console and its API."),
+    ("content", "Media addresses. Another origin than the console's, so that what is shown cannot reach it."),
+    ("audit", "The log of every decision."),
+];
+
+const fn time(most: Duration) -> Kind {
+    Kind::Time { most }
+}
+
+const fn count(least: u64, most: usize) -> Kind {
+    Kind::Count { least, most: most as u64 }
+}
+
+macro_rules! keys {
+    ($list:ident: $($name:ident = $path:literal $kind:expr, $about:expr;)+) => {
+        $(pub(super) static $name: Key = Key { path: $path, kind: $kind, about: $about };)+
+        /// In the order in which they are shown.
+        pub(super) static $list: &[&Key] = &[$(&$name,)+];
+    };
+}
+
+const PORT: &str = "Port on 127.0.0.1; 0 takes any free one.";
+const BIND: &str = "Addresses to listen on: 127.0.0.1, and ::1 if wanted. No others.";
+const CONNECTIONS: &str = "Connections at once; the last 32 are kept for callers that prove themselves.";
+const HEAD_WITHIN: &str = "A request's head arrives within this.";
+const IDLE: &str = "A silent connection is closed after this.";
+const REQUEST_LINE: &str = "Longest request line, in bytes.";
+const HEADER_LINE: &str = "Longest header line, in bytes.";
+const HEADER_COUNT: &str = "Most header lines.";
+const HEADERS_TOTAL: &str = "All header lines together, in bytes.";
+const COOKIE_LINE: &str = "Longest Cookie line, in bytes. Every local app's cookies arrive here.";
+
+keys! { KEYS:
+    CONTROL_PORT = "control.port" Kind::Port, PORT;
+    CONTROL_BIND = "control.bind" Kind::Bind, BIND;
+    PEER_CHECK = "control.peer_check" Kind::Flag(true), "Only processes of the same user may connect (Linux). Turn it off only behind a port forward.";
+    SESSION_IDLE = "control.session_idle" time(defaults::SESSION_IDLE), "A session without input ends after this.";
+    SESSION_ABSOLUTE = "control.session_absolute" time(defaults::SESSION_ABSOLUTE), "A session ends after this, used or not.";
+    CONTROL_CONNECTIONS = "control.connections" count(64, defaults::CONNECTIONS), CONNECTIONS;
+    IN_FLIGHT = "control.in_flight" count(1, defaults::IN_FLIGHT), "Requests of one part of the API that run at once.";
+    CONTROL_HEAD_WITHIN = "control.head_within" time(defaults::HEAD_WITHIN), HEAD_WITHIN;
+    CONTROL_IDLE = "control.idle_keep_alive" time(defaults::IDLE_KEEP_ALIVE), IDLE;
+    BODY_WITHIN = "control.body_within" time(defaults::BODY_WITHIN), "A request's body arrives within this.";
+    API_DRAIN = "control.api_drain" time(defaults::API_DRAIN), "An answer is taken by the browser within this.";
+    API_BODY = "control.api_body" Kind::Count { least: 1024, most: defaults::API_BODY }, "Longest request body, in bytes.";
+    CONTROL_REQUEST_LINE = "control.request_line" count(256, defaults::REQUEST_LINE), REQUEST_LINE;
+    CONTROL_HEADER_LINE = "control.header_line" count(256, defaults::HEADER_LINE), HEADER_LINE;
+    CONTROL_COOKIE_LINE = "control.cookie_line" count(256, defaults::COOKIE_LINE), COOKIE_LINE;
+    CONTROL_HEADER_COUNT = "control.header_count" count(24, defaults::HEADER_COUNT), HEADER_COUNT;
+    CONTROL_HEADERS_TOTAL = "control.headers_total" count(4096, defaults::HEADERS_TOTAL), HEADERS_TOTAL;
+    CONTENT_PORT = "content.port" Kind::Port, PORT;
+    CONTENT_BIND = "content.bind" Kind::Bind, BIND;
+    CONTENT_CONNECTIONS = "content.connections" count(64, defaults::CONNECTIONS), CONNECTIONS;
+    CONTENT_HEAD_WITHIN = "content.head_within" time(defaults::HEAD_WITHIN), HEAD_WITHIN;
+    CONTENT_IDLE = "content.idle_keep_alive" time(defaults::IDLE_KEEP_ALIVE), IDLE;
+    MEDIA_DRAIN = "content.media_drain" time(defaults::MEDIA_DRAIN), "A paused player keeps its connection for this long.";
+    GRANTS = "content.grants" count(1, defaults::GRANTS), "Media addresses that are live at once.";
+    CONTENT_REQUEST_LINE = "content.request_line" count(256, defaults::REQUEST_LINE), REQUEST_LINE;
+    CONTENT_HEADER_LINE = "content.header_line" count(256, defaults::HEADER_LINE), HEADER_LINE;
+    CONTENT_COOKIE_LINE = "content.cookie_line" count(256, defaults::COOKIE_LINE), COOKIE_LINE;
+    CONTENT_HEADER_COUNT = "content.header_count" count(24, defaults::HEADER_COUNT), HEADER_COUNT;
+    CONTENT_HEADERS_TOTAL = "content.headers_total" count(4096, defaults::HEADERS_TOTAL), HEADERS_TOTAL;
+    AUDIT_PATH = "audit.path" Kind::Path, "The file that is written to. Unless set, audit.jsonl in doorward's state folder.";
+}
+
+keys! { SOURCE_KEYS:
+    SOURCE_NAME = "source.name" Kind::Text, "What it is called. Unless set, the last part of its location.";
+    SOURCE_LOCATION = "source.location" Kind::Text, "A folder, or s3://bucket/prefix.";
+    SOURCE_ENDPOINT = "source.endpoint" Kind::Text, "URL of the store, where it is not AWS.";
+    SOURCE_REGION = "source.region" Kind::Text, "Region of the bucket.";
+    SOURCE_ADDRESSING = "source.addressing" Kind::Choice(&["auto", "path", "virtual"]), "Where the bucket's name goes: into the path, or before the host. Unless set, chosen by endpoint and name.";
+    SOURCE_ANONYMOUS = "source.anonymous" Kind::Flag(false), "The bucket is public: requests are not signed.";
+    SOURCE_ACCESS_KEY = "source.credentials.access_key_env" Kind::Text, "Environment variable that holds the access key. Secrets never stand in this file.";
+    SOURCE_SECRET_KEY = "source.credentials.secret_key_env" Kind::Text, "Environment variable that holds the secret key.";
+    SOURCE_TOKEN = "source.credentials.session_token_env" Kind::Text, "Environment variable that holds the session token, where there is one.";
+}
+
+impl Key {
+    /// The name within its table.
+    pub(super) fn name(&self) -> &'static str {
+        self.path.rsplit('.').next().unwrap_or(self.path)
+    }
+
+    /// The table it stands in.
+    pub(super) fn table(&self) -> &'static str {
+        self.path.strip_suffix(self.name()).and_then(|table| table.strip_suffix('.')).unwrap_or("")
+    }
+
+    /// The environment variable that sets it.
+    pub(super) fn variable(&self) -> String {
+        format!("DOORWARD_{}", self.path.replace('.', "_").to_uppercase())
+    }
+}
+
+/// The key of `path` in `list`.
+pub(super) fn find(list: &'static [&'static Key], path: &str) -> Option<&'static Key> {
+    list.iter().copied().find(|key| key.path == path)
+}
+
+/// The name among `names` that `wrong` was probably meant to be.
+pub(super) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let close = (wrong.chars().count() / 3).max(2);
+    names
+        .map(|name| (distance(wrong, name), name))
+        .filter(|(distance, _)| *distance <= close)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// How many letters must be added, dropped or changed.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<_> = b.chars().collect();
+    let mut row: Vec<_> = (0..=b.len()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut before = i + 1;
+        let mut next = vec![before];
+        for (above, right) in row.iter().skip(1).zip(&b) {
+            let cost = usize::from(left != *right);
+            before = (diagonal + cost).min(before + 1).min(above + 1);
+            diagonal = *above;
+            next.push(before);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_single_and_in_known_tables() {
+        let mut seen = std::collections::BTreeSet::new();
+        for key in KEYS.iter().chain(SOURCE_KEYS) {
+            assert!(seen.insert(key.path), "{}", key.path);
+            assert!(key.about.ends_with('.'), "{}", key.path);
+        }
+        for key in KEYS {
+            assert!(TABLES.iter().any(|(table, _)| *table == key.table()), "{}", key.path);
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_found() {
+        let names = || ["port", "peer_check", "session_idle"].into_iter();
+        for (wrong, meant) in
+            [("prot", "port"), ("peercheck", "peer_check"), ("sessionIdle", "session_idle"), ("ports", "port")]
+        {
+            assert_eq!(nearest(wrong, names()), Some(meant));
+        }
+        assert_eq!(nearest("colour", names()), None);
+        assert_eq!((distance("", "abc"), distance("abc", "abc"), distance("kitten", "sitting")), (3, 0, 3));
+    }
+}

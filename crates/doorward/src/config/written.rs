@@ -1,0 +1,259 @@
+//! What was written: file, environment and command line, laid over one another.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+
+use super::error::{ConfigError, Whence};
+use super::keys::{self, KEYS, Key, LATER, SOURCE_KEYS, TABLES};
+use super::value::{Raw, Unfit, Value};
+
+/// What the command line says; `None` where it says nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// The file to read instead of the usual one.
+    pub config: Option<PathBuf>,
+    /// `--port`: of the control listener.
+    pub port: Option<u16>,
+    /// `--content-port`.
+    pub content_port: Option<u16>,
+    /// Whether processes of other users are kept out.
+    pub peer_check: Option<bool>,
+    /// Where the audit log is written.
+    pub audit_path: Option<PathBuf>,
+    /// What to serve. Instead of the sources of the file, if there is any.
+    pub sources: Vec<String>,
+}
+
+/// What was written, read but not yet understood. Each key has one value: the
+/// command line wins over the environment, and that over the file.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    pub(super) settings: Settings,
+    pub(super) sources: Vec<Entry>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Values by key.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings(BTreeMap<&'static str, (Value, Whence)>);
+
+/// One `[[source]]`, or one SOURCE of the command line.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) settings: Settings,
+    pub(super) whence: Whence,
+}
+
+impl Written {
+    /// Nothing but defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads the text of a file; `path` is told in errors.
+    ///
+    /// # Errors
+    ///
+    /// Text that is not TOML, keys that do not exist, values that they do not
+    /// take.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let file = File { text, path };
+        let table = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
+            whence: file.at(&error.span().unwrap_or(0..0)),
+            message: error.message().to_owned(),
+        })?;
+        let mut written = Self::new();
+        for (name, value) in table.get_ref() {
+            let whence = file.at(&name.span());
+            let name: &str = name.get_ref();
+            if LATER.contains(&name) {
+                return Err(ConfigError::NotInThisBuild { whence, table: name.to_owned() });
+            }
+            if name == "source" {
+                written.sources = file.sources(value)?;
+                continue;
+            }
+            let Some(table) = value.get_ref().as_table().filter(|_| is_table(name)) else {
+                return Err(unknown_table(whence, name));
+            };
+            file.settings(KEYS, name, table, &mut written.settings)?;
+        }
+        Ok(written)
+    }
+
+    /// Lays the environment over it: `DOORWARD_<TABLE>_<KEY>`. Variables of that
+    /// form that are no key become a warning.
+    ///
+    /// # Errors
+    ///
+    /// Values that their keys do not take.
+    pub fn environment(
+        mut self,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        for (name, value) in variables {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("DOORWARD_")) else {
+                continue;
+            };
+            let Some(key) = KEYS.iter().find(|key| key.variable() == name) else {
+                let tables = TABLES.iter().map(|(table, _)| table.to_uppercase());
+                if tables.map(|table| format!("DOORWARD_{table}_")).any(|start| name.starts_with(&start)) {
+                    self.warnings.push(format!("{name} is not a setting of doorward; it is ignored"));
+                }
+                continue;
+            };
+            let whence = Whence::Variable(name.to_owned());
+            self.settings.put(key, &Raw::from_text(key.kind, &value.to_string_lossy()), whence)?;
+        }
+        Ok(self)
+    }
+
+    /// Lays the command line over it.
+    ///
+    /// # Errors
+    ///
+    /// Values that their keys do not take.
+    pub fn flags(mut self, flags: &Flags) -> Result<Self, ConfigError> {
+        let settings = &mut self.settings;
+        let port = |port: Option<u16>| port.map(|port| Raw::Number(port.into()));
+        let path = flags.audit_path.as_ref().map(|path| Raw::Text(path.to_string_lossy().into_owned()));
+        for (key, raw) in [
+            (&keys::CONTROL_PORT, port(flags.port)),
+            (&keys::CONTENT_PORT, port(flags.content_port)),
+            (&keys::PEER_CHECK, flags.peer_check.map(Raw::Flag)),
+            (&keys::AUDIT_PATH, path),
+        ] {
+            if let Some(raw) = raw {
+                settings.put(key, &raw, Whence::Flag)?;
+            }
+        }
+        if !flags.sources.is_empty() {
+            self.sources.clear();
+        }
+        for source in &flags.sources {
+            let mut settings = Settings::default();
+            settings.put(&keys::SOURCE_LOCATION, &Raw::Text(source.clone()), Whence::Flag)?;
+            self.sources.push(Entry { settings, whence: Whence::Flag });
+        }
+        Ok(self)
+    }
+}
+
+/// A file while it is read.
+#[derive(Clone, Copy)]
+struct File<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl File<'_> {
+    fn at(&self, span: &Range<usize>) -> Whence {
+        let before = self.text.as_bytes().iter().take(span.start);
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        Whence::File { path: self.path.to_owned(), line }
+    }
+
+    fn sources(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<Entry>, ConfigError> {
+        let whence = self.at(&value.span());
+        let wrong = |whence| ConfigError::Value {
+            whence,
+            key: "source".to_owned(),
+            why: "write each source as a table of its own, headed [[source]]".to_owned(),
+        };
+        let list = value.get_ref().as_array().ok_or_else(|| wrong(whence.clone()))?;
+        list.iter()
+            .map(|item| {
+                let whence = self.at(&item.span());
+                let table = item.get_ref().as_table().ok_or_else(|| wrong(whence.clone()))?;
+                let mut settings = Settings::default();
+                self.settings(SOURCE_KEYS, "source", table, &mut settings)?;
+                Ok(Entry { settings, whence })
+            })
+            .collect()
+    }
+
+    fn settings(
+        &self,
+        list: &'static [&'static Key],
+        table: &str,
+        values: &DeTable<'_>,
+        settings: &mut Settings,
+    ) -> Result<(), ConfigError> {
+        for (name, value) in values {
+            let whence = self.at(&name.span());
+            let path = format!("{table}.{}", name.get_ref());
+            if let Some(key) = keys::find(list, &path) {
+                settings.put(key, &Raw::from_toml(value.get_ref()), whence)?;
+                continue;
+            }
+            let is_table = list.iter().any(|key| key.table() == path);
+            match value.get_ref().as_table().filter(|_| is_table) {
+                Some(values) => self.settings(list, &path, values, settings)?,
+                None => return Err(unknown_key(whence, list, table, name.get_ref())),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_table(name: &str) -> bool {
+    TABLES.iter().any(|(table, _)| *table == name)
+}
+
+fn unknown_table(whence: Whence, name: &str) -> ConfigError {
+    if is_table(name) {
+        let why = format!("this is a table: write [{name}] on a line of its own");
+        return ConfigError::Value { whence, key: name.to_owned(), why };
+    }
+    let tables = TABLES.iter().map(|(table, _)| *table).chain(["source"]);
+    // A key that stands above its table.
+    let stray = KEYS.iter().find(|key| key.name() == name).map(|key| key.path.to_owned());
+    let nearest = stray.or_else(|| keys::nearest(name, tables).map(|table| format!("[{table}]")));
+    ConfigError::UnknownKey { whence, key: name.to_owned(), nearest }
+}
+
+fn unknown_key(whence: Whence, list: &'static [&'static Key], table: &str, name: &str) -> ConfigError {
+    let here = list.iter().filter(|key| key.table() == table).map(|key| key.name());
+    let nearest = keys::nearest(name, here).map(|name| format!("{table}.{name}"));
+    // It may stand in the wrong table.
+    let elsewhere = || list.iter().find(|key| key.name() == name).map(|key| key.path.to_owned());
+    let nearest = nearest.or_else(elsewhere);
+    ConfigError::UnknownKey { whence, key: format!("{table}.{name}"), nearest }
+}
+
+impl Settings {
+    fn put(&mut self, key: &'static Key, raw: &Raw, whence: Whence) -> Result<(), ConfigError> {
+        let name = key.path.to_owned();
+        let value = key.kind.accept(raw).map_err(|unfit| match unfit {
+            Unfit::Wrong(why) => ConfigError::Value { whence: whence.clone(), key: name.clone(), why },
+            Unfit::TooHigh { most } => {
+                ConfigError::TooHigh { whence: whence.clone(), key: name.clone(), most }
+            }
+        })?;
+        self.0.insert(key.path, (value, whence));
+        Ok(())
+    }
+
+    /// What was written for `key`.
+    pub(super) fn written(&self, key: &Key) -> Option<&(Value, Whence)> {
+        self.0.get(key.path)
+    }
+
+    /// What was written for `key`, or its default.
+    pub(super) fn value(&self, key: &Key) -> Option<Value> {
+        self.written(key).map(|(value, _)| value.clone()).or_else(|| key.kind.default_value())
+    }
+
+    pub(super) fn text(&self, key: &Key) -> Option<String> {
+        match self.value(key)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! One request: admit, read the body within limits, handle, seal.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use doorward_guard::policy::Rules;
+use doorward_guard::{Admission, Body, BoxError, Connection, Guard, Payload, Rule, Sealed};
+use http::header::CONNECTION;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::time::timeout;
+
+use crate::wire::Shared;
+
+/// Answers one request through `guard`. This is the whole path from head to
+/// sealed answer; listeners and in-process tests share it.
+pub(crate) async fn answer<B>(guard: &Guard, connection: Connection, request: Request<B>) -> Sealed
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (head, body) = request.into_parts();
+    match guard.admit(&head, connection) {
+        Admission::Answered(sealed) => sealed,
+        Admission::Enter(entry) => match read(body, entry.rules()).await {
+            Ok(bytes) => guard.enter(entry, head, Payload::Whole(bytes)).await,
+            Err(rule) => guard.turn_back(entry, rule),
+        },
+    }
+}
+
+/// The same for a request of hyper's, with the connection told what is going on.
+pub(crate) async fn serve(
+    guard: Arc<Guard>,
+    connection: Connection,
+    shared: Arc<Shared>,
+    request: Request<hyper::body::Incoming>,
+) -> Result<Response<Tracked>, Infallible> {
+    shared.begin();
+    let answering = Answering(Arc::clone(&shared));
+    let sealed = answer(&guard, connection, request).await;
+    shared.drain_as(sealed.drain());
+    let response = sealed.into_response();
+    if response.headers().contains_key(CONNECTION) {
+        shared.linger();
+    }
+    Ok(response.map(|body| Tracked {
+        body,
+        _answering: answering,
+    }))
+}
+
+async fn read<B>(body: B, rules: &Rules) -> Result<Bytes, Rule>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let limit = usize::try_from(rules.body_limit).unwrap_or(usize::MAX);
+    match timeout(rules.body_within, Limited::new(body, limit).collect()).await {
+        Err(_late) => Err(Rule::RequestTimeout),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Rule::BodyTooLarge),
+        Ok(Err(_broken)) => Err(Rule::MalformedRequest),
+    }
+}
+
+/// A body whose end, or abandonment, ends the answer.
+#[derive(Debug)]
+pub(crate) struct Tracked {
+    body: Body,
+    _answering: Answering,
+}
+
+#[derive(Debug)]
+struct Answering(Arc<Shared>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+// === impl Body ===
+
+impl http_body::Body for Tracked {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

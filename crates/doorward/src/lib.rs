@@ -1,0 +1,29 @@
+//! The keeper of the door on 127.0.0.1: one hardened way for a native process to
+//! serve a browser or a webview on the same machine.
+//!
+//! [`Bridge`] puts it together: it binds the listeners, guards them, and mounts
+//! the rooms and the console. The daemon `doorward` is built on exactly this.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let bridge = doorward::Bridge::builder().bind().await?.serve();
+//! println!("open {}", bridge.launch_url(false)?);
+//! bridge.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod audit_log;
+pub mod bridge;
+mod console;
+mod dispatch;
+mod listener;
+mod native;
+pub mod platform;
+mod report;
+mod wire;
+
+pub use bridge::{Bridge, BridgeBuilder, House, Listener, Serving};
+pub use doorward_guard as guard;
+pub use doorward_media as media;
+pub use native::NATIVE_HOST;

@@ -1,0 +1,198 @@
+//! The accept loop. Ours, on hyper's HTTP/1.1 connection: deadlines, caps, a
+//! reserve for callers that prove themselves, and a drain that ends.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use doorward_guard::gate::HeadLimits;
+use doorward_guard::{Connection, Guard, Peer, Refusal, Rule, defaults};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::dispatch;
+use crate::platform;
+use crate::wire::{Shared, Wire, turn_away};
+
+/// After the last request, connections have this long to finish their answers.
+const GRACE: Duration = Duration::from_secs(3);
+/// A failed accept (out of file descriptors) is tried again after this.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
+/// How a listener treats its connections.
+#[derive(Debug)]
+pub(crate) struct Gatekeeper {
+    guard: Arc<Guard>,
+    limits: HeadLimits,
+    check_peers: bool,
+    open: AtomicUsize,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// What is accepted from.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Gatekeeper {
+    pub(crate) fn new(
+        guard: Arc<Guard>,
+        limits: HeadLimits,
+        check_peers: bool,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        let (open, tasks) = (AtomicUsize::new(0), TaskTracker::new());
+        Arc::new(Self {
+            guard,
+            limits,
+            check_peers,
+            open,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Accepts until stopped, then waits for the connections to end.
+    pub(crate) async fn keep(self: Arc<Self>, socket: Socket) {
+        loop {
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => break,
+                accepted = self.accept(&socket) => accepted,
+            };
+            if let Err(error) = accepted {
+                tracing::warn!(listener = self.guard.listener(), %error, "accept failed");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+        }
+        drop(socket);
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn accept(self: &Arc<Self>, socket: &Socket) -> io::Result<()> {
+        match socket {
+            Socket::Tcp(listener) => {
+                let (stream, remote) = listener.accept().await?;
+                // Without it a body just over one loopback segment waits 40 ms.
+                let _ = stream.set_nodelay(true);
+                let peer = match stream.local_addr() {
+                    Ok(local) => self.tcp_peer(local, remote),
+                    Err(_) => Peer::Unknown,
+                };
+                self.take(stream, peer);
+            }
+            Socket::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let peer = platform::unix_peer(&stream);
+                self.take(stream, peer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looked up after accept and before the first read; the verdict is given
+    /// with the first answer.
+    fn tcp_peer(&self, local: SocketAddr, remote: SocketAddr) -> Peer {
+        if self.check_peers {
+            platform::tcp_peer(local, remote)
+        } else {
+            Peer::NotChecked
+        }
+    }
+
+    fn take<S>(self: &Arc<Self>, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let number = self.open.fetch_add(1, Ordering::AcqRel);
+        let place = Place(Arc::clone(self));
+        if number >= defaults::CONNECTIONS {
+            let refusal =
+                Refusal::from(Rule::TooManyConnections).retry_after(Duration::from_secs(1));
+            let sealed = self.guard.refuse(&refusal);
+            self.tasks.spawn(async move {
+                turn_away(stream, sealed).await;
+                drop(place);
+            });
+            return;
+        }
+        let connection = Connection {
+            peer,
+            reserve: number >= defaults::OPEN_CONNECTIONS,
+        };
+        let keeper = Arc::clone(self);
+        self.tasks.spawn(async move {
+            keeper.serve(stream, connection).await;
+            drop(place);
+        });
+    }
+
+    async fn serve<S>(&self, stream: S, connection: Connection)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let shared = Arc::new(Shared::default());
+        let guard = Arc::clone(&self.guard);
+        let wire = Wire::new(
+            stream,
+            self.limits.clone(),
+            Arc::clone(&guard),
+            Arc::clone(&shared),
+            connection.reserve,
+        );
+        let service = service_fn(move |request| {
+            dispatch::serve(Arc::clone(&guard), connection, Arc::clone(&shared), request)
+        });
+        let http = http1::Builder::new()
+            // The gate has bounded the head already; this bounds hyper's copy.
+            .max_buf_size(160 * 1024)
+            .max_headers(defaults::HEADER_COUNT)
+            // A client may finish sending before it has our answer.
+            .half_close(true)
+            .serve_connection(wire, service)
+            .with_upgrades();
+        tokio::pin!(http);
+        let ended = tokio::select! {
+            ended = http.as_mut() => ended,
+            () = self.stop.cancelled() => {
+                http.as_mut().graceful_shutdown();
+                match tokio::time::timeout(GRACE, http).await {
+                    Ok(ended) => ended,
+                    Err(_late) => return,
+                }
+            }
+        };
+        if let Err(error) = ended {
+            // Clients leave in the middle all the time.
+            tracing::trace!(listener = self.guard.listener(), %error, "connection ended");
+        }
+    }
+}
+
+/// One of the listener's connections; dropping it makes room.
+#[derive(Debug)]
+struct Place(Arc<Gatekeeper>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Binds `port` of 127.0.0.1; 0 is any free one.
+///
+/// Linux never lets two listeners share a port unless both ask for
+/// `SO_REUSEPORT`, which is not asked for here: a taken port fails.
+pub(crate) fn bind(port: u16) -> impl Future<Output = io::Result<TcpListener>> {
+    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port)))
+}

@@ -1,0 +1,404 @@
+//! The bytes of one connection: the head gate in front of hyper, and deadlines.
+//!
+//! hyper reads what the gate released and sees the end of the stream where the
+//! gate refused; when it then closes, the refusal is written first, sealed like
+//! every answer. A head must be whole within five seconds, an idle connection
+//! goes after thirty, and an answer that is not taken is cut.
+
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use doorward_guard::gate::{HeadGate, HeadLimits, Step};
+use doorward_guard::policy::Drain;
+use doorward_guard::{Guard, Rule, Sealed, defaults};
+use futures_util::FutureExt as _;
+use http_body_util::BodyExt as _;
+use hyper::rt::ReadBufCursor;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::io::poll_read_buf;
+
+/// How much is read from the socket at once.
+const READ: usize = 8 * 1024;
+/// After the last answer, unread input is thrown away for this long: a reset
+/// would take the answer with it.
+const LINGER: Duration = Duration::from_secs(1);
+/// And at most this much of it.
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// What the connection's two halves and the dispatcher tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    answering: AtomicUsize,
+    begun: AtomicUsize,
+    drain: AtomicU8,
+    linger: AtomicBool,
+}
+
+/// A socket behind the head gate.
+#[derive(Debug)]
+pub(crate) struct Wire<S> {
+    socket: S,
+    gate: HeadGate,
+    guard: Arc<Guard>,
+    shared: Arc<Shared>,
+    /// Received, not yet taken by hyper.
+    input: BytesMut,
+    /// How much of `input` the gate let through.
+    released: usize,
+    ended: bool,
+    read_phase: Phase,
+    read_deadline: Pin<Box<Sleep>>,
+    first_head_within: Duration,
+    write_deadline: Option<Pin<Box<Sleep>>>,
+    /// Which answer of this connection the deadline is for.
+    write_answer: usize,
+    /// What is still written before the connection closes.
+    parting: Option<Bytes>,
+    lingering: Option<(Pin<Box<Sleep>>, usize)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Accepted; nothing has arrived.
+    Fresh,
+    /// Between two requests.
+    Idle,
+    /// A head is arriving.
+    Head,
+    /// A body is arriving, under the dispatcher's deadline.
+    Body,
+}
+
+impl Shared {
+    /// A request is being answered: the connection is not idle.
+    pub(crate) fn begin(&self) {
+        self.answering.fetch_add(1, Ordering::AcqRel);
+        self.begun.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Its answer was sent, or given up.
+    pub(crate) fn end(&self) {
+        self.answering.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// How long the client may take over the answer that comes now.
+    pub(crate) fn drain_as(&self, drain: Drain) {
+        self.drain.store(drain as u8, Ordering::Release);
+    }
+
+    /// The connection closes after this answer, with input unread.
+    pub(crate) fn linger(&self) {
+        self.linger.store(true, Ordering::Release);
+    }
+
+    fn drain(&self) -> Drain {
+        let drain = self.drain.load(Ordering::Acquire);
+        [Drain::Media, Drain::Events]
+            .into_iter()
+            .find(|&known| known as u8 == drain)
+            .unwrap_or(Drain::Api)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// A fresh connection. From the `reserve` only a quick head is taken.
+    pub(crate) fn new(
+        socket: S,
+        limits: HeadLimits,
+        guard: Arc<Guard>,
+        shared: Arc<Shared>,
+        reserve: bool,
+    ) -> Self {
+        let first_head_within = if reserve {
+            defaults::RESERVE_HEAD_WITHIN
+        } else {
+            defaults::HEAD_WITHIN
+        };
+        Self {
+            socket,
+            gate: HeadGate::new(limits),
+            guard,
+            shared,
+            input: BytesMut::new(),
+            released: 0,
+            ended: false,
+            read_phase: Phase::Fresh,
+            read_deadline: Box::pin(sleep_until(Instant::now() + first_head_within)),
+            first_head_within,
+            write_deadline: None,
+            write_answer: 0,
+            parting: None,
+            lingering: None,
+        }
+    }
+
+    /// Reads until hyper can be given something, or there is nothing to give.
+    fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            if self.released > 0 || self.ended {
+                return Poll::Ready(Ok(self.released));
+            }
+            if !self.input.is_empty() {
+                match self.gate.step(&self.input) {
+                    Step::Release(bytes) => {
+                        self.released = bytes.min(self.input.len());
+                        if self.read_phase == Phase::Fresh {
+                            // A head that came in one piece never was "arriving".
+                            self.read_phase = Phase::Head;
+                        }
+                        continue;
+                    }
+                    Step::Refuse(refusal) => {
+                        self.part_with(self.guard.refuse(&refusal));
+                        continue;
+                    }
+                    Step::NeedMore => {}
+                }
+            }
+            self.enter_phase();
+            if self.read_deadline.as_mut().poll_unpin(cx).is_ready() {
+                match self.read_phase {
+                    Phase::Head => self.part_with(self.guard.refuse(&Rule::RequestTimeout.into())),
+                    Phase::Idle if self.shared.answering.load(Ordering::Acquire) > 0 => {
+                        self.read_deadline
+                            .as_mut()
+                            .reset(Instant::now() + defaults::IDLE_KEEP_ALIVE);
+                        continue;
+                    }
+                    Phase::Body => {
+                        self.read_deadline.as_mut().reset(Instant::now() + FAR);
+                        continue;
+                    }
+                    Phase::Fresh | Phase::Idle => self.ended = true,
+                }
+                continue;
+            }
+            self.input.reserve(READ);
+            if ready!(poll_read_buf(
+                Pin::new(&mut self.socket),
+                cx,
+                &mut self.input
+            ))? == 0
+            {
+                self.ended = true;
+            }
+        }
+    }
+
+    fn enter_phase(&mut self) {
+        let phase = if self.gate.in_head() {
+            Phase::Head
+        } else if self.gate.between() {
+            if self.read_phase == Phase::Fresh {
+                Phase::Fresh
+            } else {
+                Phase::Idle
+            }
+        } else {
+            Phase::Body
+        };
+        if phase == self.read_phase {
+            return;
+        }
+        let within = match phase {
+            // A fresh connection's head counts from accept, not from its first byte.
+            Phase::Head if self.read_phase == Phase::Fresh => {
+                self.read_phase = phase;
+                return;
+            }
+            Phase::Head => defaults::HEAD_WITHIN,
+            Phase::Idle => defaults::IDLE_KEEP_ALIVE,
+            Phase::Fresh => self.first_head_within,
+            Phase::Body => FAR,
+        };
+        self.read_phase = phase;
+        self.read_deadline.as_mut().reset(Instant::now() + within);
+    }
+
+    /// Nothing more is read; `sealed` is written before the connection closes.
+    fn part_with(&mut self, sealed: Sealed) {
+        self.ended = true;
+        self.parting = Some(spell(sealed));
+        self.shared.linger();
+    }
+
+    fn poll_parting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(parting) = &mut self.parting {
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, parting))?;
+            parting.advance(written);
+            if parting.is_empty() || written == 0 {
+                self.parting = None;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (deadline, left) = self
+            .lingering
+            .get_or_insert_with(|| (Box::pin(sleep_until(Instant::now() + LINGER)), LINGER_BYTES));
+        loop {
+            if deadline.as_mut().poll_unpin(cx).is_ready() || *left == 0 {
+                return Poll::Ready(());
+            }
+            let mut scrap = [0; 4096];
+            let mut scrap = ReadBuf::new(&mut scrap);
+            match ready!(Pin::new(&mut self.socket).poll_read(cx, &mut scrap)) {
+                Ok(()) if !scrap.filled().is_empty() => {
+                    *left = left.saturating_sub(scrap.filled().len());
+                }
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// Cuts an answer that the client does not take.
+    fn poll_undrained(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let within = match self.shared.drain() {
+            Drain::Api => defaults::API_DRAIN,
+            Drain::Media => defaults::MEDIA_DRAIN,
+            Drain::Events => return Poll::Pending,
+        };
+        let deadline = self
+            .write_deadline
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + within)));
+        ready!(deadline.as_mut().poll(cx));
+        Poll::Ready(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the answer was not taken",
+        ))
+    }
+
+    fn wrote(
+        &mut self,
+        written: &Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Error> {
+        let answer = self.shared.begun.load(Ordering::Acquire);
+        if std::mem::replace(&mut self.write_answer, answer) != answer {
+            self.write_deadline = None;
+        }
+        match written {
+            Poll::Pending => self.poll_undrained(cx),
+            // An API answer has one deadline, however steadily it trickles.
+            Poll::Ready(_) if self.shared.drain() == Drain::Api => Poll::Pending,
+            Poll::Ready(_) => {
+                self.write_deadline = None;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// As good as never, without overflowing.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// A whole, sealed answer as bytes: for what hyper does not write.
+fn spell(sealed: Sealed) -> Bytes {
+    let (head, body) = sealed.into_response().into_parts();
+    let body = body
+        .collect()
+        .now_or_never()
+        .and_then(Result::ok)
+        .map_or_else(Bytes::new, http_body_util::Collected::to_bytes);
+    let mut text = format!("HTTP/1.1 {}\r\n", head.status).into_bytes();
+    for (name, value) in &head.headers {
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(b"\r\n");
+    }
+    text.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+    text.extend_from_slice(&body);
+    text.into()
+}
+
+/// Writes `sealed` and closes: for connections that are not taken at all.
+pub(crate) async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S, sealed: Sealed) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let text = spell(sealed);
+    let farewell = async {
+        socket.write_all(&text).await?;
+        socket.shutdown().await?;
+        let mut scrap = [0; 4096];
+        while socket.read(&mut scrap).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // The other side may be gone already; there is nobody left to tell.
+    let _ = tokio::time::timeout(LINGER, farewell).await;
+}
+
+// === impl Read and Write ===
+
+impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Read for Wire<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut out: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let released = ready!(this.poll_release(cx))?;
+        let bytes = this.input.split_to(released.min(out.remaining()));
+        out.put_slice(&bytes);
+        this.released -= bytes.len();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Wire<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
+        match this.wrote(&written, cx) {
+            Poll::Ready(error) => Poll::Ready(Err(error)),
+            Poll::Pending => written,
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.socket).poll_write_vectored(cx, bytes);
+        match this.wrote(&written, cx) {
+            Poll::Ready(error) => Poll::Ready(Err(error)),
+            Poll::Pending => written,
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.lingering.is_none() {
+            ready!(this.poll_parting(cx))?;
+            ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
+        }
+        if this.shared.linger.load(Ordering::Acquire) {
+            ready!(this.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

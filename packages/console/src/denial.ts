@@ -1,0 +1,90 @@
+// Every failure the console can meet, as one typed value that says what happened, why, and what to do.
+
+export class Denied extends Error {
+  override readonly name = "Denied";
+  constructor(
+    readonly status: number,
+    readonly denial: string,
+    message: string,
+    readonly requestId: string | null = null,
+    readonly retryAfterMs: number | null = null,
+  ) {
+    super(message);
+  }
+
+  /** The session is gone for good: nothing but a new launch ticket helps. */
+  get sessionOver(): boolean {
+    return SESSION_OVER.has(this.denial);
+  }
+}
+
+const SESSION_OVER = new Set(["browserSessionRequired", "browserSessionExpired", "tabProofRequired"]);
+
+export interface Trouble {
+  what: string;
+  why: string;
+  advice: string;
+  command: string | null;
+}
+
+type Advice = readonly [advice: string, command: string | null];
+
+const ADVICE: Record<string, Advice> = {
+  unreachable: ["Start it again, or check that it is still running:", "doorward doctor"],
+  browserSessionRequired: ["Open the console again:", "doorward open"],
+  browserSessionExpired: ["Open the console again:", "doorward open"],
+  tabProofRequired: ["Open the console again:", "doorward open"],
+  ticketInvalid: ["Tickets work once, for a minute. Make another:", "doorward open"],
+  grantExpired: ["Mint a new URL for this file.", null],
+  grantRevoked: ["Mint a new URL for this file.", null],
+  grantUnknown: ["Mint a new URL for this file, or reload the folder.", null],
+  rateLimited: ["Wait a moment, then try again.", null],
+  lockedOut: ["Wait until the lockout ends, then try again.", null],
+  tooManyConnections: ["Close other tabs or players that use this daemon, then try again.", null],
+  hostNotAllowed: ["Open the console by the address the daemon printed:", "doorward open"],
+  sourceNotAllowed: ["Name the source when the daemon starts:", "doorward serve SOURCE"],
+  peerNotAllowed: ["Use a browser that runs as the same user as the daemon.", null],
+};
+
+export function troubleOf(cause: unknown, what: string): Trouble {
+  if (cause instanceof Denied) {
+    const [advice, command] = ADVICE[cause.denial] ?? [
+      cause.requestId ? "Try again; if it stays, find this request in the audit log:" : "Try again.",
+      cause.requestId ? "doorward audit tail" : null,
+    ];
+    return { what, why: `${sentence(cause.message)} (${cause.denial})`, advice, command };
+  }
+  const why = cause instanceof Error && cause.message ? cause.message : "No reason was given";
+  return {
+    what,
+    why: sentence(why),
+    advice: "Try again; if it stays, ask the daemon:",
+    command: "doorward doctor",
+  };
+}
+
+export const unreachable = (): Denied =>
+  new Denied(0, "unreachable", "The daemon does not answer on this address");
+
+/** Reads a refusal; an answer that is not ours becomes a denial too, so that callers meet one type only. */
+export async function denialOf(answer: Response): Promise<Denied> {
+  let body: Record<string, unknown> = {};
+  try {
+    const parsed: unknown = await answer.json();
+    if (parsed !== null && typeof parsed === "object") body = parsed as Record<string, unknown>;
+  } catch {
+    // Not JSON: the status is all there is.
+  }
+  const text = (name: string): string | null =>
+    typeof body[name] === "string" ? (body[name] as string) : null;
+  const retry = typeof body.retryAfterMs === "number" ? body.retryAfterMs : null;
+  return new Denied(
+    answer.status,
+    text("denial") ?? `http${answer.status}`,
+    text("message") ?? `The answer was ${answer.status} without a reason`,
+    text("requestId"),
+    retry,
+  );
+}
+
+const sentence = (text: string): string => text.trim().replace(/[.\s]+$/, "");

@@ -1,0 +1,91 @@
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { sources } from "../house";
+import { Rows, Search, Tiles } from "../ui/icons";
+import { copyUrl, revoke } from "./acts";
+import { type Folder, show } from "./listing";
+import { selected, shape } from "./selection";
+
+const TYPING_MS = 220;
+
+export function Toolbar({ folder }: { folder: Folder }): JSX.Element {
+  const entry = folder.entries[selected.value];
+  return (
+    <div class="bar">
+      <SearchField folder={folder} key={`${folder.source}:${folder.prefix}`} />
+      <button
+        type="button"
+        class="btn icon-only"
+        aria-label={shape.value === "tiles" ? "Show as list" : "Show as tiles"}
+        title={shape.value === "tiles" ? "Show as list" : "Show as tiles"}
+        onClick={() => {
+          shape.value = shape.value === "tiles" ? "list" : "tiles";
+        }}
+        data-testid="shape"
+      >
+        {shape.value === "tiles" ? <Rows /> : <Tiles />}
+      </button>
+      <button
+        type="button"
+        class="btn bad wide"
+        disabled={!entry?.grantId}
+        title="Delete"
+        onClick={() => entry?.grantId && void revoke(entry.grantId, entry.name)}
+      >
+        Revoke
+      </button>
+      <button
+        type="button"
+        class="btn main"
+        disabled={!entry?.url}
+        title="c"
+        onClick={() => void copyUrl(entry)}
+        data-testid="copy-url"
+      >
+        Copy URL
+      </button>
+    </div>
+  );
+}
+
+function SearchField({ folder }: { folder: Folder }): JSX.Element {
+  const [text, setText] = useState(folder.q);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (text === folder.q) return;
+    const timer = setTimeout(() => {
+      selected.value = -1;
+      show(folder.source, folder.prefix, text);
+    }, TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [text]);
+  const named = sources.value?.find((one) => one.id === folder.source)?.name ?? folder.source;
+  const where = [named, folder.prefix.replace(/\/$/, "")].filter(Boolean).join("/");
+  return (
+    <div class="search">
+      <Search />
+      <input
+        ref={field}
+        id="search"
+        type="search"
+        aria-label={`Search in ${where}`}
+        placeholder={`Search in ${where}`}
+        value={text}
+        spellcheck={false}
+        autocomplete="off"
+        onInput={(event) => setText(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") {
+            setText("");
+            field.current?.blur();
+          } else if (event.key === "ArrowDown" || event.key === "Enter") {
+            event.preventDefault();
+            selected.value = folder.entries.length > 0 ? 0 : -1;
+            document.querySelector<HTMLElement>("[role=listbox]")?.focus({ preventScroll: true });
+          }
+        }}
+      />
+      <kbd>/</kbd>
+    </div>
+  );
+}

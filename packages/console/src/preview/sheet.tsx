@@ -1,0 +1,207 @@
+// The preview: a sheet over the grid for one file, with the next and previous a key away.
+
+import type { JSX } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { type Trouble, troubleOf } from "../denial";
+import { bytes, day } from "../format";
+import { copyUrl, download, renewEntry, revoke } from "../media/acts";
+import { find, folder, note } from "../media/listing";
+import { neighbour, select } from "../media/selection";
+import { go, mediaRoute, route } from "../router";
+import { Cross, Left, Right } from "../ui/icons";
+import { Broken } from "../ui/notice";
+import type { Entry } from "../wire";
+import { Stage } from "./stage";
+
+interface Props {
+  source: string;
+  entryKey: string;
+}
+
+export function Preview({ source, entryKey }: Props): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const { entry, trouble } = useEntry(source, entryKey);
+  useLayoutEffect(() => {
+    const sheet = dialog.current;
+    const focused = document.activeElement;
+    sheet?.showModal();
+    // The sheet itself, not its first button: arrows and Space belong to what is shown.
+    sheet?.focus();
+    return () => {
+      sheet?.close();
+      if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+    };
+  }, []);
+  const step = (by: 1 | -1): void => {
+    const entries = folder.value?.entries ?? [];
+    const to = neighbour(entries, entryKey, by);
+    if (!to) return;
+    select(entries, to.key);
+    go(mediaRoute(source, routePrefix(), to.key), "replace");
+  };
+  const entries = folder.value?.entries ?? [];
+  return (
+    <dialog
+      ref={dialog}
+      class="sheet"
+      tabIndex={-1}
+      aria-label={`Preview of ${entryKey}`}
+      data-testid="preview"
+      data-view={entry?.view ?? ""}
+      data-key={entryKey}
+      onCancel={(event) => {
+        event.preventDefault();
+        close(source);
+      }}
+      onClick={(event) => event.target === dialog.current && close(source)}
+      onKeyDown={(event) => onKey(event, source, entry, step)}
+    >
+      <header>
+        <div class="title">
+          <h2>{entry?.name ?? entryKey}</h2>
+          {entry ? <p class="muted">{facts(entry)}</p> : null}
+        </div>
+        <div class="tools">
+          <button
+            type="button"
+            class="btn icon-only"
+            aria-label="Previous"
+            title="Previous (←)"
+            disabled={!neighbour(entries, entryKey, -1)}
+            onClick={() => step(-1)}
+          >
+            <Left />
+          </button>
+          <button
+            type="button"
+            class="btn icon-only"
+            aria-label="Next"
+            title="Next (→)"
+            disabled={!neighbour(entries, entryKey, 1)}
+            onClick={() => step(1)}
+          >
+            <Right />
+          </button>
+          {entry ? <Acts source={source} entry={entry} /> : null}
+        </div>
+        <button
+          type="button"
+          class="btn icon-only shut"
+          aria-label="Close"
+          title="Close (Esc)"
+          onClick={() => close(source)}
+          data-testid="close"
+        >
+          <Cross />
+        </button>
+      </header>
+      <div class="stage-box">
+        {trouble ? <Broken trouble={trouble} /> : null}
+        {entry ? <Stage key={`${entry.key} ${entry.url}`} source={source} entry={entry} /> : null}
+        {!entry && !trouble ? <div class="bone big" aria-hidden="true" /> : null}
+      </div>
+    </dialog>
+  );
+}
+
+function Acts({ source, entry }: { source: string; entry: Entry }): JSX.Element {
+  return (
+    <>
+      <button type="button" class="btn" onClick={() => void download(source, entry)} data-testid="download">
+        Download
+      </button>
+      {entry.grantId ? (
+        <button
+          type="button"
+          class="btn bad"
+          title="Delete"
+          onClick={() => entry.grantId && void revoke(entry.grantId, entry.name)}
+        >
+          Revoke
+        </button>
+      ) : (
+        <button type="button" class="btn" onClick={() => void renewEntry(source, entry)}>
+          New URL
+        </button>
+      )}
+      <button
+        type="button"
+        class="btn main"
+        title="c"
+        disabled={!entry.url}
+        onClick={() => void copyUrl(entry)}
+      >
+        Copy URL
+      </button>
+    </>
+  );
+}
+
+function onKey(event: KeyboardEvent, source: string, entry: Entry | null, step: (by: 1 | -1) => void): void {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  const target = event.target as HTMLElement;
+  if (target.matches("input, textarea, select")) return;
+  const player = (event.currentTarget as HTMLElement).querySelector<HTMLMediaElement>("video, audio");
+  switch (event.key) {
+    // A focused player seeks with the arrows, and a scrolled page scrolls with them; both keep that.
+    case "ArrowLeft":
+    case "ArrowRight":
+      if (target.matches("video, audio, .scrolls")) return;
+      step(event.key === "ArrowLeft" ? -1 : 1);
+      break;
+    case " ":
+      if (!player || target.matches("button, a, video, audio")) return;
+      if (player.paused) void player.play();
+      else player.pause();
+      break;
+    case "c":
+      if (entry) void copyUrl(entry);
+      break;
+    case "Delete":
+      if (entry?.grantId) void revoke(entry.grantId, entry.name);
+      break;
+    case "Escape":
+      close(source);
+      break;
+    default:
+      return;
+  }
+  event.preventDefault();
+}
+
+function close(source: string): void {
+  go(mediaRoute(source, routePrefix()), "replace");
+}
+
+const routePrefix = (): string => (route.value.panel === "media" ? route.value.prefix : "");
+
+function facts(entry: Entry): string {
+  const parts = [bytes(entry.size), entry.contentType ?? entry.view, day(entry.modifiedAt, new Date())];
+  return parts.filter((part) => part !== "–").join(" · ");
+}
+
+/** The entry from the loaded pages, or asked for by name when the preview was opened by its address. */
+function useEntry(source: string, key: string): { entry: Entry | null; trouble: Trouble | null } {
+  const listed =
+    folder.value?.source === source ? folder.value.entries.find((one) => one.key === key) : undefined;
+  const waiting = folder.value === null || folder.value.fresh;
+  const [fetched, setFetched] = useState<Entry | null>(null);
+  const [trouble, setTrouble] = useState<Trouble | null>(null);
+  useEffect(() => {
+    setTrouble(null);
+    if (listed || waiting) return;
+    let current = true;
+    const gone = new Error("It may have been moved, renamed or deleted");
+    find(source, key)
+      .then((found) => {
+        if (!found) throw gone;
+        note([found]);
+        if (current) setFetched(found);
+      })
+      .catch((cause: unknown) => current && setTrouble(troubleOf(cause, `${key} was not found`)));
+    return () => {
+      current = false;
+    };
+  }, [source, key, listed === undefined, waiting]);
+  return { entry: listed ?? (fetched?.key === key ? fetched : null), trouble: listed ? null : trouble };
+}

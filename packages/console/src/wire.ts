@@ -1,0 +1,142 @@
+// The JSON the control listener speaks. Names are the daemon's; nothing here is computed.
+
+export interface Session {
+  id: string;
+  createdAt: string;
+  idleExpiresAt: string;
+  expiresAt: string;
+  tabs: number;
+}
+
+export interface Claimed {
+  proof: string;
+  csrf: string;
+  session: Session;
+  content: string;
+}
+
+export interface State {
+  instance: string;
+  version: string;
+  startedAt: string;
+  control: string;
+  content: string;
+  companion: string | null;
+  session: Session;
+  grants: number;
+  streams: number;
+  bytesServed: number;
+}
+
+export interface Source {
+  id: string;
+  name: string;
+  kind: "folder" | "s3";
+  location: string;
+  state: "ready" | "failed";
+  message: string | null;
+}
+
+export type View =
+  | "image"
+  | "video"
+  | "audio"
+  | "pdf"
+  | "text"
+  | "markdown"
+  | "active"
+  | "archive"
+  | "other"
+  | "folder";
+
+export interface Entry {
+  name: string;
+  key: string;
+  kind: "folder" | "file";
+  size: number | null;
+  modifiedAt: string | null;
+  contentType: string | null;
+  view: View;
+  url: string | null;
+  grantId: string | null;
+}
+
+export interface Listing {
+  prefix: string;
+  entries: Entry[];
+  next: string | null;
+}
+
+export type Disposition = "inline" | "download" | "isolated" | "framed";
+
+export interface Minted {
+  source: string;
+  url: string;
+  id: string;
+  expiresAt: string;
+}
+
+export interface Grant {
+  id: string;
+  source: string;
+  name: string;
+  contentType: string | null;
+  createdAt: string;
+  expiresAt: string;
+  streams: number;
+  bytes: number;
+  requests: number;
+  lastUsedAt: string | null;
+}
+
+export interface Policy {
+  peer: string;
+  origin: string;
+  fetchMetadata: string;
+  cors: string;
+  csrf: boolean;
+  content: string;
+  bodyLimit: number;
+  rate: string;
+  inFlight: number;
+  seal: string;
+}
+
+export interface Refused {
+  denial: string;
+  count: number;
+}
+
+export interface Surface {
+  name: string;
+  prefix: string;
+  caller: string;
+  policy: Policy;
+  words: string[];
+  routes: { method: string; path: string }[];
+  refused: Refused[];
+}
+
+export interface Listener {
+  name: string;
+  origin: string;
+  surfaces: Surface[];
+}
+
+export interface AuditEvent {
+  seq: number;
+  time: string;
+  kind: string;
+  surface: string | null;
+  outcome: "allowed" | "refused";
+  denial: string | null;
+  subject: string | null;
+  count: number;
+  detail: string | null;
+  hash: string;
+}
+
+export interface AuditPage {
+  events: AuditEvent[];
+  chain: { verified: boolean; at: string };
+}

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import { type Live, merged, ordered, rateNow, replaced, without } from "../src/live";
+import type { Grant } from "../src/wire";
+
+const T0 = Date.parse("2026-11-23T12:00:00Z");
+
+const grant = (id: string, change: Partial<Grant> = {}): Grant => ({
+  id,
+  source: `pictures:${id}`,
+  name: id,
+  contentType: null,
+  createdAt: "2026-11-23T11:00:00Z",
+  expiresAt: "2026-11-23T13:00:00Z",
+  streams: 0,
+  bytes: 0,
+  requests: 1,
+  lastUsedAt: null,
+  ...change,
+});
+
+const none: Live = new Map();
+
+describe("live URLs", () => {
+  it("measures the rate between two reports", () => {
+    const one = merged(none, [grant("a", { bytes: 1_000, streams: 1 })], T0);
+    const two = merged(one, [grant("a", { bytes: 5_000, streams: 1 })], T0 + 2_000);
+    const a = two.get("a");
+    expect(a?.rate).toBe(2_000);
+    expect(a && rateNow(a, T0 + 3_000)).toBe(2_000);
+    expect(a && rateNow(a, T0 + 9_000)).toBe(0);
+  });
+
+  it("shows no rate for an idle grant or one whose count went back", () => {
+    const one = merged(none, [grant("a", { bytes: 9_000 })], T0);
+    const two = merged(one, [grant("a", { bytes: 10 })], T0 + 1_000);
+    expect(two.get("a")?.rate).toBe(0);
+    const idle = merged(one, [grant("a", { bytes: 99_000 })], T0 + 1_000).get("a");
+    expect(idle && rateNow(idle, T0 + 1_000)).toBe(0);
+  });
+
+  it("orders playing first, then by last use, and leaves out what has ended", () => {
+    const all = merged(
+      none,
+      [
+        grant("old", { lastUsedAt: "2026-11-23T11:10:00Z" }),
+        grant("new", { lastUsedAt: "2026-11-23T11:50:00Z" }),
+        grant("playing", { streams: 1, lastUsedAt: "2026-11-23T11:00:00Z" }),
+        grant("ended", { expiresAt: "2026-11-23T11:59:59Z", streams: 1 }),
+      ],
+      T0,
+    );
+    expect(ordered(all, T0).map((one) => one.id)).toEqual(["playing", "new", "old"]);
+  });
+
+  it("forgets revoked ones, and starts over from a listing without losing rates", () => {
+    const one = merged(none, [grant("a"), grant("b", { bytes: 1 })], T0);
+    const two = merged(one, [grant("b", { bytes: 1_001 })], T0 + 1_000);
+    expect([...without(two, "a").keys()]).toEqual(["b"]);
+    expect(without(two, "zzz")).toBe(two);
+    const listed = replaced(two, [grant("b", { bytes: 1_001 }), grant("c")], T0 + 2_000);
+    expect([...listed.keys()]).toEqual(["b", "c"]);
+    expect(listed.get("b")?.rate).toBe(1_000);
+  });
+});

@@ -1,0 +1,89 @@
+// Takes the pictures of docs/screenshots from a real `doorward serve --demo`: node screenshots.js FOLDER
+
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { enter, ok } from "./lib/console.js";
+import { startDaemon } from "./lib/daemon.js";
+import { launch } from "./lib/engines.js";
+import { needsDaemon } from "./lib/places.js";
+import { pause } from "./lib/process.js";
+
+const [folder] = process.argv.slice(2);
+const trouble = folder ? needsDaemon() : "usage: node screenshots.js FOLDER";
+if (trouble) {
+  console.error(trouble);
+  process.exit(2);
+}
+const to = resolve(folder);
+await mkdir(to, { recursive: true });
+
+const daemon = await startDaemon({ args: ["--demo"] });
+const browser = await launch("chromium");
+let failed = false;
+try {
+  const page = await browser.newPage();
+  await page.scheme("light");
+  await enter(page, daemon.launchUrl);
+  const places = await tour(page);
+  for (const scheme of ["light", "dark"]) {
+    await page.scheme(scheme);
+    for (const [width, height] of [[1280, 800], [400, 800]]) {
+      await page.size(width, height);
+      for (const { name, hash, ready } of places) {
+        await page.evaluate((h) => {
+          location.hash = h;
+        }, hash);
+        await page.waitFor(ready, { timeout: 30_000, why: `${name} to be drawn` });
+        await settled(page);
+        const file = `${name}-${scheme}-${width}.png`;
+        await page.screenshot(join(to, file));
+        console.log(file);
+      }
+    }
+  }
+  const complaints = [...page.complaints(), ...(await page.violations()).map((v) => `policy: ${v.directive} ${v.blocked}`)];
+  for (const text of complaints) console.error(text);
+  failed = complaints.length > 0;
+} finally {
+  await browser.close();
+  await daemon.stop();
+}
+process.exit(failed ? 1 : 0);
+
+/** Previews come first, so that the panels after them have something live to show. */
+async function tour(page) {
+  const image = await find(page, "image");
+  const pdf = await find(page, "pdf");
+  const media = `#/media/${encodeURIComponent(image.source)}/${image.prefix.split("/").map(encodeURIComponent).join("/")}`;
+  return [
+    { name: "image", hash: open(image), ready: () => document.querySelector('[data-testid="preview"] img')?.complete === true },
+    { name: "pdf", hash: open(pdf), ready: () => Number(document.querySelector('[data-testid="pdf"]')?.dataset.page) >= 1 },
+    { name: "media", hash: media, ready: () => document.querySelectorAll('[data-testid="entry"]').length > 0 },
+    { name: "doors", hash: "#/doors", ready: () => document.querySelector('[data-testid="rail-doors"]')?.getAttribute("aria-current") === "page" },
+    { name: "audit", hash: "#/audit", ready: () => document.querySelector('[data-testid="rail-audit"]')?.getAttribute("aria-current") === "page" },
+  ];
+}
+
+const open = ({ source, prefix, key }) =>
+  `#/media/${encodeURIComponent(source)}/${prefix.split("/").map(encodeURIComponent).join("/")}?open=${encodeURIComponent(key)}`;
+
+/** The first file of a kind, breadth first over every source. */
+async function find(page, view) {
+  const { sources } = await ok(page, "GET", "/api/sources");
+  const queue = sources.map(({ id }) => ({ source: id, prefix: "" }));
+  for (let looked = 0; queue.length > 0 && looked < 50; looked += 1) {
+    const { source, prefix } = queue.shift();
+    const { entries } = await ok(page, "GET", `/api/sources/${encodeURIComponent(source)}/list?prefix=${encodeURIComponent(prefix)}`);
+    const found = entries.find((e) => e.view === view && e.url);
+    if (found) return { source, prefix, key: found.key };
+    queue.push(...entries.filter((e) => e.kind === "folder").map((e) => ({ source, prefix: e.key.endsWith("/") ? e.key : `${e.key}/` })));
+  }
+  throw new Error(`the demo has no file to preview as ${view}`);
+}
+
+/** Pictures loaded, fonts ready, nothing moving. */
+async function settled(page) {
+  await page.waitFor(() => [...document.images].filter((i) => i.getBoundingClientRect().top < innerHeight).every((i) => i.complete));
+  await page.evaluate(() => document.fonts.ready.then(() => true));
+  await pause(500);
+}

@@ -1,0 +1,51 @@
+//! The browser tests and the screenshots: both are node code in tests/browser, driving a real `doorward serve`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::shell::{cargo, node_missing, step};
+use crate::stage::Ending;
+use crate::suite::PROFILE;
+use crate::{generate, place};
+
+/// The stage.
+pub(crate) fn run() -> Result<Ending> {
+    if let Some(why) = node_missing() {
+        return Ok(Ending::Skipped(why));
+    }
+    let folder = prepare()?;
+    let daemon = build(&PROFILE, "debug")?;
+    step("node", ["run.js"])?
+        .inside(&folder)
+        .env("DOORWARD_BIN", daemon)
+        .run()?;
+    Ok(Ending::Passed)
+}
+
+/// Takes every picture anew, from a console that is built anew.
+pub(crate) fn screenshots() -> Result<()> {
+    if let Some(why) = node_missing() {
+        anyhow::bail!(why);
+    }
+    generate::write()?;
+    let folder = prepare()?;
+    let daemon = build(&PROFILE, "debug")?;
+    let to = place::root()?.join("docs/screenshots");
+    std::fs::create_dir_all(&to).with_context(|| format!("making {}", to.display()))?;
+    step("node", ["screenshots.js".as_ref(), to.as_os_str()])?
+        .inside(&folder)
+        .env("DOORWARD_BIN", daemon)
+        .run()
+}
+
+fn prepare() -> Result<PathBuf> {
+    let folder = place::root()?.join("tests/browser");
+    step("npm", ["ci"])?.inside(&folder).run()?;
+    Ok(folder)
+}
+
+fn build(profile: &[&str], folder: &str) -> Result<PathBuf> {
+    cargo(["build", "--workspace", "--bins"].iter().chain(profile))?.run()?;
+    Ok(place::target()?.join(folder).join("doorward"))
+}

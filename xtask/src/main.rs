@@ -1,0 +1,52 @@
+//! The chores of this repository. It depends on almost nothing, so that `cargo xtask` starts at once.
+
+mod bench;
+mod browser;
+mod fuzz;
+mod generate;
+mod install;
+mod place;
+mod shell;
+mod stage;
+mod suite;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask test [STAGE...] [--list]   install what the tests need, then run every stage, or only those named
+cargo xtask generate [--check]         write every derived file, or name those that are stale
+cargo xtask screenshots                take the pictures in docs/screenshots from `doorward serve --demo`
+cargo xtask bench                      measure speed and memory, beside nginx, into benches/RESULTS.md
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["test", "--list"] => {
+            suite::list();
+            Ok(true)
+        }
+        ["test", stages @ ..] => suite::run(stages),
+        ["generate"] => generate::write().map(|()| true),
+        ["generate", "--check"] => generate::check().map(|stale| stale.is_empty()),
+        ["bench"] => bench::run().map(|()| true),
+        ["screenshots"] => browser::screenshots().map(|()| true),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(true)
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(cause) => {
+            eprintln!("error: {cause:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
