@@ -223,6 +223,14 @@ impl Refusal {
     }
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.rule.name(), self.rule.message())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 impl From<Rule> for Refusal {
     fn from(rule: Rule) -> Self {
         Self {

@@ -14,7 +14,7 @@ use crate::disposition::file_name;
 use crate::error::MediaError;
 use crate::grant::{Disposition, MediaGrant};
 use crate::media::{Asker, Media, MediaOptions, Minted};
-use crate::shelf::{Location, Shelf};
+use crate::shelf::{Location, Shelf, Wanted};
 use crate::source::{Item, Query};
 
 /// A listed source.
@@ -141,14 +141,19 @@ impl Media {
         location: &str,
     ) -> Result<SourceView, MediaError> {
         let location = Location::parse(location)?;
-        self.decide(Kind::SourceAdded, asker, |event| event)?;
-        let shelf = self
-            .shelves
-            .add(&self.clock, None, None, location, false)
-            .await?;
+        let wanted = Wanted {
+            id: None,
+            name: None,
+            location,
+            keep_failed: false,
+        };
+        let approve = || self.decide(Kind::SourceAdded, asker, |event| event);
+        let (shelf, is_new) = self.shelves.add(&self.clock, wanted, approve).await?;
         let view = SourceView::of(&shelf);
-        self.events
-            .publish("source.added", &serde_json::json!({ "source": view }), None);
+        if is_new {
+            let data = serde_json::json!({ "source": view });
+            self.events.publish("source.added", &data, None);
+        }
         Ok(view)
     }
 
@@ -244,6 +249,9 @@ impl Media {
         asker: &Asker,
         request: &MintRequest,
     ) -> Result<Vec<Minted>, MediaError> {
+        if request.sources.is_empty() {
+            return Err(MediaError::InvalidSource("Name at least one file."));
+        }
         if request.sources.len() > doorward_guard::defaults::GRANTS_PER_CALL {
             return Err(MediaError::InvalidSource(
                 "One call mints at most 500 addresses.",

@@ -174,6 +174,9 @@ struct NativeMintRequest {
 
 async fn mint_natively(media: Arc<Media>, permit: Permit<Native>, call: Call) -> Outcome {
     let request: NativeMintRequest = call.json()?;
+    if request.sources.is_empty() {
+        return Err(MediaError::InvalidSource("Name at least one file."));
+    }
     if request.sources.len() > doorward_guard::defaults::GRANTS_PER_CALL {
         return Err(MediaError::InvalidSource(
             "One call mints at most 500 addresses.",

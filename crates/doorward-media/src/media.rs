@@ -18,7 +18,7 @@ pub(crate) use stats::Stats;
 use crate::defaults;
 use crate::error::MediaError;
 use crate::grant::{Disposition, MediaGrant};
-use crate::shelf::{Location, Shelf, Shelves, display_path};
+use crate::shelf::{Location, Shelf, Shelves, Wanted, display_path};
 use crate::source::{Folder, Place, Source};
 
 /// The media room. One per bridge, shared by its surfaces.
@@ -133,10 +133,13 @@ impl Media {
         name: &str,
         location: Location,
     ) -> Result<String, MediaError> {
-        let shelf = self
-            .shelves
-            .add(&self.clock, Some(id), Some(name), location, true)
-            .await?;
+        let wanted = Wanted {
+            id: Some(id),
+            name: Some(name),
+            location,
+            keep_failed: true,
+        };
+        let (shelf, _) = self.shelves.add(&self.clock, wanted, || Ok(())).await?;
         Ok(shelf.id().to_owned())
     }
 

@@ -34,6 +34,18 @@ pub struct Shelf {
 #[derive(Debug, Default)]
 pub(crate) struct Shelves(RwLock<Vec<Arc<Shelf>>>);
 
+/// A source that is to be added.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Made of the name, if there is none.
+    pub(crate) id: Option<&'a str>,
+    /// Made of the location, if there is none.
+    pub(crate) name: Option<&'a str>,
+    pub(crate) location: Location,
+    /// Keeps a source of the configuration that cannot be opened, as failed.
+    pub(crate) keep_failed: bool,
+}
+
 // === impl Location ===
 
 impl Location {
@@ -218,16 +230,20 @@ fn is_about_source(error: &MediaError) -> bool {
 // === impl Shelves ===
 
 impl Shelves {
-    /// Opens `location` and adds it. A source of the person's own configuration
-    /// that cannot be opened is kept as failed if `keep_failed` says so.
+    /// Opens `location` and adds it, once `approve` agrees. What is there already
+    /// is not added again; the second value says whether it was.
     pub(crate) async fn add(
         &self,
         clock: &Clock,
-        id: Option<&str>,
-        name: Option<&str>,
-        location: Location,
-        keep_failed: bool,
-    ) -> Result<Arc<Shelf>, MediaError> {
+        wanted: Wanted<'_>,
+        approve: impl FnOnce() -> Result<(), MediaError>,
+    ) -> Result<(Arc<Shelf>, bool), MediaError> {
+        let Wanted {
+            id,
+            name,
+            location,
+            keep_failed,
+        } = wanted;
         let name = name.map_or_else(|| location.usual_name(), str::to_owned);
         let (kind, display) = (location.kind(), location.display());
         let source = location.open(clock).await;
@@ -236,15 +252,14 @@ impl Shelves {
         }
         let failure = RwLock::new(source.as_ref().err().map(MediaError::message));
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all
-            .iter()
-            .find(|shelf| id.is_none() && shelf.location == display && shelf.source.is_ok())
-        {
-            return Ok(Arc::clone(known));
+        let same = |shelf: &&Arc<Shelf>| shelf.location == display && shelf.source.is_ok();
+        if let Some(known) = all.iter().filter(|_| id.is_none()).find(same) {
+            return Ok((Arc::clone(known), false));
         }
         if all.len() >= defaults::SOURCES {
             return Err(MediaError::Refused(Rule::CapacityReached.into()));
         }
+        approve()?;
         let id = free_id(&all, id.unwrap_or(&name));
         let shelf = Arc::new(Shelf {
             id: id.into(),
@@ -255,7 +270,7 @@ impl Shelves {
             failure,
         });
         all.push(Arc::clone(&shelf));
-        Ok(shelf)
+        Ok((shelf, true))
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Shelf>> {

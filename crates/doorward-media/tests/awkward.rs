@@ -334,7 +334,7 @@ async fn m35_a_bucket_in_another_region_is_followed_once() {
             break;
         }
     }
-    let heads = store.heads.lock().unwrap();
+    let heads = store.heads.lock().unwrap().clone();
     assert!(heads[0].contains("/us-east-1/s3/") && heads[1].contains("/eu-west-3/s3/"));
     assert!(heads[2].contains("/eu-west-3/s3/"), "remembered");
     assert!(

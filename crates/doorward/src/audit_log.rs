@@ -261,4 +261,5 @@ impl Drop for AuditLog {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;

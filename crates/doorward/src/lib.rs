@@ -15,12 +15,15 @@
 
 pub mod audit_log;
 pub mod bridge;
+pub mod config;
 mod console;
 mod dispatch;
 mod listener;
 mod native;
 pub mod platform;
 mod report;
+#[cfg(unix)]
+pub mod runtime;
 mod wire;
 
 pub use bridge::{Bridge, BridgeBuilder, House, Listener, Serving};

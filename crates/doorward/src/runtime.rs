@@ -129,7 +129,10 @@ impl RuntimeDir {
     ///
     /// A folder that is not private to us.
     pub fn open() -> Result<Self, RuntimeError> {
-        Self::at(&dir::locate(std::env::var_os("XDG_RUNTIME_DIR"), &std::env::temp_dir()))
+        Self::at(&dir::locate(
+            std::env::var_os("XDG_RUNTIME_DIR"),
+            &std::env::temp_dir(),
+        ))
     }
 
     /// Opens the folder `path` instead, and makes it if it is missing.
@@ -138,7 +141,9 @@ impl RuntimeDir {
     ///
     /// A folder that is not private to us; a missing parent.
     pub fn at(path: &Path) -> Result<Self, RuntimeError> {
-        Ok(Self { dir: Dir::open(path)? })
+        Ok(Self {
+            dir: Dir::open(path)?,
+        })
     }
 
     /// Its path.
@@ -170,7 +175,12 @@ impl RuntimeDir {
         for suffix in ["json", "sock"] {
             self.dir.remove(&instance.file(suffix))?;
         }
-        Ok(Claim { dir: self.dir.another(), instance: instance.clone(), socket, lock })
+        Ok(Claim {
+            dir: self.dir.another(),
+            instance: instance.clone(),
+            socket,
+            lock,
+        })
     }
 
     /// The instances that run, by name. Removes what crashed ones left.
@@ -180,7 +190,12 @@ impl RuntimeDir {
     /// The folder cannot be read.
     pub fn find(&self) -> Result<Vec<RuntimeInfo>, RuntimeError> {
         let mut found = Vec::new();
-        for instance in self.dir.names("json")?.iter().filter_map(|name| name.parse().ok()) {
+        for instance in self
+            .dir
+            .names("json")?
+            .iter()
+            .filter_map(|name| name.parse().ok())
+        {
             if self.is_live(&instance)? {
                 match self.read(&instance) {
                     Ok(info) => found.extend(info),
@@ -199,7 +214,9 @@ impl RuntimeDir {
     /// A file that is not private to us, or not one of ours.
     pub fn read(&self, instance: &Instance) -> Result<Option<RuntimeInfo>, RuntimeError> {
         let name = instance.file("json");
-        let Some(text) = self.dir.read(&name, FILE_BYTES)? else { return Ok(None) };
+        let Some(text) = self.dir.read(&name, FILE_BYTES)? else {
+            return Ok(None);
+        };
         let info = serde_json::from_str(&text).map_err(|error| RuntimeError::Io {
             path: self.dir.path().join(&name),
             source: io::Error::new(io::ErrorKind::InvalidData, error),
@@ -256,7 +273,10 @@ impl Claim {
     /// A file that stands there already or cannot be written.
     pub fn publish(&self, info: &RuntimeInfo) -> Result<(), RuntimeError> {
         let name = self.instance.file("json");
-        let io = |source| RuntimeError::Io { path: self.dir.path().join(&name), source };
+        let io = |source| RuntimeError::Io {
+            path: self.dir.path().join(&name),
+            source,
+        };
         self.dir.close_to_others(&self.instance.file("sock"))?;
         let mut text = serde_json::to_vec(info).map_err(|error| io(error.into()))?;
         text.push(b'\n');
@@ -290,11 +310,15 @@ impl FromStr for Instance {
     fn from_str(name: &str) -> Result<Self, RuntimeError> {
         let fits = (1..=32).contains(&name.len())
             && !name.starts_with('-')
-            && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+            && name
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         if fits {
             Ok(Self(name.to_owned()))
         } else {
-            Err(RuntimeError::InstanceName { name: name.chars().take(64).collect() })
+            Err(RuntimeError::InstanceName {
+                name: name.chars().take(64).collect(),
+            })
         }
     }
 }

@@ -70,7 +70,9 @@ pub enum ConfigError {
         why: String,
     },
     /// A limit that only code may raise.
-    #[error("{whence}: {key} is at most {most}; the file, the environment and flags only lower it. Raising it takes `dangerous()` in code")]
+    #[error(
+        "{whence}: {key} is at most {most}; the file, the environment and flags only lower it. Raising it takes `dangerous()` in code"
+    )]
     TooHigh {
         /// Where.
         whence: Whence,

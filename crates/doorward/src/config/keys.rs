@@ -26,14 +26,9 @@ pub(super) enum Kind {
     Bind,
     /// A time such as `"30m"`, from one second to `most`. `most` is also the
     /// default.
-    Time {
-        most: Duration,
-    },
+    Time { most: Duration },
     /// A number from `least` to `most`. `most` is also the default.
-    Count {
-        least: u64,
-        most: u64,
-    },
+    Count { least: u64, most: u64 },
     /// A path. `~/` is the home folder; others are seen from the file's folder.
     Path,
     /// Any text but an empty one.
@@ -48,7 +43,10 @@ pub(super) const LATER: &[&str] = &["companion", "relay", "gateway", "public"];
 /// What each table is for.
 pub(super) const TABLES: &[(&str, &str)] = &[
     ("control", "The console and its API."),
-    ("content", "Media addresses. Another origin than the console's, so that what is shown cannot reach it."),
+    (
+        "content",
+        "Media addresses. Another origin than the console's, so that what is shown cannot reach it.",
+    ),
     ("audit", "The log of every decision."),
 ];
 
@@ -57,7 +55,10 @@ const fn time(most: Duration) -> Kind {
 }
 
 const fn count(least: u64, most: usize) -> Kind {
-    Kind::Count { least, most: most as u64 }
+    Kind::Count {
+        least,
+        most: most as u64,
+    }
 }
 
 macro_rules! keys {
@@ -70,7 +71,8 @@ macro_rules! keys {
 
 const PORT: &str = "Port on 127.0.0.1; 0 takes any free one.";
 const BIND: &str = "Addresses to listen on: 127.0.0.1, and ::1 if wanted. No others.";
-const CONNECTIONS: &str = "Connections at once; the last 32 are kept for callers that prove themselves.";
+const CONNECTIONS: &str =
+    "Connections at once; the last 32 are kept for callers that prove themselves.";
 const HEAD_WITHIN: &str = "A request's head arrives within this.";
 const IDLE: &str = "A silent connection is closed after this.";
 const REQUEST_LINE: &str = "Longest request line, in bytes.";
@@ -132,7 +134,10 @@ impl Key {
 
     /// The table it stands in.
     pub(super) fn table(&self) -> &'static str {
-        self.path.strip_suffix(self.name()).and_then(|table| table.strip_suffix('.')).unwrap_or("")
+        self.path
+            .strip_suffix(self.name())
+            .and_then(|table| table.strip_suffix('.'))
+            .unwrap_or("")
     }
 
     /// The environment variable that sets it.
@@ -150,7 +155,13 @@ pub(super) fn find(list: &'static [&'static Key], path: &str) -> Option<&'static
 pub(super) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let close = (wrong.chars().count() / 3).max(2);
     names
-        .map(|name| (distance(wrong, name), name))
+        // A name that was only begun, or went on too long, is close as well.
+        .map(
+            |name| match wrong.len() > 2 && (name.starts_with(wrong) || wrong.starts_with(name)) {
+                true => (1, name),
+                false => (distance(wrong, name), name),
+            },
+        )
         .filter(|(distance, _)| *distance <= close)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
@@ -187,19 +198,34 @@ mod tests {
             assert!(key.about.ends_with('.'), "{}", key.path);
         }
         for key in KEYS {
-            assert!(TABLES.iter().any(|(table, _)| *table == key.table()), "{}", key.path);
+            assert!(
+                TABLES.iter().any(|(table, _)| *table == key.table()),
+                "{}",
+                key.path
+            );
         }
     }
 
     #[test]
     fn the_nearest_name_is_found() {
         let names = || ["port", "peer_check", "session_idle"].into_iter();
-        for (wrong, meant) in
-            [("prot", "port"), ("peercheck", "peer_check"), ("sessionIdle", "session_idle"), ("ports", "port")]
-        {
+        for (wrong, meant) in [
+            ("prot", "port"),
+            ("peercheck", "peer_check"),
+            ("sessionIdle", "session_idle"),
+            ("ports", "port"),
+            ("session", "session_idle"),
+        ] {
             assert_eq!(nearest(wrong, names()), Some(meant));
         }
         assert_eq!(nearest("colour", names()), None);
-        assert_eq!((distance("", "abc"), distance("abc", "abc"), distance("kitten", "sitting")), (3, 0, 3));
+        assert_eq!(
+            (
+                distance("", "abc"),
+                distance("abc", "abc"),
+                distance("kitten", "sitting")
+            ),
+            (3, 0, 3)
+        );
     }
 }

@@ -40,9 +40,7 @@ pub(super) enum Unfit {
     /// It is no such value at all.
     Wrong(String),
     /// It is higher than configuration may go.
-    TooHigh {
-        most: String,
-    },
+    TooHigh { most: String },
 }
 
 impl Raw {
@@ -53,8 +51,10 @@ impl Raw {
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
                 .map_or(Self::Other("number that is too large"), Self::Number),
             DeValue::Array(list) => {
-                let texts: Option<Vec<_>> =
-                    list.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
+                let texts: Option<Vec<_>> = list
+                    .iter()
+                    .map(|item| item.get_ref().as_str().map(str::to_owned))
+                    .collect();
                 texts.map_or(Self::Other("array"), Self::List)
             }
             other => Self::Other(other.type_str()),
@@ -66,7 +66,9 @@ impl Raw {
         let text = text.trim();
         let as_text = || Self::Text(text.to_owned());
         match kind {
-            Kind::Port | Kind::Count { .. } => text.parse().map_or_else(|_| as_text(), Self::Number),
+            Kind::Port | Kind::Count { .. } => {
+                text.parse().map_or_else(|_| as_text(), Self::Number)
+            }
             Kind::Flag(_) => text.parse().map_or_else(|_| as_text(), Self::Flag),
             Kind::Bind => Self::List(text.split(',').map(|part| part.trim().to_owned()).collect()),
             Kind::Time { .. } | Kind::Path | Kind::Text | Kind::Choice(_) => as_text(),
@@ -97,21 +99,31 @@ impl Kind {
             (Self::Time { most }, Raw::Text(text)) => {
                 let time = parse_time(text).ok_or_else(|| wrong(TIME))?;
                 if time > most {
-                    return Err(Unfit::TooHigh { most: show_time(most) });
+                    return Err(Unfit::TooHigh {
+                        most: show_time(most),
+                    });
                 }
                 Ok(Value::Time(time))
             }
             (Self::Count { least, most }, Raw::Number(number)) => match u64::try_from(*number) {
-                Ok(number) if number > most => Err(Unfit::TooHigh { most: most.to_string() }),
+                Ok(number) if number > most => Err(Unfit::TooHigh {
+                    most: most.to_string(),
+                }),
                 Ok(number) if number >= least => Ok(Value::Count(number)),
                 _ => Err(wrong(&format!("it is a number from {least} to {most}"))),
             },
             (Self::Path, Raw::Text(path)) if !path.is_empty() => Ok(Value::Path(path.into())),
-            (Self::Text, Raw::Text(text)) if !text.trim().is_empty() => Ok(Value::Text(text.clone())),
+            (Self::Text, Raw::Text(text)) if !text.trim().is_empty() => {
+                Ok(Value::Text(text.clone()))
+            }
             (Self::Choice(choices), Raw::Text(text)) if choices.contains(&text.as_str()) => {
                 Ok(Value::Text(text.clone()))
             }
-            (kind, raw) => Err(wrong(&format!("expected {}, found a {}", kind.expects(), raw.name()))),
+            (kind, raw) => Err(wrong(&format!(
+                "expected {}, found a {}",
+                kind.expects(),
+                raw.name()
+            ))),
         }
     }
 
@@ -159,7 +171,9 @@ fn bind(list: &[String]) -> Result<Value, Unfit> {
         }
     }
     if !ipv4 {
-        return Err(wrong("127.0.0.1 must be among the addresses; ::1 may stand next to it"));
+        return Err(wrong(
+            "127.0.0.1 must be among the addresses; ::1 may stand next to it",
+        ));
     }
     Ok(Value::Bind { ipv6 })
 }
@@ -215,7 +229,21 @@ mod tests {
             assert_eq!(parse_time(text), Some(time));
             assert_eq!(parse_time(&show_time(time)), Some(time));
         }
-        for wrong in ["", "s", "0s", "-1s", "+1s", "1", "1.5h", "1 h", "1d", "1ms", "é", "99999999999999999999h", "18446744073709551615h"] {
+        for wrong in [
+            "",
+            "s",
+            "0s",
+            "-1s",
+            "+1s",
+            "1",
+            "1.5h",
+            "1 h",
+            "1d",
+            "1ms",
+            "é",
+            "99999999999999999999h",
+            "18446744073709551615h",
+        ] {
             assert_eq!(parse_time(wrong), None, "{wrong}");
         }
     }
@@ -223,12 +251,26 @@ mod tests {
     #[test]
     fn t1_only_loopback_is_listened_on() {
         let bind = |list: &[&str]| {
-            Kind::Bind.accept(&Raw::List(list.iter().map(|text| (*text).to_owned()).collect()))
+            Kind::Bind.accept(&Raw::List(
+                list.iter().map(|text| (*text).to_owned()).collect(),
+            ))
         };
         assert_eq!(bind(&["127.0.0.1"]), Ok(Value::Bind { ipv6: false }));
         assert_eq!(bind(&["::1", "127.0.0.1"]), Ok(Value::Bind { ipv6: true }));
-        for other in ["0.0.0.0", "::", "127.0.0.2", "192.168.1.2", "localhost", "", "::ffff:127.0.0.1", "127.1", "127.0.0.1:80"] {
-            let Err(Unfit::Wrong(why)) = bind(&["127.0.0.1", other]) else { panic!("{other}") };
+        for other in [
+            "0.0.0.0",
+            "::",
+            "127.0.0.2",
+            "192.168.1.2",
+            "localhost",
+            "",
+            "::ffff:127.0.0.1",
+            "127.1",
+            "127.0.0.1:80",
+        ] {
+            let Err(Unfit::Wrong(why)) = bind(&["127.0.0.1", other]) else {
+                panic!("{other}")
+            };
             assert!(why.contains("public-origin mode"), "{why}");
         }
         assert!(bind(&["::1"]).is_err() && bind(&[]).is_err());
@@ -236,16 +278,31 @@ mod tests {
 
     #[test]
     fn numbers_go_down_only() {
-        let kind = Kind::Count { least: 10, most: 100 };
+        let kind = Kind::Count {
+            least: 10,
+            most: 100,
+        };
         let accept = |number| kind.accept(&Raw::Number(number));
         assert_eq!(accept(100), Ok(Value::Count(100)));
         assert_eq!(accept(10), Ok(Value::Count(10)));
-        assert_eq!(accept(101), Err(Unfit::TooHigh { most: "100".to_owned() }));
+        assert_eq!(
+            accept(101),
+            Err(Unfit::TooHigh {
+                most: "100".to_owned()
+            })
+        );
         assert!(matches!(accept(9), Err(Unfit::Wrong(_))));
         assert!(matches!(accept(-1), Err(Unfit::Wrong(_))));
-        let kind = Kind::Time { most: Duration::from_secs(1_800) };
+        let kind = Kind::Time {
+            most: Duration::from_secs(1_800),
+        };
         let accept = |text: &str| kind.accept(&Raw::Text(text.to_owned()));
-        assert_eq!(accept("31m"), Err(Unfit::TooHigh { most: "30m".to_owned() }));
+        assert_eq!(
+            accept("31m"),
+            Err(Unfit::TooHigh {
+                most: "30m".to_owned()
+            })
+        );
         assert_eq!(accept("5m"), Ok(Value::Time(Duration::from_secs(300))));
     }
 }

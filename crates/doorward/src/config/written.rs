@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml::de::{DeTable, DeValue};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Whence};
 use super::keys::{self, KEYS, Key, LATER, SOURCE_KEYS, TABLES};
@@ -73,7 +73,10 @@ impl Written {
             let whence = file.at(&name.span());
             let name: &str = name.get_ref();
             if LATER.contains(&name) {
-                return Err(ConfigError::NotInThisBuild { whence, table: name.to_owned() });
+                return Err(ConfigError::NotInThisBuild {
+                    whence,
+                    table: name.to_owned(),
+                });
             }
             if name == "source" {
                 written.sources = file.sources(value)?;
@@ -103,13 +106,22 @@ impl Written {
             };
             let Some(key) = KEYS.iter().find(|key| key.variable() == name) else {
                 let tables = TABLES.iter().map(|(table, _)| table.to_uppercase());
-                if tables.map(|table| format!("DOORWARD_{table}_")).any(|start| name.starts_with(&start)) {
-                    self.warnings.push(format!("{name} is not a setting of doorward; it is ignored"));
+                if tables
+                    .map(|table| format!("DOORWARD_{table}_"))
+                    .any(|start| name.starts_with(&start))
+                {
+                    self.warnings.push(format!(
+                        "{name} is not a setting of doorward; it is ignored"
+                    ));
                 }
                 continue;
             };
             let whence = Whence::Variable(name.to_owned());
-            self.settings.put(key, &Raw::from_text(key.kind, &value.to_string_lossy()), whence)?;
+            self.settings.put(
+                key,
+                &Raw::from_text(key.kind, &value.to_string_lossy()),
+                whence,
+            )?;
         }
         Ok(self)
     }
@@ -122,7 +134,10 @@ impl Written {
     pub fn flags(mut self, flags: &Flags) -> Result<Self, ConfigError> {
         let settings = &mut self.settings;
         let port = |port: Option<u16>| port.map(|port| Raw::Number(port.into()));
-        let path = flags.audit_path.as_ref().map(|path| Raw::Text(path.to_string_lossy().into_owned()));
+        let path = flags
+            .audit_path
+            .as_ref()
+            .map(|path| Raw::Text(path.to_string_lossy().into_owned()));
         for (key, raw) in [
             (&keys::CONTROL_PORT, port(flags.port)),
             (&keys::CONTENT_PORT, port(flags.content_port)),
@@ -138,8 +153,15 @@ impl Written {
         }
         for source in &flags.sources {
             let mut settings = Settings::default();
-            settings.put(&keys::SOURCE_LOCATION, &Raw::Text(source.clone()), Whence::Flag)?;
-            self.sources.push(Entry { settings, whence: Whence::Flag });
+            settings.put(
+                &keys::SOURCE_LOCATION,
+                &Raw::Text(source.clone()),
+                Whence::Flag,
+            )?;
+            self.sources.push(Entry {
+                settings,
+                whence: Whence::Flag,
+            });
         }
         Ok(self)
     }
@@ -156,7 +178,10 @@ impl File<'_> {
     fn at(&self, span: &Range<usize>) -> Whence {
         let before = self.text.as_bytes().iter().take(span.start);
         let line = before.filter(|byte| **byte == b'\n').count() + 1;
-        Whence::File { path: self.path.to_owned(), line }
+        Whence::File {
+            path: self.path.to_owned(),
+            line,
+        }
     }
 
     fn sources(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<Entry>, ConfigError> {
@@ -166,11 +191,17 @@ impl File<'_> {
             key: "source".to_owned(),
             why: "write each source as a table of its own, headed [[source]]".to_owned(),
         };
-        let list = value.get_ref().as_array().ok_or_else(|| wrong(whence.clone()))?;
+        let list = value
+            .get_ref()
+            .as_array()
+            .ok_or_else(|| wrong(whence.clone()))?;
         list.iter()
             .map(|item| {
                 let whence = self.at(&item.span());
-                let table = item.get_ref().as_table().ok_or_else(|| wrong(whence.clone()))?;
+                let table = item
+                    .get_ref()
+                    .as_table()
+                    .ok_or_else(|| wrong(whence.clone()))?;
                 let mut settings = Settings::default();
                 self.settings(SOURCE_KEYS, "source", table, &mut settings)?;
                 Ok(Entry { settings, whence })
@@ -209,32 +240,65 @@ fn is_table(name: &str) -> bool {
 fn unknown_table(whence: Whence, name: &str) -> ConfigError {
     if is_table(name) {
         let why = format!("this is a table: write [{name}] on a line of its own");
-        return ConfigError::Value { whence, key: name.to_owned(), why };
+        return ConfigError::Value {
+            whence,
+            key: name.to_owned(),
+            why,
+        };
     }
     let tables = TABLES.iter().map(|(table, _)| *table).chain(["source"]);
     // A key that stands above its table.
-    let stray = KEYS.iter().find(|key| key.name() == name).map(|key| key.path.to_owned());
+    let stray = KEYS
+        .iter()
+        .find(|key| key.name() == name)
+        .map(|key| key.path.to_owned());
     let nearest = stray.or_else(|| keys::nearest(name, tables).map(|table| format!("[{table}]")));
-    ConfigError::UnknownKey { whence, key: name.to_owned(), nearest }
+    ConfigError::UnknownKey {
+        whence,
+        key: name.to_owned(),
+        nearest,
+    }
 }
 
-fn unknown_key(whence: Whence, list: &'static [&'static Key], table: &str, name: &str) -> ConfigError {
-    let here = list.iter().filter(|key| key.table() == table).map(|key| key.name());
+fn unknown_key(
+    whence: Whence,
+    list: &'static [&'static Key],
+    table: &str,
+    name: &str,
+) -> ConfigError {
+    let here = list
+        .iter()
+        .filter(|key| key.table() == table)
+        .map(|key| key.name());
     let nearest = keys::nearest(name, here).map(|name| format!("{table}.{name}"));
     // It may stand in the wrong table.
-    let elsewhere = || list.iter().find(|key| key.name() == name).map(|key| key.path.to_owned());
+    let elsewhere = || {
+        list.iter()
+            .find(|key| key.name() == name)
+            .map(|key| key.path.to_owned())
+    };
     let nearest = nearest.or_else(elsewhere);
-    ConfigError::UnknownKey { whence, key: format!("{table}.{name}"), nearest }
+    ConfigError::UnknownKey {
+        whence,
+        key: format!("{table}.{name}"),
+        nearest,
+    }
 }
 
 impl Settings {
     fn put(&mut self, key: &'static Key, raw: &Raw, whence: Whence) -> Result<(), ConfigError> {
         let name = key.path.to_owned();
         let value = key.kind.accept(raw).map_err(|unfit| match unfit {
-            Unfit::Wrong(why) => ConfigError::Value { whence: whence.clone(), key: name.clone(), why },
-            Unfit::TooHigh { most } => {
-                ConfigError::TooHigh { whence: whence.clone(), key: name.clone(), most }
-            }
+            Unfit::Wrong(why) => ConfigError::Value {
+                whence: whence.clone(),
+                key: name.clone(),
+                why,
+            },
+            Unfit::TooHigh { most } => ConfigError::TooHigh {
+                whence: whence.clone(),
+                key: name.clone(),
+                most,
+            },
         })?;
         self.0.insert(key.path, (value, whence));
         Ok(())
@@ -247,7 +311,9 @@ impl Settings {
 
     /// What was written for `key`, or its default.
     pub(super) fn value(&self, key: &Key) -> Option<Value> {
-        self.written(key).map(|(value, _)| value.clone()).or_else(|| key.kind.default_value())
+        self.written(key)
+            .map(|(value, _)| value.clone())
+            .or_else(|| key.kind.default_value())
     }
 
     pub(super) fn text(&self, key: &Key) -> Option<String> {

@@ -64,7 +64,8 @@ fn judge(uid: u32) -> Peer {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, TcpListener, TcpStream};

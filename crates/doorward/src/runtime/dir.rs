@@ -28,12 +28,20 @@ pub(super) struct Dir {
 
 impl Dir {
     pub(super) fn open(path: &Path) -> Result<Self, RuntimeError> {
-        let io = |error: Errno| RuntimeError::Io { path: path.to_owned(), source: error.into() };
-        let private = |source| RuntimeError::NotPrivate { path: path.to_owned(), source };
+        let io = |error: Errno| RuntimeError::Io {
+            path: path.to_owned(),
+            source: error.into(),
+        };
+        let private = |source| RuntimeError::NotPrivate {
+            path: path.to_owned(),
+            source,
+        };
         let parent = path.parent().unwrap_or(Path::new("/"));
         let around = rustix::fs::stat(parent).map_err(io)?;
         if around.st_mode & EVERYBODY != 0 && around.st_mode & STICKY == 0 {
-            return Err(RuntimeError::OpenParent { path: parent.to_owned() });
+            return Err(RuntimeError::OpenParent {
+                path: parent.to_owned(),
+            });
         }
         match rustix::fs::mkdir(path, PRIVATE_FOLDER) {
             Ok(()) | Err(Errno::EXIST) => {}
@@ -51,11 +59,17 @@ impl Dir {
         if found.st_mode & 0o077 != 0 {
             rustix::fs::fchmod(&folder, PRIVATE_FOLDER).map_err(io)?;
         }
-        Ok(Self { path: path.to_owned(), folder: Arc::new(folder) })
+        Ok(Self {
+            path: path.to_owned(),
+            folder: Arc::new(folder),
+        })
     }
 
     pub(super) fn another(&self) -> Self {
-        Self { path: self.path.clone(), folder: Arc::clone(&self.folder) }
+        Self {
+            path: self.path.clone(),
+            folder: Arc::clone(&self.folder),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -81,7 +95,9 @@ impl Dir {
             file => file?,
         };
         let mut text = String::new();
-        file.take(most).read_to_string(&mut text).map_err(|source| self.io(name, source))?;
+        file.take(most)
+            .read_to_string(&mut text)
+            .map_err(|source| self.io(name, source))?;
         Ok(Some(text))
     }
 
@@ -121,7 +137,9 @@ impl Dir {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.path).map_err(io)? {
             let name = entry.map_err(io)?.file_name();
-            let stem = name.to_str().and_then(|name| name.strip_suffix(suffix)?.strip_suffix('.'));
+            let stem = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(suffix)?.strip_suffix('.'));
             names.extend(stem.map(str::to_owned));
         }
         Ok(names)
@@ -129,14 +147,14 @@ impl Dir {
 
     fn open_file(&self, name: &str, flags: OFlags) -> Result<File, RuntimeError> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.folder, name, flags, PRIVATE_FILE).map_err(|error| {
-            match error {
+        let file = rustix::fs::openat(&self.folder, name, flags, PRIVATE_FILE).map_err(
+            |error| match error {
                 Errno::LOOP | Errno::ISDIR | Errno::NXIO => {
                     self.not_private(name, NotPrivate::Strange)
                 }
                 error => self.io(name, error.into()),
-            }
-        })?;
+            },
+        )?;
         let found = rustix::fs::fstat(&file).map_err(|error| self.io(name, error.into()))?;
         if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
             return Err(self.not_private(name, NotPrivate::Strange));
@@ -148,11 +166,17 @@ impl Dir {
     }
 
     fn io(&self, name: &str, source: io::Error) -> RuntimeError {
-        RuntimeError::Io { path: self.path.join(name), source }
+        RuntimeError::Io {
+            path: self.path.join(name),
+            source,
+        }
     }
 
     fn not_private(&self, name: &str, source: NotPrivate) -> RuntimeError {
-        RuntimeError::NotPrivate { path: self.path.join(name), source }
+        RuntimeError::NotPrivate {
+            path: self.path.join(name),
+            source,
+        }
     }
 }
 
@@ -181,6 +205,11 @@ pub(super) fn answers(path: &Path) -> bool {
     else {
         return false;
     };
-    let Ok(address) = SocketAddrUnix::new(path) else { return false };
-    matches!(rustix::net::connect(&socket, &address), Ok(()) | Err(Errno::AGAIN))
+    let Ok(address) = SocketAddrUnix::new(path) else {
+        return false;
+    };
+    matches!(
+        rustix::net::connect(&socket, &address),
+        Ok(()) | Err(Errno::AGAIN)
+    )
 }

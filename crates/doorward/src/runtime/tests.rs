@@ -36,8 +36,10 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn files(path: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -48,16 +50,33 @@ fn t99_files_and_sockets_are_private_and_go_at_the_end() {
     let dir = RuntimeDir::at(&path).unwrap();
     let (claim, socket) = start(&dir, "default");
     assert_eq!(mode(&path), 0o700);
-    assert_eq!(files(&path), ["default.json", "default.lock", "default.sock"]);
+    assert_eq!(
+        files(&path),
+        ["default.json", "default.lock", "default.sock"]
+    );
     for name in files(&path) {
         assert_eq!(mode(&path.join(&name)), 0o600, "{name}");
-        assert_eq!(fs::metadata(path.join(&name)).unwrap().uid(), rustix::process::geteuid().as_raw());
+        assert_eq!(
+            fs::metadata(path.join(&name)).unwrap().uid(),
+            rustix::process::geteuid().as_raw()
+        );
     }
     let text = fs::read_to_string(path.join("default.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let mut keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
     keys.sort();
-    assert_eq!(keys, ["companion", "content", "control", "instance", "pid", "socket", "startedAt"]);
+    assert_eq!(
+        keys,
+        [
+            "companion",
+            "content",
+            "control",
+            "instance",
+            "pid",
+            "socket",
+            "startedAt"
+        ]
+    );
     assert_eq!(dir.find().unwrap(), [info(&claim)]);
     drop((claim, socket));
     assert!(files(&path).is_empty());
@@ -70,15 +89,31 @@ fn a_second_start_finds_the_first() {
     let dir = RuntimeDir::at(&path).unwrap();
     let early = dir.claim(&Instance::default()).unwrap();
     let before_published = dir.claim(&Instance::default()).unwrap_err();
-    assert!(matches!(before_published, RuntimeError::AlreadyRunning { info: None, .. }));
+    assert!(matches!(
+        before_published,
+        RuntimeError::AlreadyRunning { info: None, .. }
+    ));
     drop(early);
     let (claim, _socket) = start(&dir, "default");
-    let again = RuntimeDir::at(&path).unwrap().claim(&Instance::default()).unwrap_err();
-    let RuntimeError::AlreadyRunning { info: Some(found), .. } = &again else { panic!("{again}") };
+    let again = RuntimeDir::at(&path)
+        .unwrap()
+        .claim(&Instance::default())
+        .unwrap_err();
+    let RuntimeError::AlreadyRunning {
+        info: Some(found), ..
+    } = &again
+    else {
+        panic!("{again}")
+    };
     assert_eq!(**found, info(&claim));
     assert!(again.to_string().contains("http://127.0.0.1:1"), "{again}");
     let (_other, _) = start(&dir, "other");
-    let names: Vec<_> = dir.find().unwrap().into_iter().map(|info| info.instance.to_string()).collect();
+    let names: Vec<_> = dir
+        .find()
+        .unwrap()
+        .into_iter()
+        .map(|info| info.instance.to_string())
+        .collect();
     assert_eq!(names, ["default", "other"]);
 }
 
@@ -95,7 +130,8 @@ fn t107_what_a_killed_process_left_is_stale() {
             .collect();
         drop((claim, socket));
         // As after kill -9: files without a process; the socket refuses.
-        kept.into_iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+        kept.into_iter()
+            .for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
         drop(UnixListener::bind(path.join(format!("{name}.sock"))).unwrap());
     };
     leave("default");
@@ -120,11 +156,17 @@ fn t107_a_real_killed_process_frees_its_instance() {
         .unwrap();
     let mut ready = [0; 6];
     io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
-    assert!(matches!(dir.claim(&Instance::default()), Err(RuntimeError::AlreadyRunning { .. })));
+    assert!(matches!(
+        dir.claim(&Instance::default()),
+        Err(RuntimeError::AlreadyRunning { .. })
+    ));
     // `flock` waits for its child and passes the lock on to it; both must go.
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
     for pid in children.split_whitespace() {
-        std::process::Command::new("kill").args(["-9", pid]).status().unwrap();
+        std::process::Command::new("kill")
+            .args(["-9", pid])
+            .status()
+            .unwrap();
     }
     child.kill().unwrap();
     child.wait().unwrap();
@@ -137,7 +179,10 @@ fn an_instance_whose_lock_was_removed_is_still_found() {
     let dir = RuntimeDir::at(&path).unwrap();
     let (claim, socket) = start(&dir, "default");
     fs::remove_file(path.join("default.lock")).unwrap();
-    assert!(matches!(dir.claim(&Instance::default()), Err(RuntimeError::AlreadyRunning { .. })));
+    assert!(matches!(
+        dir.claim(&Instance::default()),
+        Err(RuntimeError::AlreadyRunning { .. })
+    ));
     assert_eq!(dir.find().unwrap().len(), 1);
     drop(socket);
     // Somebody else is the instance now; the old one leaves their files alone.
@@ -172,12 +217,21 @@ fn t99_a_folder_of_others_or_behind_a_link_is_refused() {
     assert_eq!(mode(&path), 0o700);
     if rustix::process::geteuid().is_root() {
         chown(&path, Some(65_534), None).unwrap();
-        assert!(matches!(refused(&path), NotPrivate::NotOurs { uid: 65_534 }));
+        assert!(matches!(
+            refused(&path),
+            NotPrivate::NotOurs { uid: 65_534 }
+        ));
     }
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    assert!(matches!(RuntimeDir::at(&path), Err(RuntimeError::OpenParent { .. })));
+    assert!(matches!(
+        RuntimeDir::at(&path),
+        Err(RuntimeError::OpenParent { .. })
+    ));
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-    assert!(!matches!(RuntimeDir::at(&path), Err(RuntimeError::OpenParent { .. })), "as /tmp is");
+    assert!(
+        !matches!(RuntimeDir::at(&path), Err(RuntimeError::OpenParent { .. })),
+        "as /tmp is"
+    );
 }
 
 #[test]
@@ -191,7 +245,11 @@ fn t99_links_put_in_the_way_are_not_followed() {
         symlink(&victim, path.join(name)).unwrap();
     }
     let (claim, socket) = start(&dir, "default");
-    assert!(fs::symlink_metadata(path.join("default.json")).unwrap().is_file());
+    assert!(
+        fs::symlink_metadata(path.join("default.json"))
+            .unwrap()
+            .is_file()
+    );
     drop((claim, socket));
     // Put there between the claim and the publishing.
     let claim = dir.claim(&Instance::default()).unwrap();
@@ -203,7 +261,10 @@ fn t99_links_put_in_the_way_are_not_followed() {
     assert!(claim.publish(&info(&claim)).is_err());
     drop(claim);
     symlink(&victim, path.join("default.lock")).unwrap();
-    assert!(matches!(dir.claim(&Instance::default()), Err(RuntimeError::NotPrivate { .. })));
+    assert!(matches!(
+        dir.claim(&Instance::default()),
+        Err(RuntimeError::NotPrivate { .. })
+    ));
     assert_eq!(fs::read(&victim).unwrap(), b"precious");
     assert_eq!(mode(&victim), before);
 }
@@ -242,5 +303,8 @@ fn names_and_paths_are_checked() {
     fs::create_dir(&path).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     let dir = RuntimeDir::at(&deep).unwrap();
-    assert!(matches!(dir.claim(&Instance::default()), Err(RuntimeError::PathTooLong { .. })));
+    assert!(matches!(
+        dir.claim(&Instance::default()),
+        Err(RuntimeError::PathTooLong { .. })
+    ));
 }

@@ -116,7 +116,7 @@ fn take_over_ends_the_others() {
     let first = claim(&sessions, None);
     let ticket = sessions.ticket(true).unwrap();
     let second = sessions.claim(&ticket.reveal(), None).unwrap();
-    assert_eq!(second.ended, [first.session.clone()]);
+    assert_eq!(second.ended, std::slice::from_ref(&first.session));
     assert!(
         sessions
             .prove(Some(&first.cookie), Some(&first.proof))

@@ -1,0 +1,199 @@
+//! The configuration in words: a commented file, a listing, a schema.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::Config;
+use super::keys::{KEYS, Key, Kind, SOURCE_KEYS, TABLES};
+use super::source::Place;
+
+const HEAD: &str = "\
+# doorward.toml
+#
+# Every line that is commented out shows the default. Keys that do not exist are
+# refused; `doorward check` explains what takes effect. The command line wins over
+# the environment (DOORWARD_CONTROL_PORT for `port` in [control]), and that over
+# this file. Limits can be lowered here, never raised.
+";
+
+const SOURCES: &str = "
+# What is served, a table for each. SOURCEs on the command line replace them.
+#
+# [[source]]
+# location = \"~/Pictures\"
+#
+# [[source]]
+# name = \"Scans\"
+# location = \"s3://bucket/prefix\"
+# endpoint = \"https://s3.example.com\"
+# region = \"eu-central-1\"
+# addressing = \"path\"
+# anonymous = false
+# credentials = { access_key_env = \"SCANS_KEY\", secret_key_env = \"SCANS_SECRET\" }
+";
+
+/// A commented `doorward.toml` that says what the defaults say: what `doorward
+/// init` writes.
+#[must_use]
+pub fn init() -> String {
+    let mut text = HEAD.to_owned();
+    for (table, about) in TABLES {
+        line(&mut text, &format!("\n# {about}\n[{table}]"));
+        for key in KEYS.iter().filter(|key| key.table() == *table) {
+            line(&mut text, &format!("# {}{}", key.about, most(key)));
+            let value = key.kind.default_value().map(|value| value.toml());
+            let value = value.unwrap_or_else(|| "\"~/doorward/audit.jsonl\"".to_owned());
+            line(&mut text, &format!("#{} = {value}", key.name()));
+        }
+    }
+    text.push_str(SOURCES);
+    text
+}
+
+/// The JSON schema (2020-12) of `doorward.toml`, for editors.
+#[must_use]
+pub fn schema() -> String {
+    let mut tables = Map::new();
+    for (name, about) in TABLES {
+        let keys = KEYS.iter().copied().filter(|key| key.table() == *name);
+        tables.insert((*name).to_owned(), table(about, keys, &[]));
+    }
+    let of = |name: &'static str| {
+        SOURCE_KEYS
+            .iter()
+            .copied()
+            .filter(move |key| key.table() == name)
+    };
+    let mut source = table(
+        "A folder or bucket that is served.",
+        of("source"),
+        &["location"],
+    );
+    let credentials = table(
+        "Environment variables that hold the credentials.",
+        of("source.credentials"),
+        &["access_key_env", "secret_key_env"],
+    );
+    if let Some(Json::Object(keys)) = source.get_mut("properties") {
+        keys.insert("credentials".to_owned(), credentials);
+    }
+    tables.insert(
+        "source".to_owned(),
+        json!({ "type": "array", "items": source }),
+    );
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "doorward.toml",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": tables,
+    });
+    // Maps with text keys always have a JSON form.
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+pub(super) fn explain(config: &Config) -> String {
+    let mut text = match &config.file {
+        Some(file) => format!("{}\n", file.display()),
+        None => "No file: defaults, environment and command line.\n".to_owned(),
+    };
+    let width = |of: &dyn Fn(&super::Row) -> usize| config.rows.iter().map(of).max().unwrap_or(0);
+    let keys = width(&|row| row.key.path.len());
+    let values = width(&|row| row.value.chars().count()).min(40);
+    for (table, about) in TABLES {
+        line(&mut text, &format!("\n[{table}] {about}"));
+        for row in config.rows.iter().filter(|row| row.key.table() == *table) {
+            let (key, value, whence) = (row.key.path, &row.value, row.whence.to_string());
+            line(
+                &mut text,
+                &format!(
+                    "  {key:keys$}  {value:values$}  {whence:<12}  {}",
+                    row.key.about
+                ),
+            );
+        }
+    }
+    line(&mut text, "\nSources");
+    if config.sources.is_empty() {
+        line(
+            &mut text,
+            "  none: name some with [[source]], or on the command line",
+        );
+    }
+    for source in &config.sources {
+        let place = match &source.place {
+            Place::Folder(path) => path.display().to_string(),
+            Place::Bucket(bucket) => {
+                let at = bucket
+                    .endpoint
+                    .as_deref()
+                    .map(|url| format!(" at {url}"))
+                    .unwrap_or_default();
+                format!("s3://{}/{}{at}", bucket.bucket, bucket.prefix)
+            }
+        };
+        line(
+            &mut text,
+            &format!("  {}  {place}  {}", source.id, source.whence),
+        );
+    }
+    for warning in &config.warnings {
+        line(&mut text, &format!("\nWarning: {warning}."));
+    }
+    text
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a String does not fail.
+    let _ = writeln!(text, "{line}");
+}
+
+fn most(key: &Key) -> &'static str {
+    match key.kind {
+        Kind::Time { .. } | Kind::Count { .. } => " Can only be lowered.",
+        _ => "",
+    }
+}
+
+fn table(about: &str, keys: impl Iterator<Item = &'static Key>, required: &[&str]) -> Json {
+    let properties: Map<_, _> = keys
+        .map(|key| (key.name().to_owned(), property(key)))
+        .collect();
+    json!({
+        "type": "object",
+        "description": about,
+        "additionalProperties": false,
+        "required": required,
+        "properties": properties,
+    })
+}
+
+fn property(key: &Key) -> Json {
+    let mut property = match key.kind {
+        Kind::Port => json!({ "type": "integer", "minimum": 0, "maximum": u16::MAX, "default": 0 }),
+        Kind::Flag(flag) => json!({ "type": "boolean", "default": flag }),
+        Kind::Bind => json!({
+            "type": "array",
+            "items": { "enum": ["127.0.0.1", "::1"] },
+            "contains": { "const": "127.0.0.1" },
+            "default": ["127.0.0.1"],
+        }),
+        Kind::Time { .. } => json!({ "type": "string", "pattern": "^[0-9]+[smh]$" }),
+        Kind::Count { least, most } => {
+            json!({ "type": "integer", "minimum": least, "maximum": most, "default": most })
+        }
+        Kind::Path | Kind::Text => json!({ "type": "string", "minLength": 1 }),
+        Kind::Choice(choices) => json!({ "enum": choices }),
+    };
+    if let Some(map) = property.as_object_mut() {
+        if let (Kind::Time { .. }, Some(time)) = (key.kind, key.kind.default_value()) {
+            let time = time.toml().trim_matches('"').to_owned();
+            map.insert("default".to_owned(), Json::String(time));
+        }
+        map.insert("description".to_owned(), Json::String(key.about.to_owned()));
+    }
+    property
+}
