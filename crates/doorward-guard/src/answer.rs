@@ -1,7 +1,10 @@
 //! What a handler gives back. It has no way onto the wire but through the
 //! [seal](crate::seal).
 
+use std::fmt;
+
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -17,12 +20,15 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// An answer before it is sealed.
-#[derive(Debug)]
 pub struct Answer {
     pub(crate) response: Response<Body>,
     /// A room's own denial: the seal writes its body, with the request id.
     pub(crate) denial: Option<(&'static str, String)>,
+    pub(crate) until: Option<Until>,
 }
+
+/// Ends an answer that is still on its way.
+pub(crate) type Until = BoxFuture<'static, ()>;
 
 /// What a handler may return.
 pub trait IntoAnswer {
@@ -104,6 +110,14 @@ impl Answer {
         self
     }
 
+    /// Cuts the answer off when `end` comes, even while its client reads nothing:
+    /// a body alone cannot, because a stalled connection does not ask it.
+    #[must_use]
+    pub fn until(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.until = Some(Box::pin(end));
+        self
+    }
+
     /// The status so far.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -116,7 +130,18 @@ impl Answer {
         Self {
             response,
             denial: None,
+            until: None,
         }
+    }
+}
+
+// === impl Answer ===
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status())
+            .finish_non_exhaustive()
     }
 }
 

@@ -51,6 +51,6 @@ pub use policy::{Policy, Rules};
 pub use refusal::{Refusal, Rule};
 pub use seal::{SealConfig, Sealed};
 pub use secret::{Secret, Token, TokenHash};
-pub use surface::{Handler, Surface};
+pub use surface::{Ceiling, Handler, Surface};
 pub use table::grants::{Grant, GrantId, GrantOptions, Grants};
 pub use table::sessions::{SessionId, Sessions};

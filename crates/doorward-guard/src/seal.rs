@@ -4,6 +4,8 @@
 //! headers go on. [`Sealed`] has no public constructor, and the listener writes
 //! nothing else.
 
+use std::fmt;
+
 use http::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW,
@@ -14,7 +16,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Response};
 
-use crate::answer::{Answer, Body};
+use crate::answer::{Answer, Body, Until};
 use crate::policy::{Drain, SealRule};
 use crate::refusal::{Denial, Refusal};
 use crate::rules::cors::Readable;
@@ -29,11 +31,11 @@ pub struct SealConfig {
 }
 
 /// An answer with its security headers: the only thing that goes out.
-#[derive(Debug)]
 pub struct Sealed {
     response: Response<Body>,
     drain: Drain,
     denial: Option<&'static str>,
+    until: Option<Until>,
 }
 
 /// How one answer is sealed. Grows more precise as the guard learns more.
@@ -61,6 +63,11 @@ impl Sealed {
         self.denial
     }
 
+    /// What cuts it off before its end: for the listener to watch.
+    pub fn take_until(&mut self) -> Option<impl Future<Output = ()> + Send + Unpin + use<>> {
+        self.until.take()
+    }
+
     /// The response, for the listener to write as it is.
     #[must_use]
     pub fn into_response(self) -> Response<Body> {
@@ -85,6 +92,7 @@ impl Plan {
         let Answer {
             mut response,
             denial,
+            until,
         } = answer;
         if let Some((name, message)) = &denial {
             let body = Denial {
@@ -114,6 +122,7 @@ impl Plan {
             response,
             drain: self.drain,
             denial: denial.map(|(name, _)| name),
+            until,
         }
     }
 
@@ -192,6 +201,16 @@ impl Plan {
     }
 }
 
+// === impl Sealed ===
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealed")
+            .field("status", &self.response.status())
+            .finish_non_exhaustive()
+    }
+}
+
 fn seal_control(headers: &mut HeaderMap, config: &SealConfig) {
     seal_plain(headers);
     let content = &config.content_origin;
@@ -219,13 +238,13 @@ fn seal_plain(headers: &mut HeaderMap) {
 }
 
 /// Everything off but what a media console needs for itself.
-const PERMISSIONS: &str = "accelerometer=(), ambient-light-sensor=(), attribution-reporting=(), \
-    bluetooth=(), browsing-topics=(), camera=(), clipboard-read=(), compute-pressure=(), \
+const PERMISSIONS: &str = "accelerometer=(), \
+    browsing-topics=(), camera=(), clipboard-read=(), compute-pressure=(), \
     display-capture=(), encrypted-media=(), gamepad=(), geolocation=(), gyroscope=(), hid=(), \
     identity-credentials-get=(), idle-detection=(), interest-cohort=(), keyboard-map=(), \
     local-fonts=(), magnetometer=(), microphone=(), midi=(), otp-credentials=(), payment=(), \
     publickey-credentials-create=(), publickey-credentials-get=(), screen-wake-lock=(), \
-    serial=(), storage-access=(), usb=(), web-share=(), window-management=(), \
+    serial=(), storage-access=(), usb=(), window-management=(), \
     xr-spatial-tracking=(), fullscreen=(self), picture-in-picture=(self), autoplay=(self), \
     clipboard-write=(self)";
 

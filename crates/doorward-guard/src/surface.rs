@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::Method;
@@ -32,6 +33,17 @@ pub struct Surface<C: Caller, S = ()> {
     pub(crate) book: C::Book,
     pub(crate) state: Arc<S>,
     pub(crate) routes: Vec<Route<C, S>>,
+}
+
+/// What configuration allows every surface at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Ceiling {
+    /// The longest body, in bytes.
+    pub body: u64,
+    /// A body arrives within this.
+    pub body_within: Duration,
+    /// Requests of one surface that run at once.
+    pub in_flight: usize,
 }
 
 pub(crate) struct Route<C: Caller, S> {
@@ -106,6 +118,16 @@ impl<C: Caller, S: Send + Sync + 'static> Surface<C, S> {
     #[must_use]
     pub fn delete(self, path: impl Into<Cow<'static, str>>, handler: impl Handler<C, S>) -> Self {
         self.add(Method::DELETE, path.into(), Arc::new(handler))
+    }
+
+    /// Lowers what `ceiling` caps. Never raises anything.
+    #[must_use]
+    pub fn within(mut self, ceiling: &Ceiling) -> Self {
+        let rules = &mut self.rules;
+        rules.body_limit = rules.body_limit.min(ceiling.body);
+        rules.body_within = rules.body_within.min(ceiling.body_within);
+        rules.in_flight = rules.in_flight.map(|most| most.min(ceiling.in_flight));
+        self
     }
 
     /// Its name.

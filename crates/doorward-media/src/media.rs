@@ -95,7 +95,20 @@ impl Media {
         audit: &Arc<dyn AuditSink>,
         content: &str,
     ) -> Arc<Self> {
-        let grants = Arc::new(Grants::new(clock));
+        let most = doorward_guard::defaults::GRANTS;
+        Self::with_capacity(clock, events, audit, content, most)
+    }
+
+    /// The same, of at most `most` grants.
+    #[must_use]
+    pub fn with_capacity(
+        clock: &Clock,
+        events: &Events,
+        audit: &Arc<dyn AuditSink>,
+        content: &str,
+        most: usize,
+    ) -> Arc<Self> {
+        let grants = Arc::new(Grants::with_capacity(clock, most));
         let told = events.clone();
         grants.on_end(move |grant: &Arc<Grant<MediaGrant>>, fate| tell_end(&told, grant, fate));
         Arc::new(Self {

@@ -88,8 +88,12 @@ async fn read(
         StatusCode::OK
     };
     let body = Streaming::new(chunks, length, grant, stats, clock);
-    let answer = described(Answer::stream(status, body), grant, &version)
-        .header(CONTENT_LENGTH, HeaderValue::from(length));
+    let until = Arc::clone(grant);
+    let answer = Answer::stream(status, body).until(async move {
+        until.ended().await;
+    });
+    let answer =
+        described(answer, grant, &version).header(CONTENT_LENGTH, HeaderValue::from(length));
     let told = range.map(|range| range.content_range(version.size));
     Ok(with(
         answer,

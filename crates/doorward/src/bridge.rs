@@ -11,6 +11,9 @@
 
 mod builder;
 mod house;
+mod settings;
+
+use settings::Settings;
 
 pub use builder::{BindError, BridgeBuilder};
 pub use house::{Doors, House, ListenerRow, State};
@@ -20,7 +23,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_guard::caller::Caller;
-use doorward_guard::gate::HeadLimits;
 use doorward_guard::guard::MountError;
 use doorward_guard::policy::CallerKind;
 use doorward_guard::{Connection, Guard, Sealed, Surface};
@@ -28,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dispatch;
-use crate::listener::{Gatekeeper, Socket};
+use crate::listener::{Gatekeeper, Socket, Terms};
 
 /// Tables are swept, and what plays keeps its session, this often.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -41,7 +43,7 @@ pub struct Bridge {
     content: Guard,
     native: Option<Guard>,
     sockets: Sockets,
-    check_peers: bool,
+    config: Settings,
 }
 
 /// A bridge that serves. [`Serving::shutdown`] lets answers finish; dropping it
@@ -66,8 +68,8 @@ pub enum Listener {
 
 #[derive(Debug)]
 struct Sockets {
-    control: tokio::net::TcpListener,
-    content: tokio::net::TcpListener,
+    control: Vec<Socket>,
+    content: Vec<Socket>,
     native: Option<tokio::net::UnixListener>,
 }
 
@@ -95,6 +97,7 @@ impl Bridge {
         &mut self,
         surface: Surface<C, S>,
     ) -> Result<(), MountError> {
+        let surface = surface.within(&self.config.ceiling());
         match C::KIND {
             CallerKind::Capability => self.content.mount(surface),
             CallerKind::Native => match &mut self.native {
@@ -118,25 +121,21 @@ impl Bridge {
             content,
             native,
             sockets,
-            check_peers,
+            config,
         } = self;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let keep = |guard: Guard, limits: HeadLimits, socket: Socket| {
+        let keep = |guard: Guard, terms: Terms, sockets: Vec<Socket>| {
             let guard = Arc::new(guard);
-            let keeper = Gatekeeper::new(Arc::clone(&guard), limits, check_peers, stop.clone());
-            tasks.spawn(keeper.keep(socket));
+            let keeper = Gatekeeper::new(Arc::clone(&guard), terms, stop.clone());
+            tasks.spawn(keeper.keep(sockets));
             guard
         };
         let cookie = house.sessions().cookie_name();
-        let control = keep(
-            control,
-            HeadLimits::control(cookie),
-            Socket::Tcp(sockets.control),
-        );
-        let content = keep(content, HeadLimits::content(), Socket::Tcp(sockets.content));
+        let control = keep(control, config.control_terms(cookie), sockets.control);
+        let content = keep(content, config.content_terms(), sockets.content);
         let native = native
             .zip(sockets.native)
-            .map(|(guard, socket)| keep(guard, HeadLimits::native(), Socket::Unix(socket)));
+            .map(|(guard, socket)| keep(guard, config.native_terms(), vec![Socket::Unix(socket)]));
         house.open(Doors {
             control,
             content,

@@ -226,23 +226,7 @@ impl Written {
     /// Values that contradict each other; sources that are neither a folder nor
     /// a bucket.
     pub fn build(self, places: &Places) -> Result<Config, ConfigError> {
-        let control = Control {
-            listener: self.listener(&CONTROL),
-            peer_check: self.settings.value(&keys::PEER_CHECK) != Some(Value::Flag(false)),
-            sessions: SessionLimits {
-                idle: self.time(&keys::SESSION_IDLE),
-                absolute: self.time(&keys::SESSION_ABSOLUTE),
-            },
-            in_flight: self.size(&keys::IN_FLIGHT),
-            api_body: self.count(&keys::API_BODY),
-            body_within: self.time(&keys::BODY_WITHIN),
-            api_drain: self.time(&keys::API_DRAIN),
-        };
-        let content = Content {
-            listener: self.listener(&CONTENT),
-            media_drain: self.time(&keys::MEDIA_DRAIN),
-            grants: self.size(&keys::GRANTS),
-        };
+        let (control, content) = (self.control(), self.content());
         let same = control.listener.port != 0 && control.listener.port == content.listener.port;
         if let Some((_, whence)) = self.settings.written(&keys::CONTENT_PORT).filter(|_| same) {
             return Err(ConfigError::Value {
@@ -273,6 +257,29 @@ impl Written {
             warnings,
             rows,
         })
+    }
+
+    fn control(&self) -> Control {
+        Control {
+            listener: self.listener(&CONTROL),
+            peer_check: self.settings.value(&keys::PEER_CHECK) != Some(Value::Flag(false)),
+            sessions: SessionLimits {
+                idle: self.time(&keys::SESSION_IDLE),
+                absolute: self.time(&keys::SESSION_ABSOLUTE),
+            },
+            in_flight: self.size(&keys::IN_FLIGHT),
+            api_body: self.count(&keys::API_BODY),
+            body_within: self.time(&keys::BODY_WITHIN),
+            api_drain: self.time(&keys::API_DRAIN),
+        }
+    }
+
+    fn content(&self) -> Content {
+        Content {
+            listener: self.listener(&CONTENT),
+            media_drain: self.time(&keys::MEDIA_DRAIN),
+            grants: self.size(&keys::GRANTS),
+        }
     }
 
     fn listener(&self, keys: &ListenerKeys) -> Listener {
@@ -364,6 +371,20 @@ static CONTENT: ListenerKeys = ListenerKeys {
     header_count: &keys::CONTENT_HEADER_COUNT,
     headers_total: &keys::CONTENT_HEADERS_TOTAL,
 };
+
+// === impl Control and Content ===
+
+impl Default for Control {
+    fn default() -> Self {
+        Written::new().control()
+    }
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Written::new().content()
+    }
+}
 
 #[cfg(test)]
 mod tests;

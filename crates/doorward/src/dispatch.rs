@@ -42,8 +42,9 @@ pub(crate) async fn serve(
 ) -> Result<Response<Tracked>, Infallible> {
     shared.begin();
     let answering = Answering(Arc::clone(&shared));
-    let sealed = answer(&guard, connection, request).await;
+    let mut sealed = answer(&guard, connection, request).await;
     shared.drain_as(sealed.drain());
+    shared.cut_at(sealed.take_until().map(|end| Box::pin(end) as _));
     let response = sealed.into_response();
     if response.headers().contains_key(CONNECTION) {
         shared.linger();

@@ -1,9 +1,8 @@
 //! The accept loop. Ours, on hyper's HTTP/1.1 connection: deadlines, caps, a
 //! reserve for callers that prove themselves, and a drain that ends.
 
-use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,22 +18,36 @@ use tokio_util::task::TaskTracker;
 
 use crate::dispatch;
 use crate::platform;
-use crate::wire::{Shared, Wire, turn_away};
+use crate::wire::{Patience, Shared, Wire, turn_away};
 
+/// Free ports that are tried until one is free on both families.
+const FREE_PORT_TRIES: u32 = 16;
 /// After the last request, connections have this long to finish their answers.
 const GRACE: Duration = Duration::from_secs(3);
 /// A failed accept (out of file descriptors) is tried again after this.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
+/// The last connections are kept for callers that prove themselves.
+const RESERVE: usize = defaults::CONNECTIONS - defaults::OPEN_CONNECTIONS;
+
 /// How a listener treats its connections.
 #[derive(Debug)]
 pub(crate) struct Gatekeeper {
     guard: Arc<Guard>,
-    limits: HeadLimits,
-    check_peers: bool,
+    terms: Terms,
     open: AtomicUsize,
     stop: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// What a listener grants its clients.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) head: HeadLimits,
+    pub(crate) patience: Patience,
+    /// Connections at once.
+    pub(crate) connections: usize,
+    pub(crate) check_peers: bool,
 }
 
 /// What is accepted from.
@@ -45,17 +58,11 @@ pub(crate) enum Socket {
 }
 
 impl Gatekeeper {
-    pub(crate) fn new(
-        guard: Arc<Guard>,
-        limits: HeadLimits,
-        check_peers: bool,
-        stop: CancellationToken,
-    ) -> Arc<Self> {
+    pub(crate) fn new(guard: Arc<Guard>, terms: Terms, stop: CancellationToken) -> Arc<Self> {
         let (open, tasks) = (AtomicUsize::new(0), TaskTracker::new());
         Arc::new(Self {
             guard,
-            limits,
-            check_peers,
+            terms,
             open,
             stop,
             tasks,
@@ -63,7 +70,13 @@ impl Gatekeeper {
     }
 
     /// Accepts until stopped, then waits for the connections to end.
-    pub(crate) async fn keep(self: Arc<Self>, socket: Socket) {
+    pub(crate) async fn keep(self: Arc<Self>, sockets: Vec<Socket>) {
+        futures_util::future::join_all(sockets.into_iter().map(|socket| self.listen(socket))).await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn listen(self: &Arc<Self>, socket: Socket) {
         loop {
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => break,
@@ -74,9 +87,6 @@ impl Gatekeeper {
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
         }
-        drop(socket);
-        self.tasks.close();
-        self.tasks.wait().await;
     }
 
     async fn accept(self: &Arc<Self>, socket: &Socket) -> io::Result<()> {
@@ -103,7 +113,7 @@ impl Gatekeeper {
     /// Looked up after accept and before the first read; the verdict is given
     /// with the first answer.
     fn tcp_peer(&self, local: SocketAddr, remote: SocketAddr) -> Peer {
-        if self.check_peers {
+        if self.terms.check_peers {
             platform::tcp_peer(local, remote)
         } else {
             Peer::NotChecked
@@ -116,7 +126,7 @@ impl Gatekeeper {
     {
         let number = self.open.fetch_add(1, Ordering::AcqRel);
         let place = Place(Arc::clone(self));
-        if number >= defaults::CONNECTIONS {
+        if number >= self.terms.connections {
             let refusal =
                 Refusal::from(Rule::TooManyConnections).retry_after(Duration::from_secs(1));
             let sealed = self.guard.refuse(&refusal);
@@ -128,7 +138,7 @@ impl Gatekeeper {
         }
         let connection = Connection {
             peer,
-            reserve: number >= defaults::OPEN_CONNECTIONS,
+            reserve: number >= self.terms.connections.saturating_sub(RESERVE),
         };
         let keeper = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -145,9 +155,10 @@ impl Gatekeeper {
         let guard = Arc::clone(&self.guard);
         let wire = Wire::new(
             stream,
-            self.limits.clone(),
+            self.terms.head.clone(),
             Arc::clone(&guard),
             Arc::clone(&shared),
+            self.terms.patience,
             connection.reserve,
         );
         let service = service_fn(move |request| {
@@ -189,10 +200,24 @@ impl Drop for Place {
     }
 }
 
-/// Binds `port` of 127.0.0.1; 0 is any free one.
+/// Binds `port` of 127.0.0.1, and of ::1 if asked; 0 is any free one.
 ///
 /// Linux never lets two listeners share a port unless both ask for
 /// `SO_REUSEPORT`, which is not asked for here: a taken port fails.
-pub(crate) fn bind(port: u16) -> impl Future<Output = io::Result<TcpListener>> {
-    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port)))
+pub(crate) async fn bind(port: u16, ipv6: bool) -> io::Result<(Vec<Socket>, u16)> {
+    let mut tries = if port == 0 { FREE_PORT_TRIES } else { 1 };
+    loop {
+        let socket = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
+        let bound = socket.local_addr()?.port();
+        if !ipv6 {
+            return Ok((vec![Socket::Tcp(socket)], bound));
+        }
+        tries -= 1;
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, bound)).await {
+            Ok(second) => return Ok((vec![Socket::Tcp(socket), Socket::Tcp(second)], bound)),
+            // Free on one family, taken on the other: another port may do.
+            Err(_) if tries > 0 => {}
+            Err(error) => return Err(error),
+        }
+    }
 }

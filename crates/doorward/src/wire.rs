@@ -5,11 +5,11 @@
 //! every answer. A head must be whole within five seconds, an idle connection
 //! goes after thirty, and an answer that is not taken is cut.
 
-use std::future::Future as _;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -33,12 +33,37 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
 /// What the connection's two halves and the dispatcher tell each other.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Shared {
     answering: AtomicUsize,
     begun: AtomicUsize,
     drain: AtomicU8,
     linger: AtomicBool,
+    until: Mutex<Option<Until>>,
+}
+
+/// What cuts the answer off that is on its way.
+type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("answering", &self.answering)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// A whole head arrives within this.
+    pub(crate) head: Duration,
+    /// A kept-alive connection may be silent for this long.
+    pub(crate) idle: Duration,
+    /// An API answer is taken within this.
+    pub(crate) api_drain: Duration,
+    /// A media answer makes progress within this.
+    pub(crate) media_drain: Duration,
 }
 
 /// A socket behind the head gate.
@@ -55,7 +80,7 @@ pub(crate) struct Wire<S> {
     ended: bool,
     read_phase: Phase,
     read_deadline: Pin<Box<Sleep>>,
-    first_head_within: Duration,
+    patience: Patience,
     write_deadline: Option<Pin<Box<Sleep>>>,
     /// Which answer of this connection the deadline is for.
     write_answer: usize,
@@ -98,6 +123,20 @@ impl Shared {
         self.linger.store(true, Ordering::Release);
     }
 
+    /// Cuts the answer off when `end` comes; what was there for an earlier answer
+    /// is forgotten.
+    pub(crate) fn cut_at(&self, end: Option<Until>) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        match until.as_mut() {
+            Some(end) => end.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
     fn drain(&self) -> Drain {
         let drain = self.drain.load(Ordering::Acquire);
         [Drain::Media, Drain::Events]
@@ -114,12 +153,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         limits: HeadLimits,
         guard: Arc<Guard>,
         shared: Arc<Shared>,
+        patience: Patience,
         reserve: bool,
     ) -> Self {
         let first_head_within = if reserve {
-            defaults::RESERVE_HEAD_WITHIN
+            patience.head.min(defaults::RESERVE_HEAD_WITHIN)
         } else {
-            defaults::HEAD_WITHIN
+            patience.head
         };
         Self {
             socket,
@@ -131,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             ended: false,
             read_phase: Phase::Fresh,
             read_deadline: Box::pin(sleep_until(Instant::now() + first_head_within)),
-            first_head_within,
+            patience,
             write_deadline: None,
             write_answer: 0,
             parting: None,
@@ -169,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                     Phase::Idle if self.shared.answering.load(Ordering::Acquire) > 0 => {
                         self.read_deadline
                             .as_mut()
-                            .reset(Instant::now() + defaults::IDLE_KEEP_ALIVE);
+                            .reset(Instant::now() + self.patience.idle);
                         continue;
                     }
                     Phase::Body => {
@@ -213,10 +253,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 self.read_phase = phase;
                 return;
             }
-            Phase::Head => defaults::HEAD_WITHIN,
-            Phase::Idle => defaults::IDLE_KEEP_ALIVE,
-            Phase::Fresh => self.first_head_within,
-            Phase::Body => FAR,
+            Phase::Head => self.patience.head,
+            Phase::Idle => self.patience.idle,
+            // Nothing becomes fresh again.
+            Phase::Fresh | Phase::Body => FAR,
         };
         self.read_phase = phase;
         self.read_deadline.as_mut().reset(Instant::now() + within);
@@ -261,9 +301,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Cuts an answer that the client does not take.
     fn poll_undrained(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.shared.poll_cut(cx).is_ready() {
+            let why = "what the answer was for has ended";
+            return Poll::Ready(io::Error::new(io::ErrorKind::ConnectionAborted, why));
+        }
         let within = match self.shared.drain() {
-            Drain::Api => defaults::API_DRAIN,
-            Drain::Media => defaults::MEDIA_DRAIN,
+            Drain::Api => self.patience.api_drain,
+            Drain::Media => self.patience.media_drain,
             Drain::Events => return Poll::Pending,
         };
         let deadline = self

@@ -229,3 +229,40 @@ async fn the_console_page_and_all_that_it_names_are_served() {
         Some("unknownRoute")
     );
 }
+
+#[tokio::test]
+async fn m5_a_revoke_cuts_even_a_stream_that_nobody_reads() {
+    // More than the socket and every buffer behind it hold.
+    let film = vec![7; 64 * 1024 * 1024];
+    let house = TestHouse::open(&[("film.mp4", &film)]).await;
+    let token = house
+        .token("film.mp4", doorward::media::MediaOptions::default())
+        .await;
+    let host = house.host(Listener::Content);
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    let head = format!("GET /m/{token} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), async {
+        while house.serving.media().totals().bytes == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // Until every buffer is full.
+        let mut before = 0;
+        while before != house.serving.media().totals().bytes {
+            before = house.serving.media().totals().bytes;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        assert!(house.serving.media().revoke_url(&token));
+        while house.serving.media().totals().streams > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("the stream ends soon");
+    let mut rest = Vec::new();
+    let end = stream.read_to_end(&mut rest).await;
+    assert!(
+        end.is_err() || rest.len() < film.len(),
+        "never a clean, whole end"
+    );
+}

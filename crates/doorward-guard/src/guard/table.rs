@@ -29,7 +29,6 @@ pub struct SurfaceRow {
     /// Its routes, in the order in which they were added.
     pub routes: Vec<RouteRow>,
     /// What it refused since it was opened.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedRow>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 
 use doorward_guard::audit::{AuditSink, Ledger};
@@ -15,20 +16,20 @@ use doorward_guard::{
 use doorward_media::Media;
 use tokio::sync::Notify;
 
+use super::settings::Settings;
 use super::{Bridge, House, Sockets};
+use crate::config::{Config, Listener};
+use crate::listener::Socket;
 use crate::{console, listener};
 
 /// Says what to bind. Everything has a safe default: free ports of 127.0.0.1,
 /// the console, an audit in memory, peers checked where the platform can.
 #[derive(Debug)]
 pub struct BridgeBuilder {
-    control_port: u16,
-    content_port: u16,
+    config: Settings,
     native: Option<PathBuf>,
     console: bool,
-    check_peers: bool,
     app_origins: Vec<Origin>,
-    limits: SessionLimits,
     clock: Clock,
     audit: Option<Arc<dyn AuditSink>>,
 }
@@ -63,29 +64,37 @@ pub enum BindError {
 impl BridgeBuilder {
     pub(super) fn new() -> Self {
         Self {
-            control_port: 0,
-            content_port: 0,
+            config: Settings::default(),
             native: None,
             console: true,
-            check_peers: true,
             app_origins: Vec::new(),
-            limits: SessionLimits::STANDARD,
             clock: Clock::system(),
             audit: None,
         }
     }
 
+    /// Listeners and limits as `config` says. Its sources and its audit file are
+    /// opened by whoever reads them.
+    #[must_use]
+    pub fn config(mut self, config: &Config) -> Self {
+        self.config = Settings {
+            control: config.control.clone(),
+            content: config.content.clone(),
+        };
+        self
+    }
+
     /// The control listener's port; 0, the default, is any free one.
     #[must_use]
     pub fn control_port(mut self, port: u16) -> Self {
-        self.control_port = port;
+        self.config.control.listener.port = port;
         self
     }
 
     /// The content listener's port; 0, the default, is any free one.
     #[must_use]
     pub fn content_port(mut self, port: u16) -> Self {
-        self.content_port = port;
+        self.config.content.listener.port = port;
         self
     }
 
@@ -113,7 +122,7 @@ impl BridgeBuilder {
     /// Shorter sessions than the defaults; longer ones are not taken.
     #[must_use]
     pub fn session_limits(mut self, limits: SessionLimits) -> Self {
-        self.limits = limits;
+        self.config.control.sessions = limits;
         self
     }
 
@@ -143,8 +152,8 @@ impl BridgeBuilder {
     ///
     /// A port or socket that cannot be had.
     pub async fn bind(self) -> Result<Bridge, BindError> {
-        let (control_socket, control) = bind(self.control_port).await?;
-        let (content_socket, content) = bind(self.content_port).await?;
+        let (control_sockets, control) = bind(&self.config.control.listener).await?;
+        let (content_sockets, content) = bind(&self.config.content.listener).await?;
         let native_socket =
             match &self.native {
                 None => None,
@@ -169,23 +178,23 @@ impl BridgeBuilder {
         let mut bridge = Bridge {
             control: guard(
                 "control",
-                HostSet::loopback(control, false),
+                HostSet::loopback(control, self.config.control.listener.ipv6),
                 SealRule::Control,
             ),
             content: guard(
                 "content",
-                HostSet::loopback(content, false),
+                HostSet::loopback(content, self.config.content.listener.ipv6),
                 SealRule::Media,
             ),
             native: native_socket
                 .as_ref()
                 .map(|_| guard("native", HostSet::native(), SealRule::Plain)),
             sockets: Sockets {
-                control: control_socket,
-                content: content_socket,
+                control: control_sockets,
+                content: content_sockets,
                 native: native_socket,
             },
-            check_peers: self.check_peers,
+            config: self.config.clone(),
             house,
         };
         bridge.control.mount(health())?;
@@ -206,14 +215,15 @@ impl BridgeBuilder {
 
     fn house(&self, control: u16, content: u16) -> Arc<House> {
         let clock = self.clock.clone();
-        let sessions = Arc::new(Sessions::new(&clock, control, self.limits));
+        let sessions = Arc::new(Sessions::new(&clock, control, self.config.control.sessions));
         let events = Events::new();
         let audit: Arc<dyn AuditSink> = self
             .audit
             .clone()
             .unwrap_or_else(|| Arc::new(Ledger::new(&clock)));
         let content = format!("http://127.0.0.1:{content}");
-        let media = Media::new(&clock, &events, &audit, &content);
+        let grants = self.config.content.grants;
+        let media = Media::with_capacity(&clock, &events, &audit, &content, grants);
         let house = Arc::new(House {
             instance: Secret::<8>::random().reveal().to_string(),
             started: clock.now(),
@@ -225,6 +235,7 @@ impl BridgeBuilder {
             media,
             doors: OnceLock::new(),
             stop_asked: Notify::new(),
+            audit_told: AtomicU64::new(0),
             clock,
         });
         let weak: Weak<House> = Arc::downgrade(&house);
@@ -246,16 +257,16 @@ impl DangerousBuilder {
     /// forwarder. Tokens and sessions still stand.
     #[must_use]
     pub fn without_peer_check(mut self) -> BridgeBuilder {
-        self.0.check_peers = false;
+        self.0.config.control.peer_check = false;
         self.0
     }
 }
 
-async fn bind(port: u16) -> Result<(tokio::net::TcpListener, u16), BindError> {
-    let fail = |error| BindError::Port { port, error };
-    let socket = listener::bind(port).await.map_err(fail)?;
-    let bound = socket.local_addr().map_err(fail)?.port();
-    Ok((socket, bound))
+async fn bind(listener: &Listener) -> Result<(Vec<Socket>, u16), BindError> {
+    let port = listener.port;
+    listener::bind(port, listener.ipv6)
+        .await
+        .map_err(|error| BindError::Port { port, error })
 }
 
 fn health() -> Surface<Open, ()> {

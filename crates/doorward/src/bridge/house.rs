@@ -1,8 +1,9 @@
 //! What all surfaces share.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use doorward_guard::audit::{AuditSink, Event, Kind};
+use doorward_guard::audit::{AuditSink, Event, Kind, Select};
 use doorward_guard::events::Events;
 use doorward_guard::guard::{RefusedRow, SurfaceRow};
 use doorward_guard::table::sessions::{EndReason, SessionId, SessionView, Sessions};
@@ -11,6 +12,9 @@ use doorward_media::Media;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Notify;
+
+/// Audit records told to the tabs in one go; of more, the latest.
+const AUDIT_TOLD_AT_ONCE: usize = 100;
 
 /// Clock, sessions, rooms, events and audit of one bridge.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ pub struct House {
     pub(super) media: Arc<Media>,
     pub(super) doors: OnceLock<Doors>,
     pub(super) stop_asked: Notify,
+    pub(super) audit_told: AtomicU64,
 }
 
 /// The guards of the listeners that are open.
@@ -48,7 +53,6 @@ pub struct ListenerRow {
     /// Its surfaces, by prefix.
     pub surfaces: Vec<SurfaceRow>,
     /// What was refused before a surface was found.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedRow>,
 }
 
@@ -203,9 +207,21 @@ impl House {
     pub(super) fn sweep(&self) {
         self.sessions.sweep();
         self.media.sweep();
+        self.tell_audit();
         // Who watches a film moves no mouse.
         for session in self.media.streaming_sessions() {
             self.sessions.touch(&session);
+        }
+    }
+
+    /// Tells the tabs what was written down since the last time.
+    fn tell_audit(&self) {
+        let told = self.audit_told.load(Ordering::Acquire);
+        let fresh = self.audit.select(&Select::after(told, AUDIT_TOLD_AT_ONCE));
+        for record in fresh {
+            self.audit_told.store(record.seq, Ordering::Release);
+            self.events
+                .publish("audit", &json!({ "event": record }), None);
         }
     }
 

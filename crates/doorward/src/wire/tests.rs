@@ -15,6 +15,13 @@ use super::*;
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:7000\r\n\r\n";
 
+const PATIENCE: Patience = Patience {
+    head: defaults::HEAD_WITHIN,
+    idle: defaults::IDLE_KEEP_ALIVE,
+    api_drain: defaults::API_DRAIN,
+    media_drain: defaults::MEDIA_DRAIN,
+};
+
 fn guard() -> Arc<Guard> {
     let clock = Clock::system();
     let audit = Arc::new(Ledger::new(&clock));
@@ -26,16 +33,19 @@ fn guard() -> Arc<Guard> {
             Answer::text("ok")
         })
         .get("/endless", |_: Arc<()>, _: Permit<Open>, _: Call| async {
-            let chunk =
-                || Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from(vec![0; 65_536])));
-            let chunks = futures_util::stream::repeat_with(chunk);
-            Answer::stream(
-                http::StatusCode::OK,
-                http_body_util::StreamBody::new(chunks),
-            )
+            endless()
+        })
+        .get("/cut", |_: Arc<()>, _: Permit<Open>, _: Call| async {
+            endless().until(tokio::time::sleep(Duration::from_secs(2)))
         });
     guard.mount(health).unwrap();
     Arc::new(guard)
+}
+
+fn endless() -> Answer {
+    let chunk = || Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from(vec![0; 65_536])));
+    let chunks = http_body_util::StreamBody::new(futures_util::stream::repeat_with(chunk));
+    Answer::stream(http::StatusCode::OK, chunks)
 }
 
 /// A connection as the listener serves it, and the client's end of it.
@@ -48,6 +58,7 @@ fn connect(reserve: bool) -> (DuplexStream, tokio::task::JoinHandle<()>) {
         limits,
         Arc::clone(&guard),
         Arc::clone(&shared),
+        PATIENCE,
         reserve,
     );
     let connection = Connection {
@@ -189,4 +200,14 @@ async fn a_client_that_finished_sending_still_gets_its_answer() {
     client.write_all(GET).await.unwrap();
     client.shutdown().await.unwrap();
     assert!(until_closed(&mut client).await.ends_with("ok"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn t58_what_has_ended_is_cut_though_nobody_reads() {
+    let (mut client, server) = connect(false);
+    let cut = b"GET /healthz/cut HTTP/1.1\r\nHost: 127.0.0.1:7000\r\n\r\n";
+    client.write_all(cut).await.unwrap();
+    let start = Instant::now();
+    server.await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 2);
 }
