@@ -9,7 +9,7 @@ use std::time::Duration;
 use doorward::guard::audit::Ledger;
 use doorward::guard::{Clock, FakeClock, Origin, Origins};
 use doorward::media::{Location, MediaOptions};
-use doorward::{Bridge, Serving};
+use doorward::{Bridge, BridgeBuilder, Serving};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
@@ -56,12 +56,27 @@ impl TestHouse {
     ///
     /// When any of that fails.
     pub async fn open(files: &[(&str, &[u8])]) -> Self {
-        Self::try_open(files)
+        Self::open_with(files, |builder| builder).await
+    }
+
+    /// The same, with a bridge of your own making.
+    ///
+    /// # Panics
+    ///
+    /// When any of that fails.
+    pub async fn open_with(
+        files: &[(&str, &[u8])],
+        make: impl FnOnce(BridgeBuilder) -> BridgeBuilder,
+    ) -> Self {
+        Self::try_open(files, make)
             .await
             .unwrap_or_else(|error| panic!("opening the house: {error}"))
     }
 
-    async fn try_open(files: &[(&str, &[u8])]) -> Result<Self, Box<dyn std::error::Error>> {
+    async fn try_open(
+        files: &[(&str, &[u8])],
+        make: impl FnOnce(BridgeBuilder) -> BridgeBuilder,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let (folder, runtime) = (tempfile::tempdir()?, tempfile::tempdir()?);
         for (name, bytes) in files {
             let path = folder.path().join(name);
@@ -70,13 +85,11 @@ impl TestHouse {
         }
         let (clock, hand) = Clock::fake();
         let ledger = Arc::new(Ledger::new(&clock));
-        let serving = Bridge::builder()
+        let builder = Bridge::builder()
             .clock(clock)
             .audit(Arc::clone(&ledger) as _)
-            .native_socket(runtime.path().join("socket"))
-            .bind()
-            .await?
-            .serve();
+            .native_socket(runtime.path().join("socket"));
+        let serving = make(builder).bind().await?.serve();
         let location = Location::Folder(folder.path().to_owned());
         serving
             .media()
