@@ -97,8 +97,8 @@ export interface Policy {
   csrf: boolean;
   content: string;
   bodyLimit: number;
-  rate: string;
-  inFlight: number;
+  rate: string | null;
+  inFlight: number | null;
   seal: string;
 }
 

@@ -25,7 +25,6 @@ pub struct Source {
 
 /// Where a source is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Place {
     /// A folder, or a single file. Whether it exists is not known here.
     Folder(PathBuf),

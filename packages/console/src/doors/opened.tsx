@@ -9,6 +9,7 @@ import { door, recent } from "../house";
 import { formatRoute } from "../router";
 import { Broken } from "../ui/notice";
 import type { AuditEvent, AuditPage, Surface } from "../wire";
+import { term } from "./words";
 
 const FEW = 8;
 
@@ -45,16 +46,16 @@ export function Opened({ surface }: { surface: Surface }): JSX.Element {
 function Terms({ surface }: { surface: Surface }): JSX.Element {
   const { policy } = surface;
   const terms: [string, string][] = [
-    ["Peer", policy.peer],
-    ["Origin", policy.origin],
-    ["Fetch Metadata", policy.fetchMetadata],
-    ["CORS", policy.cors],
+    ["Peer", term(policy.peer)],
+    ["Origin", term(policy.origin)],
+    ["Fetch Metadata", term(policy.fetchMetadata)],
+    ["CORS", term(policy.cors)],
     ["CSRF token", policy.csrf ? "on every state change" : "not needed"],
-    ["Content type", policy.content],
+    ["Content type", term(policy.content)],
     ["Body", policy.bodyLimit > 0 ? `at most ${bytes(policy.bodyLimit)}` : "none"],
-    ["Rate", policy.rate],
-    ["In flight", String(policy.inFlight)],
-    ["Seal", policy.seal],
+    ["Rate", term(policy.rate)],
+    ["In flight", term(policy.inFlight)],
+    ["Seal", term(policy.seal)],
   ];
   return (
     <dl class="terms">

@@ -8,7 +8,7 @@ import { Broken, Empty } from "../ui/notice";
 import type { Listener, Surface } from "../wire";
 import { Opened } from "./opened";
 import { listeners, loadDoors, trouble } from "./store";
-import { asks, refusedCount } from "./words";
+import { asks, refusedCount, term } from "./words";
 
 export function DoorsPanel(): JSX.Element {
   useEffect(() => void loadDoors(), []);
@@ -89,8 +89,8 @@ function SurfaceRows({ surface }: { surface: Surface }): JSX.Element {
         <td data-label="Who may come in">
           <span class={`chip ${tone}`}>{text}</span>
         </td>
-        <td data-label="From where">{surface.policy.origin}</td>
-        <td data-label="CORS">{surface.policy.cors}</td>
+        <td data-label="From where">{term(surface.policy.origin)}</td>
+        <td data-label="CORS">{term(surface.policy.cors)}</td>
         <td data-label="Refused today" class="refusals">
           <Refusals surface={surface} />
         </td>

@@ -16,6 +16,25 @@ export function asks(surface: Surface): { text: string; tone: string } {
   return { text: surface.policy.csrf ? `${known.asks} + CSRF` : known.asks, tone: known.tone };
 }
 
+const TERMS: Record<string, string> = {
+  any: "any",
+  none: "none",
+  absent: "never a browser",
+  same: "own page only",
+  sameUser: "same user only",
+  byGrant: "as the address says",
+  page: "a page of its own",
+  api: "own scripts only",
+  media: "media, never scripts",
+  json: "JSON only",
+  control: "console",
+  plain: "plain",
+};
+
+/** A term of a policy in words; one that is not known passes as it is, and what is not limited says so. */
+export const term = (value: string | number | null): string =>
+  value === null ? "not limited" : (TERMS[value] ?? String(value));
+
 export const refusedCount = (refused: readonly Refused[]): number =>
   refused.reduce((sum, one) => sum + one.count, 0);
 
