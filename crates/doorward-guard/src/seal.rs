@@ -17,9 +17,11 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Response};
 
 use crate::answer::{Answer, Body, Until};
+use crate::caller::GrantCard;
+use crate::origin::{Origin, Origins};
 use crate::policy::{Drain, SealRule};
 use crate::refusal::{Denial, Refusal};
-use crate::rules::cors::Readable;
+use crate::rules::cors::{self, Readable};
 
 /// The origins that seals speak of, known once the listeners are bound.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +86,15 @@ impl Plan {
             varies: false,
             close: false,
             framers: Vec::new(),
+        }
+    }
+
+    /// The pages that `grant` is for may read and frame the answer, refusals too.
+    pub(crate) fn reads_as(&mut self, grant: &GrantCard, origin: Option<&Origin>) {
+        self.readable = cors::readable(&grant.origins, origin);
+        if let Origins::Exact(list) = &grant.origins {
+            self.varies = true;
+            self.framers = list.iter().map(ToString::to_string).collect();
         }
     }
 

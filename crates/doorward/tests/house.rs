@@ -266,3 +266,17 @@ async fn m5_a_revoke_cuts_even_a_stream_that_nobody_reads() {
         "never a clean, whole end"
     );
 }
+
+#[tokio::test]
+async fn m15_the_pages_of_a_grant_may_read_that_it_has_ended() {
+    let house = TestHouse::open(&[FILE]).await;
+    let token = house.token("a.txt", doorward::media::MediaOptions::default()).await;
+    house.serving.media().revoke_url(&token);
+    let host = house.host(Listener::Content);
+    let head = format!(
+        "GET /m/{token} HTTP/1.1\r\nHost: {host}\r\nOrigin: https://app.example\r\nConnection: close\r\n\r\n"
+    );
+    let replies = house.send(Listener::Content, head.as_bytes(), usize::MAX).await;
+    assert_eq!(replies[0].denial().as_deref(), Some("grantRevoked"));
+    assert_eq!(replies[0].header("access-control-allow-origin"), Some("*"));
+}

@@ -66,12 +66,17 @@ class WebDriverBrowser {
 
   newPage() {
     return this.#wire.alone(async () => {
-      const handle = this.#first
-        ? await this.#wire.session_("GET", "/window")
-        : (await this.#wire.session_("POST", "/window/new", { type: "tab" })).handle;
+      const handle = this.#first ? await this.#wire.session_("GET", "/window") : await this.#another();
       this.#first = false;
       return new WebDriverPage(this.#wire, handle);
     });
+  }
+
+  /** A new tab opens from a live one, and the last that was spoken to may have been closed. */
+  async #another() {
+    const [live] = await this.#wire.session_("GET", "/window/handles");
+    await this.#wire.session_("POST", "/window", { handle: live });
+    return (await this.#wire.session_("POST", "/window/new", { type: "tab" })).handle;
   }
 
   /** WebDriver tells only the cookies of the current document, so this opens the URL in a tab of its own. */

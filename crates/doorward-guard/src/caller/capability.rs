@@ -2,10 +2,9 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{Ask, Caller, GrantCard, Proven, sealed};
+use super::{Ask, Caller, GrantCard, Proven, Unproven, sealed};
 use crate::origin::Origin;
 use crate::policy::CallerKind;
-use crate::refusal::Refusal;
 use crate::table::grants::{Grant, Grants};
 
 /// Holds an unguessable token, the first segment of the path below the prefix.
@@ -20,20 +19,28 @@ impl<G: Debug + Send + Sync + 'static> Caller for Capability<G> {
     type Book = Arc<Grants<G>>;
     type Proof = Arc<Grant<G>>;
 
-    fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<Self::Proof>, Refusal> {
+    fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<Self::Proof>, Unproven> {
         let token = ask.rest.split('/').next().unwrap_or_default();
-        let grant = book.find(token)?;
-        let card = GrantCard {
-            origins: grant.origins.clone(),
-            uses: grant.uses,
-        };
-        Ok(Proven {
-            grant: Some(card),
-            ..Proven::bare(grant)
-        })
+        match book.look_up(token) {
+            Ok(grant) => Ok(Proven {
+                grant: Some(card(&grant)),
+                ..Proven::bare(grant)
+            }),
+            Err((refusal, ended)) => Err(Unproven {
+                refusal,
+                grant: ended.as_deref().map(card),
+            }),
+        }
     }
 
     fn knows(book: &Self::Book, origin: &Origin) -> bool {
         book.names(origin)
+    }
+}
+
+fn card<G>(grant: &Grant<G>) -> GrantCard {
+    GrantCard {
+        origins: grant.origins.clone(),
+        uses: grant.uses,
     }
 }

@@ -23,7 +23,7 @@ use http::request::Parts;
 use crate::guard::Peer;
 use crate::origin::{Origin, Origins};
 use crate::policy::CallerKind;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Rule};
 use crate::rules::fetch_metadata::Uses;
 use crate::rules::limits::Bucket;
 use crate::secret::TokenHash;
@@ -38,7 +38,7 @@ pub trait Caller: sealed::Sealed + Debug + Send + Sync + 'static {
     type Proof: Debug + Send + Sync + 'static;
 
     #[doc(hidden)]
-    fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<Self::Proof>, Refusal>;
+    fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<Self::Proof>, Unproven>;
 
     /// Whether pages of `origin` may read a refusal of a caller that proved
     /// nothing.
@@ -69,6 +69,16 @@ pub struct Proven<P> {
     pub(crate) activity: Option<Activity>,
 }
 
+/// Why a caller is not proven.
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Unproven {
+    pub(crate) refusal: Refusal,
+    /// The grant that was meant, if it has only just ended: the pages that it was
+    /// for may read so.
+    pub(crate) grant: Option<GrantCard>,
+}
+
 /// What the guard reads of a grant.
 #[derive(Clone, Debug)]
 #[doc(hidden)]
@@ -79,6 +89,23 @@ pub struct GrantCard {
 
 mod sealed {
     pub trait Sealed {}
+}
+
+// === impl Unproven ===
+
+impl From<Refusal> for Unproven {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            grant: None,
+        }
+    }
+}
+
+impl From<Rule> for Unproven {
+    fn from(rule: Rule) -> Self {
+        Refusal::from(rule).into()
+    }
 }
 
 // === impl Proven ===

@@ -1,7 +1,7 @@
-use super::{Ask, Caller, Proven, sealed};
+use super::{Ask, Caller, Proven, Unproven, sealed};
 use crate::guard::Peer;
 use crate::policy::CallerKind;
-use crate::refusal::{Refusal, Rule};
+use crate::refusal::Rule;
 
 /// Proves by its socket's peer credentials that it belongs to the same user.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ impl Caller for Native {
     type Book = ();
     type Proof = ();
 
-    fn prove(_book: &(), ask: &Ask<'_>) -> Result<Proven<()>, Refusal> {
+    fn prove(_book: &(), ask: &Ask<'_>) -> Result<Proven<()>, Unproven> {
         match ask.peer {
             Peer::SameUser => Ok(Proven::bare(())),
             Peer::OtherUser | Peer::Unknown | Peer::NotChecked => Err(Rule::NativeOnly.into()),

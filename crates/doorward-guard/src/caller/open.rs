@@ -1,6 +1,5 @@
-use super::{Ask, Caller, Proven, sealed};
+use super::{Ask, Caller, Proven, Unproven, sealed};
 use crate::policy::CallerKind;
-use crate::refusal::Refusal;
 
 /// Proves nothing.
 #[derive(Debug)]
@@ -13,7 +12,7 @@ impl Caller for Open {
     type Book = ();
     type Proof = ();
 
-    fn prove(_book: &(), _ask: &Ask<'_>) -> Result<Proven<()>, Refusal> {
+    fn prove(_book: &(), _ask: &Ask<'_>) -> Result<Proven<()>, Unproven> {
         Ok(Proven::bare(()))
     }
 }

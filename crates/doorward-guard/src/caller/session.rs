@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::COOKIE;
 use http::request::Parts;
 
-use super::{Ask, Caller, Proven, sealed};
+use super::{Ask, Caller, Proven, Unproven, sealed};
 use crate::policy::CallerKind;
 use crate::refusal::{Refusal, Rule};
 use crate::rules::changes_state;
@@ -35,7 +35,7 @@ impl Caller for Session {
     type Book = Arc<Sessions>;
     type Proof = SessionProof;
 
-    fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<Self::Proof>, Refusal> {
+    fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<Self::Proof>, Unproven> {
         let cookie = read_cookie(&ask.head.headers, book.cookie_name())?;
         let proof = read_proof(ask.head)?;
         let session = book.prove(cookie.as_ref(), proof.as_ref())?;

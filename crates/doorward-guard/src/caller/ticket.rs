@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
-use super::{Ask, Caller, Proven, sealed};
+use super::{Ask, Caller, Proven, Unproven, sealed};
 use crate::policy::CallerKind;
-use crate::refusal::Refusal;
 use crate::secret::Token;
 use crate::table::sessions::Sessions;
 
@@ -18,7 +17,7 @@ impl Caller for Ticket {
     type Book = Arc<Sessions>;
     type Proof = Option<Token>;
 
-    fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<Self::Proof>, Refusal> {
+    fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<Self::Proof>, Unproven> {
         Ok(Proven::bare(super::read_cookie(
             &ask.head.headers,
             book.cookie_name(),

@@ -14,7 +14,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::caller::{Ask, Caller};
 use crate::clock::Clock;
-use crate::origin::{Origin, Origins};
+use crate::origin::Origin;
 use crate::permit::Permit;
 use crate::policy::{CallerKind, CorsRule, Rules};
 use crate::refusal::{Refusal, Rule};
@@ -191,12 +191,14 @@ impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
         origin: Option<&Origin>,
         plan: &mut Plan,
     ) -> Result<crate::caller::Proven<C::Proof>, Refusal> {
-        C::prove(&self.book, ask).map_err(|refusal| {
-            if let Some(origin) = origin.filter(|origin| C::knows(&self.book, origin)) {
+        C::prove(&self.book, ask).map_err(|unproven| {
+            if let Some(grant) = &unproven.grant {
+                plan.reads_as(grant, origin);
+            } else if let Some(origin) = origin.filter(|origin| C::knows(&self.book, origin)) {
                 plan.readable = Readable::By(origin.clone());
                 plan.varies = true;
             }
-            self.charge(origin, refusal)
+            self.charge(origin, unproven.refusal)
         })
     }
 }
@@ -264,11 +266,7 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         };
         let proven = self.prove(&ask, origin.as_ref(), plan)?;
         if let Some(grant) = &proven.grant {
-            plan.readable = rules::cors::readable(&grant.origins, origin.as_ref());
-            if let Origins::Exact(list) = &grant.origins {
-                plan.varies = true;
-                plan.framers = list.iter().map(ToString::to_string).collect();
-            }
+            plan.reads_as(grant, origin.as_ref());
             rules::origin::check_grant(&grant.origins, origin.as_ref())?;
             rules::fetch_metadata::check_grant(grant.uses, head)?;
         }

@@ -79,6 +79,9 @@ pub enum Fate {
     Closed,
 }
 
+/// Why there is no live grant, and the one that has ended.
+type Miss<G> = (Refusal, Option<Arc<Grant<G>>>);
+
 type Farewell<G> = Box<dyn Fn(&Arc<Grant<G>>, Fate) + Send + Sync>;
 
 /// All grants of one room. Keeps hashes of tokens only.
@@ -174,6 +177,11 @@ impl<G: Send + Sync + 'static> Grants<G> {
     ///
     /// [`Rule::GrantUnknown`], [`Rule::GrantExpired`], [`Rule::GrantRevoked`].
     pub fn find(&self, text: &str) -> Result<Arc<Grant<G>>, Refusal> {
+        self.look_up(text).map_err(|(refusal, _ended)| refusal)
+    }
+
+    /// The same; beside the refusal, the grant that has ended.
+    pub(crate) fn look_up(&self, text: &str) -> Result<Arc<Grant<G>>, Miss<G>> {
         let parsed = Token::parse(text);
         let well_formed = parsed.is_some();
         let hash = parsed.unwrap_or_else(Secret::random).hash();
@@ -182,13 +190,15 @@ impl<G: Send + Sync + 'static> Grants<G> {
             table.by_token.get(&hash).cloned()
         };
         let Some(grant) = found.filter(|_| well_formed) else {
-            return Err(Rule::GrantUnknown.into());
+            return Err((Rule::GrantUnknown.into(), None));
         };
         self.expire_if_due(&grant);
         match grant.fate() {
             Fate::Live => Ok(grant),
-            Fate::Expired => Err(Rule::GrantExpired.into()),
-            Fate::Revoked | Fate::SessionEnded | Fate::Closed => Err(Rule::GrantRevoked.into()),
+            Fate::Expired => Err((Rule::GrantExpired.into(), Some(grant))),
+            Fate::Revoked | Fate::SessionEnded | Fate::Closed => {
+                Err((Rule::GrantRevoked.into(), Some(grant)))
+            }
         }
     }
 

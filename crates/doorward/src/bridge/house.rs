@@ -186,12 +186,8 @@ impl House {
             ListenerRow::new(&doors.control, Some(self.control.clone())),
             ListenerRow::new(&doors.content, Some(self.content.clone())),
         ];
-        rows.extend(
-            doors
-                .native
-                .as_ref()
-                .map(|native| ListenerRow::new(native, None)),
-        );
+        let socket = || Some("the native socket".to_owned());
+        rows.extend(doors.native.as_ref().map(|native| ListenerRow::new(native, socket())));
         rows
     }
 
