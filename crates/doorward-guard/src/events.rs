@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::broadcast;
 
 use crate::defaults;
@@ -20,8 +19,8 @@ pub struct Event {
     pub id: u64,
     /// Such as `grant.revoked`.
     pub kind: &'static str,
-    /// What happened.
-    pub data: Arc<Value>,
+    /// What happened, as JSON on one line.
+    pub data: Arc<str>,
     /// Only this session is told; all are, if there is none.
     pub audience: Option<SessionId>,
 }
@@ -71,13 +70,13 @@ impl Events {
         data: &T,
         audience: Option<&SessionId>,
     ) {
-        let data = serde_json::to_value(data).unwrap_or(Value::Null);
+        let data = serde_json::to_string(data).unwrap_or_default().into();
         let mut past = self.0.past.lock().unwrap_or_else(PoisonError::into_inner);
         past.last += 1;
         let event = Event {
             id: past.last,
             kind,
-            data: Arc::new(data),
+            data,
             audience: audience.cloned(),
         };
         if past.recent.len() >= defaults::EVENT_REPLAY {
@@ -86,6 +85,25 @@ impl Events {
         past.recent.push_back(event.clone());
         // Sent under the lock, so that nobody hears events out of order. An
         // error says that nobody listens.
+        let _ = self.0.live.send(event);
+    }
+
+    /// The same for what only matters now, such as figures: who was away does not
+    /// catch up on it, and it takes no place among what is kept.
+    pub fn publish_passing<T: Serialize>(
+        &self,
+        kind: &'static str,
+        data: &T,
+        audience: Option<&SessionId>,
+    ) {
+        let data = serde_json::to_string(data).unwrap_or_default().into();
+        let past = self.0.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let event = Event {
+            id: past.last,
+            kind,
+            data,
+            audience: audience.cloned(),
+        };
         let _ = self.0.live.send(event);
     }
 

@@ -141,9 +141,10 @@ impl Guard {
             }
             Err(door::Stop::Refuse(refusal)) => {
                 // What follows on this connection may be the body.
-                plan.close |=
-                    rules::content::declared_length(head).map_or(true, |length| length > 0);
-                let refusal = if connection.reserve {
+                plan.close |= rules::content::declared_length(head).map_or(true, |length| length > 0)
+                    // Another user's process takes no place for longer than this.
+                    || refusal.rule() == Rule::PeerNotAllowed;
+                let refusal = if connection.reserve && !plan.proven {
                     self.turn_away(&mut plan)
                 } else {
                     refusal
@@ -183,9 +184,27 @@ impl Guard {
             request_id,
             origin,
             door,
-            slot,
+            running,
+            most,
+            gone,
             ..
         } = entry;
+        let refuse = |refusal: Refusal| {
+            let door = self.door(door);
+            self.refuse_at(door, &plan, &request_id, &refusal)
+        };
+        // Only now, with the body here: who sends none takes no place.
+        let slot = match most.map(|most| running.enter(most)).transpose() {
+            Ok(slot) => slot,
+            Err(busy) => return refuse(busy),
+        };
+        // Its session may have ended while the body came.
+        if gone
+            .as_ref()
+            .is_some_and(|gone| gone.load(Ordering::Acquire))
+        {
+            return refuse(Rule::BrowserSessionExpired.into());
+        }
         let call = Call::new(head, params, payload);
         let outcome = std::panic::AssertUnwindSafe(run(call)).catch_unwind().await;
         drop(slot);

@@ -78,7 +78,7 @@ impl HostSet {
         let mut authorities: Vec<_> = names.iter().map(|name| format!("{name}:{port}")).collect();
         if port == 80 {
             // Browsers leave the default port out.
-            authorities.extend(names.iter().map(|&name| name.to_owned()));
+            authorities.splice(0..0, names.iter().map(|&name| name.to_owned()));
         }
         Self { authorities, port }
     }

@@ -167,6 +167,14 @@ impl Policy<Open> {
         })
     }
 
+    /// The same for the control listener: its peer check and its seal.
+    #[must_use]
+    pub fn on_control(mut self) -> Self {
+        self.rules.peer = PeerRule::SameUser;
+        self.rules.seal = SealRule::Control;
+        self
+    }
+
     /// The console's own files: no secret is in them.
     #[must_use]
     pub fn console_files() -> Self {

@@ -48,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) readable: Readable,
     pub(crate) varies: bool,
     pub(crate) close: bool,
+    /// The caller proved itself: what is refused now is not a stranger's.
+    pub(crate) proven: bool,
     /// Extra pages that may frame this answer.
     pub(crate) framers: Vec<String>,
 }
@@ -85,6 +87,7 @@ impl Plan {
             readable: Readable::ByNone,
             varies: false,
             close: false,
+            proven: false,
             framers: Vec::new(),
         }
     }
@@ -131,7 +134,11 @@ impl Plan {
         }
         Sealed {
             response,
-            drain: self.drain,
+            drain: if denial.is_some() {
+                Drain::Api
+            } else {
+                self.drain
+            },
             denial: denial.map(|(name, _)| name),
             until,
         }
@@ -168,6 +175,8 @@ impl Plan {
         }
         Sealed {
             denial: Some(rule.name()),
+            // Nobody earns more time with a refusal.
+            drain: Drain::Api,
             ..self.seal(config, request_id, answer)
         }
     }

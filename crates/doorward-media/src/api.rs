@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use doorward_guard::audit::Kind;
 use doorward_guard::clock::rfc3339;
+use doorward_guard::table::grants::Fate;
 use doorward_guard::{Grant, Rule};
 use serde::{Deserialize, Serialize};
 
@@ -318,10 +319,34 @@ impl Media {
             .grants
             .by_id(id)
             .ok_or_else(|| MediaError::Refused(Rule::NotFound.into()))?;
+        // Ended first: an audit that cannot be written must not keep it open.
+        let ended = self.revoke(id);
         self.decide(Kind::GrantRevoked, asker, |event| {
             event.detail(known.id.as_str())
         })?;
-        Ok(self.revoke(id))
+        Ok(ended)
+    }
+
+    /// Ends those of `grants` that are live and chosen, and writes it down. How
+    /// many there were.
+    pub(crate) fn revoke_chosen(
+        &self,
+        asker: &Asker,
+        mut grants: Vec<Arc<Grant<MediaGrant>>>,
+        chosen: impl Fn(&Grant<MediaGrant>) -> bool,
+    ) -> Result<usize, MediaError> {
+        grants.retain(|grant| grant.fate() == Fate::Live && chosen(grant));
+        if grants.is_empty() {
+            return Ok(0);
+        }
+        // Ended first, as above.
+        let revoked = grants
+            .iter()
+            .filter(|grant| self.revoke(grant.id.as_str()))
+            .count();
+        let count = u64::try_from(revoked).unwrap_or(u64::MAX);
+        self.decide(Kind::GrantRevoked, asker, |event| event.count(count))?;
+        Ok(revoked)
     }
 
     /// Renews a grant, written down first. When it ends.

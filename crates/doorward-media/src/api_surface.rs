@@ -70,6 +70,7 @@ impl Media {
         .get("/grants", grants::<Native>)
         .post("/grants", mint_natively)
         .delete("/grants/{id}", revoke::<Native>)
+        .post("/revoke", revoke_natively)
         .post("/grants/{id}/renew", renew::<Native>)
     }
 }
@@ -221,6 +222,49 @@ async fn mint_natively(media: Arc<Media>, permit: Permit<Native>, call: Call) ->
 
 async fn revoke<C: Asks>(media: Arc<Media>, permit: Permit<C>, call: Call) -> Outcome {
     let revoked = media.revoke_asked(&C::asker(&permit), call.param("id"))?;
+    Ok(Answer::json(&json!({ "revoked": revoked })))
+}
+
+/// Exactly one of these.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevokeRequest {
+    /// A URL that was given out.
+    url: Option<String>,
+    /// A grant's public name.
+    id: Option<String>,
+    /// Ids of listed sources: every grant of them.
+    sources: Option<Vec<String>>,
+    /// Every grant.
+    #[serde(default)]
+    all: bool,
+}
+
+async fn revoke_natively(media: Arc<Media>, permit: Permit<Native>, call: Call) -> Outcome {
+    let asker = Native::asker(&permit);
+    let request: RevokeRequest = call.json()?;
+    let revoked = match (request.url, request.id, request.sources, request.all) {
+        (Some(url), None, None, false) => {
+            let token = url.rsplit('/').next().unwrap_or_default();
+            let found = media.grants.find(token);
+            media.revoke_chosen(&asker, found.into_iter().collect(), |_| true)?
+        }
+        (None, Some(id), None, false) => {
+            let found = media.grants.by_id(&id);
+            media.revoke_chosen(&asker, found.into_iter().collect(), |_| true)?
+        }
+        (None, None, Some(sources), false) => {
+            media.revoke_chosen(&asker, media.grants.live(), |grant| {
+                sources.iter().any(|id| grant.data.shelf().id() == id)
+            })?
+        }
+        (None, None, None, true) => media.revoke_chosen(&asker, media.grants.live(), |_| true)?,
+        _ => {
+            return Err(MediaError::InvalidSource(
+                "Name one url, one id, one source, or all.",
+            ));
+        }
+    };
     Ok(Answer::json(&json!({ "revoked": revoked })))
 }
 

@@ -17,3 +17,7 @@ pub const SOURCES: usize = 256;
 pub const LISTED_GRANTS: usize = 500;
 /// How often a running stream counts as use of its grant.
 pub const TOUCH_EVERY: Duration = Duration::from_secs(1);
+/// A listing, an error or the first bytes of an object arrive whole within this.
+pub const WHOLE_BODY_WITHIN: Duration = Duration::from_secs(30);
+/// Grants that one `grant.stats` event tells of; of more, the rest come later.
+pub const STATS_AT_ONCE: usize = 100;

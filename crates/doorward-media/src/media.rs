@@ -2,6 +2,7 @@
 
 mod stats;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -213,6 +214,14 @@ impl Media {
             .revoke_where(Fate::SessionEnded, |grant| grant.owner.as_ref() == Some(id));
     }
 
+    /// Ends what belongs to a session that is not among `live`.
+    pub fn end_orphans(&self, live: &HashSet<SessionId>) {
+        let orphaned = |owner: &SessionId| !live.contains(owner);
+        self.grants.revoke_where(Fate::SessionEnded, |grant| {
+            grant.owner.as_ref().is_some_and(orphaned)
+        });
+    }
+
     /// Ends everything: doorward stops.
     pub fn close(&self) {
         self.grants.revoke_where(Fate::Closed, |_| true);
@@ -228,8 +237,8 @@ impl Media {
             .map(|grant| self.grant_view(grant))
             .collect();
         if !changed.is_empty() {
-            self.events
-                .publish("grant.stats", &json!({ "grants": changed }), None);
+            let stats = json!({ "grants": changed });
+            self.events.publish_passing("grant.stats", &stats, None);
         }
     }
 
@@ -291,7 +300,11 @@ impl Media {
         let stopped = |_| MediaError::NotReadable("the reader stopped".to_owned());
         let (folder, name) = found.map_err(stopped)??;
         let location = display_path(folder.root());
-        let shelf = match self.known(&location) {
+        // The same name may be another folder by now.
+        let known = self.known(&location).filter(
+            |shelf| matches!(shelf.source(), Ok(Source::Folder(known)) if known.is_same(&folder)),
+        );
+        let shelf = match known {
             Some(shelf) => shelf,
             None => self.keep(Shelf::loose(location, Source::Folder(Arc::new(folder)))),
         };
@@ -310,6 +323,7 @@ impl Media {
     fn keep(&self, shelf: Shelf) -> Arc<Shelf> {
         let shelf = Arc::new(shelf);
         let mut loose = self.loose.write().unwrap_or_else(PoisonError::into_inner);
+        loose.retain(|known| known.location() != shelf.location());
         if loose.len() >= defaults::SOURCES {
             loose.remove(0);
         }

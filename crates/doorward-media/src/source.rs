@@ -118,6 +118,7 @@ impl Source {
                 .map(|path| Place::File(Arc::clone(folder), path))
                 .ok_or(MediaError::NotFound),
             Self::S3(store) => Key::parse(name)
+                .filter(|key| store.holds(key.as_str()))
                 .map(|key| Place::Stored(Arc::clone(store), key))
                 .ok_or(MediaError::NotFound),
         }

@@ -30,12 +30,17 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// The last connections are kept for callers that prove themselves.
 const RESERVE: usize = defaults::CONNECTIONS - defaults::OPEN_CONNECTIONS;
 
+/// Connections over the limit that are told so at once; more are just closed.
+const TURNED_AWAY: usize = 64;
+
 /// How a listener treats its connections.
 #[derive(Debug)]
 pub(crate) struct Gatekeeper {
     guard: Arc<Guard>,
     terms: Terms,
     open: AtomicUsize,
+    /// Connections over the limit that are being told so.
+    turned_away: AtomicUsize,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -59,11 +64,13 @@ pub(crate) enum Socket {
 
 impl Gatekeeper {
     pub(crate) fn new(guard: Arc<Guard>, terms: Terms, stop: CancellationToken) -> Arc<Self> {
-        let (open, tasks) = (AtomicUsize::new(0), TaskTracker::new());
+        let (open, turned_away) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let tasks = TaskTracker::new();
         Arc::new(Self {
             guard,
             terms,
             open,
+            turned_away,
             stop,
             tasks,
         })
@@ -127,12 +134,19 @@ impl Gatekeeper {
         let number = self.open.fetch_add(1, Ordering::AcqRel);
         let place = Place(Arc::clone(self));
         if number >= self.terms.connections {
+            // It holds no place, and in a flood not even an answer.
+            drop(place);
+            if self.turned_away.load(Ordering::Acquire) >= TURNED_AWAY {
+                return;
+            }
+            self.turned_away.fetch_add(1, Ordering::AcqRel);
             let refusal =
                 Refusal::from(Rule::TooManyConnections).retry_after(Duration::from_secs(1));
             let sealed = self.guard.refuse(&refusal);
+            let keeper = Arc::clone(self);
             self.tasks.spawn(async move {
                 turn_away(stream, sealed).await;
-                drop(place);
+                keeper.turned_away.fetch_sub(1, Ordering::AcqRel);
             });
             return;
         }

@@ -86,6 +86,7 @@ pub(crate) struct Wire<S> {
     write_answer: usize,
     /// What is still written before the connection closes.
     parting: Option<Bytes>,
+    parting_deadline: Option<Pin<Box<Sleep>>>,
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
@@ -175,6 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             write_deadline: None,
             write_answer: 0,
             parting: None,
+            parting_deadline: None,
             lingering: None,
         }
     }
@@ -203,31 +205,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 }
             }
             self.enter_phase();
-            if self.read_deadline.as_mut().poll_unpin(cx).is_ready() {
-                match self.read_phase {
-                    Phase::Head => self.part_with(self.guard.refuse(&Rule::RequestTimeout.into())),
-                    Phase::Idle if self.shared.answering.load(Ordering::Acquire) > 0 => {
-                        self.read_deadline
-                            .as_mut()
-                            .reset(Instant::now() + self.patience.idle);
-                        continue;
-                    }
-                    Phase::Body => {
-                        self.read_deadline.as_mut().reset(Instant::now() + FAR);
-                        continue;
-                    }
-                    Phase::Fresh | Phase::Idle => self.ended = true,
-                }
+            // What has arrived is read before the clock is looked at: it may have
+            // waited for us, while we waited for the client to take an answer.
+            self.input.reserve(READ);
+            let socket = Pin::new(&mut self.socket);
+            if let Poll::Ready(read) = poll_read_buf(socket, cx, &mut self.input) {
+                self.ended |= read? == 0;
                 continue;
             }
-            self.input.reserve(READ);
-            if ready!(poll_read_buf(
-                Pin::new(&mut self.socket),
-                cx,
-                &mut self.input
-            ))? == 0
-            {
-                self.ended = true;
+            ready!(self.read_deadline.as_mut().poll(cx));
+            match self.read_phase {
+                Phase::Head => self.part_with(self.guard.refuse(&Rule::RequestTimeout.into())),
+                Phase::Idle if self.shared.answering.load(Ordering::Acquire) > 0 => {
+                    let again = Instant::now() + self.patience.idle;
+                    self.read_deadline.as_mut().reset(again);
+                }
+                Phase::Body => self.read_deadline.as_mut().reset(Instant::now() + FAR),
+                Phase::Fresh | Phase::Idle => self.ended = true,
             }
         }
     }
@@ -271,6 +265,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     fn poll_parting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(parting) = &mut self.parting {
+            let deadline = self
+                .parting_deadline
+                .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
+            if deadline.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
             let written = ready!(Pin::new(&mut self.socket).poll_write(cx, parting))?;
             parting.advance(written);
             if parting.is_empty() || written == 0 {
@@ -285,7 +285,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             .lingering
             .get_or_insert_with(|| (Box::pin(sleep_until(Instant::now() + LINGER)), LINGER_BYTES));
         loop {
-            if deadline.as_mut().poll_unpin(cx).is_ready() || *left == 0 {
+            if deadline.as_mut().poll(cx).is_ready() || *left == 0 {
                 return Poll::Ready(());
             }
             let mut scrap = [0; 4096];

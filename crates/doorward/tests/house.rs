@@ -28,6 +28,7 @@ async fn t8_every_route_refuses_without_its_credential() {
     for listener in house.serving.table() {
         for surface in listener.surfaces {
             let caller = serde_json::to_value(surface.caller).unwrap();
+            // Native callers are proven by their socket, so none of ours is a stranger.
             if caller == "open" || listener.name == "native" {
                 continue;
             }
@@ -270,13 +271,72 @@ async fn m5_a_revoke_cuts_even_a_stream_that_nobody_reads() {
 #[tokio::test]
 async fn m15_the_pages_of_a_grant_may_read_that_it_has_ended() {
     let house = TestHouse::open(&[FILE]).await;
-    let token = house.token("a.txt", doorward::media::MediaOptions::default()).await;
+    let token = house
+        .token("a.txt", doorward::media::MediaOptions::default())
+        .await;
     house.serving.media().revoke_url(&token);
     let host = house.host(Listener::Content);
     let head = format!(
         "GET /m/{token} HTTP/1.1\r\nHost: {host}\r\nOrigin: https://app.example\r\nConnection: close\r\n\r\n"
     );
-    let replies = house.send(Listener::Content, head.as_bytes(), usize::MAX).await;
+    let replies = house
+        .send(Listener::Content, head.as_bytes(), usize::MAX)
+        .await;
     assert_eq!(replies[0].denial().as_deref(), Some("grantRevoked"));
     assert_eq!(replies[0].header("access-control-allow-origin"), Some("*"));
+}
+
+#[tokio::test]
+async fn a_call_that_was_under_way_does_nothing_for_a_session_that_ended() {
+    let house = TestHouse::open(&[FILE]).await;
+    let host = house.host(Listener::Control);
+    let port = host.rsplit(':').next().unwrap();
+    let body = r#"{"sources":["files:a.txt"]}"#;
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    let head = format!(
+        "POST /api/grants HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nCookie: doorward_{port}={}\r\n\
+         X-Doorward-Proof: {}\r\nX-Csrf-Token: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        house.cookie,
+        house.proof,
+        house.csrf,
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Admitted: its session counts as used. Then it ends, and only then comes the body.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    house
+        .serving
+        .sessions()
+        .revoke_all(doorward::guard::table::sessions::EndReason::Revoked);
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.contains("browserSessionExpired"), "{text}");
+    assert_eq!(house.serving.media().totals().grants, 0);
+}
+
+#[tokio::test]
+async fn bodies_that_never_come_keep_nobody_out() {
+    let house = TestHouse::open(&[FILE]).await;
+    let host = house.host(Listener::Control);
+    let mut held = Vec::new();
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(&host).await.unwrap();
+        let head = format!(
+            "POST /api/session/claim HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n\
+             Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let claim = house
+        .post(
+            "/api/session/claim",
+            &format!("{{\"ticket\":\"{}\"}}", house.ticket()),
+        )
+        .await;
+    assert_eq!(claim.status, 200, "{}", claim.text());
+    drop(held);
 }

@@ -1,7 +1,7 @@
 // The real daemon, started as a person would start it, in a home of its own.
 
 import { execFile, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,6 +20,8 @@ const run = promisify(execFile);
 export async function startDaemon({ sources = [], args = [] } = {}) {
   const binary = doorwardBinary();
   const home = await mkdtemp(join(tmpdir(), "dw-"));
+  // Without a private folder of its own, every daemon would meet the others in the temp folder's.
+  await mkdir(join(home, "run"), { mode: 0o700 });
   const env = isolated(home);
   const child = keep(spawn(binary, ["serve", ...sources, "--json", "--no-open", ...args], { env, stdio: ["ignore", "pipe", "pipe"] }));
   const log = [];

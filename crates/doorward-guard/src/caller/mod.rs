@@ -17,6 +17,7 @@ pub use ticket::Ticket;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use http::request::Parts;
 
@@ -67,6 +68,8 @@ pub struct Proven<P> {
     pub(crate) csrf: Option<TokenHash>,
     pub(crate) grant: Option<GrantCard>,
     pub(crate) activity: Option<Activity>,
+    /// Set as soon as the session ends.
+    pub(crate) gone: Option<Arc<AtomicBool>>,
 }
 
 /// Why a caller is not proven.
@@ -118,6 +121,7 @@ impl<P> Proven<P> {
             csrf: None,
             grant: None,
             activity: None,
+            gone: None,
         }
     }
 }

@@ -48,6 +48,7 @@ impl Caller for Session {
             csrf: Some(session.csrf),
             grant: None,
             activity,
+            gone: Some(Arc::clone(&session.gone)),
             proof: session,
         })
     }

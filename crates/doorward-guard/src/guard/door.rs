@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures_util::future::BoxFuture;
 use http::Method;
@@ -20,7 +21,7 @@ use crate::policy::{CallerKind, CorsRule, Rules};
 use crate::refusal::{Refusal, Rule};
 use crate::rules;
 use crate::rules::cors::Readable;
-use crate::rules::limits::{Running, Slot, Unproven};
+use crate::rules::limits::{Running, Unproven};
 use crate::seal::Plan;
 use crate::surface::{Handler, Surface};
 
@@ -68,7 +69,11 @@ pub struct Entry {
     pub(super) request_id: String,
     pub(super) origin: Option<Origin>,
     pub(super) door: &'static str,
-    pub(super) slot: Option<Slot>,
+    /// Where it counts while it runs, and how many may.
+    pub(super) running: Running,
+    pub(super) most: Option<usize>,
+    /// Whether its session has ended since.
+    pub(super) gone: Option<Arc<AtomicBool>>,
 }
 
 type Run = Box<dyn FnOnce(Call) -> BoxFuture<'static, Result<Answer, Refusal>> + Send>;
@@ -265,6 +270,7 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
             rest,
         };
         let proven = self.prove(&ask, origin.as_ref(), plan)?;
+        plan.proven = !matches!(rules.caller, CallerKind::Open | CallerKind::Ticket);
         if let Some(grant) = &proven.grant {
             plan.reads_as(grant, origin.as_ref());
             rules::origin::check_grant(&grant.origins, origin.as_ref())?;
@@ -299,10 +305,6 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
                 .into());
         };
         rules::content::check(rules, head)?;
-        let slot = rules
-            .in_flight
-            .map(|most| self.running.enter(most))
-            .transpose()?;
         if let Some(activity) = &proven.activity {
             activity.note();
         }
@@ -320,7 +322,9 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
             request_id: request_id.to_owned(),
             origin,
             door: self.prefix,
-            slot,
+            running: self.running.clone(),
+            most: rules.in_flight,
+            gone: proven.gone,
         })
     }
 }

@@ -247,7 +247,7 @@ impl<G: Send + Sync + 'static> Grants<G> {
         table.named.contains(origin)
     }
 
-    /// Gives a live grant `life` from now; its URL stays.
+    /// Gives a live grant at least `life` from now; its URL stays.
     ///
     /// # Errors
     ///
@@ -258,7 +258,10 @@ impl<G: Send + Sync + 'static> Grants<G> {
         if grant.fate() != Fate::Live {
             return Err(Rule::NotFound.into());
         }
-        grant.life().expires = self.clock.now().plus(life);
+        let expires = self.clock.now().plus(life);
+        let mut own = grant.life();
+        own.expires = own.expires.max(expires);
+        drop(own);
         Ok(grant)
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -62,12 +63,16 @@ struct Record {
     created: Moment,
     active: Moment,
     bucket: Arc<Bucket>,
+    /// Set under the table's lock: from then on nothing is done in its name.
+    gone: Arc<AtomicBool>,
+    /// Set once everything that hung on it has heard why.
     ended: watch::Sender<bool>,
 }
 
 struct Tab {
     proof: TokenHash,
     csrf: TokenHash,
+    used: Moment,
 }
 
 /// What a claim gives: the cookie's value, the tab's proof and CSRF token.
@@ -94,6 +99,7 @@ pub struct SessionProof {
     pub id: SessionId,
     pub(crate) csrf: TokenHash,
     pub(crate) bucket: Arc<Bucket>,
+    pub(crate) gone: Arc<AtomicBool>,
     ended: watch::Receiver<bool>,
 }
 
@@ -182,13 +188,14 @@ impl Sessions {
     }
 
     /// Exchanges a ticket for a session. With the cookie of a live session the
-    /// tab joins that one: its id rotates, its other tabs keep working. An id
+    /// tab joins that one: its id rotates, its other tabs keep working, but of eight
+    /// the one that was silent longest. An id
     /// that was not issued here is never continued.
     ///
     /// # Errors
     ///
     /// [`Rule::TicketInvalid`], or [`Rule::LockedOut`] after many of those;
-    /// [`Rule::CapacityReached`] for a ninth tab.
+    /// [`Rule::CapacityReached`] when there are [`defaults::SESSIONS`].
     pub fn claim(&self, ticket: &str, cookie: Option<&Token>) -> Result<Claim, Refusal> {
         let now = self.clock.now();
         let mut gone = self.take_expired(now);
@@ -233,22 +240,24 @@ impl Sessions {
     ) -> Result<SessionProof, Refusal> {
         let cookie = cookie.ok_or(Rule::BrowserSessionRequired)?;
         let now = self.clock.now();
-        let table = self.table();
+        let mut table = self.table();
         let record = table
             .sessions
-            .get(&cookie.hash())
+            .get_mut(&cookie.hash())
             .filter(|record| self.end_due(record, now).is_none())
             .ok_or(Rule::BrowserSessionExpired)?;
         let proof = proof.ok_or(Rule::TabProofRequired)?.hash();
         let tab = record
             .tabs
-            .iter()
+            .iter_mut()
             .find(|tab| tab.proof == proof)
             .ok_or(Rule::TabProofRequired)?;
+        tab.used = now;
         Ok(SessionProof {
             id: record.id.clone(),
             csrf: tab.csrf,
             bucket: Arc::clone(&record.bucket),
+            gone: Arc::clone(&record.gone),
             ended: record.ended.subscribe(),
         })
     }
@@ -285,6 +294,16 @@ impl Sessions {
         let now = self.clock.now();
         let ended = self.take_expired(now);
         self.bid_farewell(ended);
+    }
+
+    /// The public names of all live sessions.
+    #[must_use]
+    pub fn live(&self) -> std::collections::HashSet<SessionId> {
+        self.table()
+            .sessions
+            .values()
+            .map(|record| record.id.clone())
+            .collect()
     }
 
     /// All live sessions, oldest first.
@@ -343,10 +362,15 @@ impl Sessions {
         let tab = Tab {
             proof: proof.hash(),
             csrf: csrf.hash(),
+            used: now,
         };
         let known = cookie
             .map(Token::hash)
             .filter(|hash| table.sessions.contains_key(hash));
+        let full = table.sessions.len() >= defaults::SESSIONS;
+        if full && known.is_none() && !ticket.take_over {
+            return Err(Rule::CapacityReached.into());
+        }
         let mut ended = Vec::new();
         if ticket.take_over {
             let others: Vec<_> = table
@@ -356,25 +380,29 @@ impl Sessions {
                 .copied()
                 .collect();
             for hash in others {
-                if let Some(record) = table.sessions.remove(&hash) {
+                if let Some(record) = table.end(&hash) {
                     ended.push(record.id.clone());
                     gone.push((record, EndReason::TakenOver));
                 }
             }
         }
         let joined = known.is_some();
-        let record = match known.and_then(|hash| table.sessions.remove_entry(&hash)) {
-            Some((hash, record)) if record.tabs.len() >= defaults::SESSION_TABS => {
-                table.sessions.insert(hash, record);
-                return Err(Rule::CapacityReached.into());
-            }
-            Some((_, mut record)) => {
+        let record = match known.and_then(|hash| table.sessions.remove(&hash)) {
+            Some(mut record) => {
+                if record.tabs.len() >= defaults::SESSION_TABS {
+                    // Closed tabs say nothing: the one that was silent longest goes.
+                    let oldest = record
+                        .tabs
+                        .iter()
+                        .enumerate()
+                        .min_by_key(|(_, tab)| tab.used);
+                    if let Some((at, _)) = oldest {
+                        record.tabs.remove(at);
+                    }
+                }
                 record.tabs.push(tab);
                 record.active = now;
                 record
-            }
-            None if table.sessions.len() >= defaults::SESSIONS => {
-                return Err(Rule::CapacityReached.into());
             }
             None => Record {
                 id: SessionId::random(),
@@ -382,6 +410,7 @@ impl Sessions {
                 created: now,
                 active: now,
                 bucket: Arc::new(Bucket::new(defaults::SESSION_RATE, &self.clock)),
+                gone: Arc::default(),
                 ended: watch::Sender::new(false),
             },
         };
@@ -431,7 +460,7 @@ impl Sessions {
             .filter_map(|(hash, record)| Some((*hash, ends(record)?)))
             .collect();
         due.into_iter()
-            .filter_map(|(hash, reason)| Some((table.sessions.remove(&hash)?, reason)))
+            .filter_map(|(hash, reason)| Some((table.end(&hash)?, reason)))
             .collect()
     }
 
@@ -450,6 +479,14 @@ impl Sessions {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn end(&mut self, hash: &TokenHash) -> Option<Record> {
+        let record = self.sessions.remove(hash)?;
+        record.gone.store(true, Ordering::Release);
+        Some(record)
     }
 }
 

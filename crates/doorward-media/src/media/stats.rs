@@ -9,6 +9,7 @@ use doorward_guard::events::Events;
 use doorward_guard::{Grant, SessionId};
 use serde_json::json;
 
+use crate::defaults;
 use crate::error::MediaError;
 use crate::grant::MediaGrant;
 use crate::stream::Cut;
@@ -56,10 +57,11 @@ impl Stats {
         sessions
     }
 
-    /// The grants whose numbers changed since the last call.
+    /// Grants whose numbers changed, the first [`defaults::STATS_AT_ONCE`] of them.
     pub(super) fn take_news(&self) -> Vec<Held> {
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = std::mem::take(&mut *news);
+        let most = news.len().min(defaults::STATS_AT_ONCE);
+        let taken: Vec<_> = news.drain(..most).collect();
         for grant in &taken {
             grant.data.news.store(false, Ordering::Release);
         }

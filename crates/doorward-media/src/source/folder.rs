@@ -53,6 +53,28 @@ struct Stamp {
 // === impl Folder ===
 
 impl Folder {
+    /// Whether `other` is this very folder, whatever either is called by now.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self.identity(), other.identity()) {
+            (Some(own), Some(other)) => own == other,
+            _ => false,
+        }
+    }
+
+    #[cfg(unix)]
+    fn identity(&self) -> Option<(u64, u64)> {
+        use cap_std::fs::MetadataExt as _;
+        let metadata = self.dir.dir_metadata().ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    }
+
+    /// Elsewhere no two are known to be the same.
+    #[cfg(not(unix))]
+    fn identity(&self) -> Option<(u64, u64)> {
+        None
+    }
+
     /// Opens the folder at `path`, which may be relative to the working
     /// directory. Symbolic links on the way to it are followed; those inside of
     /// it only as far as they stay inside.

@@ -28,6 +28,7 @@ use http_body_util::{BodyExt as _, Limited};
 pub use credentials::Credentials;
 pub use stored::Stored;
 
+use crate::defaults;
 use crate::error::MediaError;
 use crate::name::Key;
 use sign::{encode_path, encode_query};
@@ -170,6 +171,12 @@ impl StoreConfig {
 // === impl Store ===
 
 impl Store {
+    /// Whether `key` can lie below the prefix. Some servers resolve `..`, so no
+    /// dot segment may stand behind a prefix that is meant as a border.
+    pub(in crate::source) fn holds(&self, key: &str) -> bool {
+        self.prefix.is_empty() || !key.split('/').any(|part| part == "." || part == "..")
+    }
+
     /// `s3://bucket/prefix`, for people.
     #[must_use]
     pub fn location(&self) -> String {
@@ -320,7 +327,17 @@ pub(super) fn poll_body(
 
 /// A body that is read whole, such as an error's.
 async fn text(body: Incoming) -> Result<Bytes, MediaError> {
-    match Limited::new(body, XML).collect().await {
+    whole(body, XML).await
+}
+
+/// At most `most` bytes of a body, within [`defaults::WHOLE_BODY_WITHIN`]: what a
+/// store sends beyond or after that is its own affair.
+async fn whole(body: Incoming, most: usize) -> Result<Bytes, MediaError> {
+    let read = Limited::new(body, most).collect();
+    let Ok(read) = tokio::time::timeout(defaults::WHOLE_BODY_WITHIN, read).await else {
+        return Err(MediaError::UpstreamTimeout);
+    };
+    match read {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) => Err(match error.downcast::<doorward_egress::EgressError>() {
             Ok(error) => (*error).into(),

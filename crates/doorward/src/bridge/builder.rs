@@ -197,10 +197,12 @@ impl BridgeBuilder {
             config: self.config.clone(),
             house,
         };
-        bridge.control.mount(health())?;
-        bridge.content.mount(health())?;
+        bridge
+            .control
+            .mount(health(Policy::health().on_control()))?;
+        bridge.content.mount(health(Policy::health()))?;
         if let Some(native) = &mut bridge.native {
-            native.mount(health())?;
+            native.mount(health(Policy::health()))?;
         }
         let media = Arc::clone(bridge.media());
         bridge.mount(media.surface())?;
@@ -221,13 +223,13 @@ impl BridgeBuilder {
             .audit
             .clone()
             .unwrap_or_else(|| Arc::new(Ledger::new(&clock)));
-        let content = format!("http://127.0.0.1:{content}");
+        let content = origin(content);
         let grants = self.config.content.grants;
         let media = Media::with_capacity(&clock, &events, &audit, &content, grants);
         let house = Arc::new(House {
             instance: Secret::<8>::random().reveal().to_string(),
             started: clock.now(),
-            control: format!("http://127.0.0.1:{control}"),
+            control: origin(control),
             content,
             sessions,
             events,
@@ -262,6 +264,14 @@ impl DangerousBuilder {
     }
 }
 
+/// As browsers write it: without the default port.
+fn origin(port: u16) -> String {
+    match port {
+        80 => "http://127.0.0.1".to_owned(),
+        port => format!("http://127.0.0.1:{port}"),
+    }
+}
+
 async fn bind(listener: &Listener) -> Result<(Vec<Socket>, u16), BindError> {
     let port = listener.port;
     listener::bind(port, listener.ipv6)
@@ -269,8 +279,8 @@ async fn bind(listener: &Listener) -> Result<(Vec<Socket>, u16), BindError> {
         .map_err(|error| BindError::Port { port, error })
 }
 
-fn health() -> Surface<Open, ()> {
-    Surface::new("health", "/healthz", Policy::health(), (), ())
+fn health(policy: Policy<Open>) -> Surface<Open, ()> {
+    Surface::new("health", "/healthz", policy, (), ())
         .get("/", |_: Arc<()>, _: Permit<Open>, _: Call| async {
             Answer::text("ok")
         })

@@ -138,9 +138,10 @@ impl House {
     ///
     /// Too many links wait already, or the audit cannot be written.
     pub fn launch_url(&self, take_over: bool) -> Result<String, Refusal> {
+        let ticket = self.sessions.ticket(take_over)?;
+        // Not given out before it is written down.
         self.audit
             .decide(Event::allowed(Kind::TicketMinted, "native"))?;
-        let ticket = self.sessions.ticket(take_over)?;
         Ok(format!(
             "{}/#ticket={}",
             self.control,
@@ -187,7 +188,12 @@ impl House {
             ListenerRow::new(&doors.content, Some(self.content.clone())),
         ];
         let socket = || Some("the native socket".to_owned());
-        rows.extend(doors.native.as_ref().map(|native| ListenerRow::new(native, socket())));
+        rows.extend(
+            doors
+                .native
+                .as_ref()
+                .map(|native| ListenerRow::new(native, socket())),
+        );
         rows
     }
 
@@ -202,6 +208,8 @@ impl House {
     /// What happens once a second.
     pub(super) fn sweep(&self) {
         self.sessions.sweep();
+        // What a call that was under way minted after its session's end.
+        self.media.end_orphans(&self.sessions.live());
         self.media.sweep();
         self.tell_audit();
         // Who watches a film moves no mouse.

@@ -5,6 +5,7 @@ use doorward_guard::gate::HeadLimits;
 
 use crate::config::{Content, Control, Listener};
 use crate::listener::Terms;
+use crate::platform;
 use crate::wire::Patience;
 
 /// What the two listeners are told.
@@ -28,7 +29,7 @@ impl Settings {
         Terms {
             head: sized(HeadLimits::control(cookie), listener),
             patience: self.patience(listener),
-            connections: listener.connections,
+            connections: listener.connections.min(platform::connections_that_fit()),
             check_peers: self.control.peer_check,
         }
     }
@@ -39,7 +40,7 @@ impl Settings {
         Terms {
             head: sized(HeadLimits::content(), listener),
             patience: self.patience(listener),
-            connections: listener.connections,
+            connections: listener.connections.min(platform::connections_that_fit()),
             check_peers: false,
         }
     }

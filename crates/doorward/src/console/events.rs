@@ -22,6 +22,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::bridge::House;
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A stream outlives its session by this at most.
+const FAREWELL: Duration = Duration::from_millis(800);
 
 /// The event stream. Its own surface: outside of the in-flight and drain limits.
 pub(super) fn surface(house: &Arc<House>) -> Surface<Session, House> {
@@ -53,12 +55,18 @@ async fn listen(house: Arc<House>, permit: Permit<Session>, call: Call) -> Answe
         greeted: false,
         over: false,
     };
+    let session = permit.proof().clone();
     let frames = stream::unfold(listener, |mut listener| async {
         let text = listener.next().await?;
         Some((Ok::<_, BoxError>(Frame::data(text)), listener))
     });
     Answer::stream(StatusCode::OK, StreamBody::new(frames))
         .header(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))
+        .until(async move {
+            session.ended().await;
+            // Time for a tab that reads to hear why.
+            tokio::time::sleep(FAREWELL).await;
+        })
 }
 
 impl Listener {

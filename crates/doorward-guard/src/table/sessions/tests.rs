@@ -91,20 +91,34 @@ fn t41_an_id_that_was_not_issued_is_never_continued() {
 }
 
 #[test]
-fn eight_tabs_share_a_session_and_no_more() {
-    let (sessions, _hand) = sessions();
-    let mut last = claim(&sessions, None);
-    for _ in 1..defaults::SESSION_TABS {
+fn a_ninth_tab_replaces_the_one_that_was_silent_longest() {
+    let (sessions, hand) = sessions();
+    let first = claim(&sessions, None);
+    let mut last = claim(&sessions, Some(&first.cookie));
+    let second = last.proof.clone();
+    for _ in 2..defaults::SESSION_TABS {
+        hand.advance(Duration::from_secs(1));
         last = claim(&sessions, Some(&last.cookie));
     }
-    let ticket = sessions.ticket(false).unwrap();
-    let ninth = sessions.claim(&ticket.reveal(), Some(&last.cookie));
-    assert_eq!(rule(ninth), Some(Rule::CapacityReached));
+    // The first tab speaks; the second has been closed.
+    hand.advance(Duration::from_secs(1));
     assert!(
         sessions
-            .prove(Some(&last.cookie), Some(&last.proof))
+            .prove(Some(&last.cookie), Some(&first.proof))
             .is_ok()
     );
+    let ninth = claim(&sessions, Some(&last.cookie));
+    assert!(ninth.joined);
+    assert_eq!(
+        sessions.view(&ninth.session).unwrap().tabs,
+        defaults::SESSION_TABS
+    );
+    assert!(
+        sessions
+            .prove(Some(&ninth.cookie), Some(&first.proof))
+            .is_ok()
+    );
+    assert!(sessions.prove(Some(&ninth.cookie), Some(&second)).is_err());
 }
 
 #[test]

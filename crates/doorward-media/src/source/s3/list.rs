@@ -25,6 +25,10 @@ impl Store {
         let mut listing = Listing::default();
         for _ in 0..PAGES {
             let page = self.page(&below, &most, after.as_deref()).await?;
+            if page.prefixes.len() + page.objects.len() > query.bounded_limit() {
+                let why = "a listing longer than was asked for";
+                return Err(MediaError::UpstreamWrong(why.to_owned()));
+            }
             let folders = page
                 .prefixes
                 .iter()

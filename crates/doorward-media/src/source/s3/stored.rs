@@ -9,9 +9,8 @@ use http::header::{
     RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use http_body_util::BodyExt as _;
 
-use super::{Store, failure, is_bytes};
+use super::{Store, failure, is_bytes, whole};
 use crate::content_type::{ContentType, SNIFF};
 use crate::error::MediaError;
 use crate::name::Key;
@@ -181,7 +180,9 @@ impl Stored {
             Reply::Fitting(fitting) if fitting.seen.size != seen.size => Err(MediaError::Changed),
             // A store that ignores ranges would send everything for it.
             Reply::Fitting(fitting) if fitting.range.is_some() => {
-                Ok(Some(fitting.body.collect().await?.to_bytes()))
+                // Whatever it announced: no more than was asked for is held.
+                let most = usize::try_from(SNIFF).unwrap_or(usize::MAX);
+                Ok(Some(whole(fitting.body, most).await?))
             }
             Reply::Fitting(_) | Reply::Unsatisfiable => Ok(None),
         }

@@ -1,0 +1,347 @@
+//! What may stand on the command line. One declaration for each flag.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use doorward::runtime::Instance;
+
+use crate::life::parse_life;
+
+const AFTER: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 69 doorward is not running, 77 refused, 78 bad configuration.
+DOORWARD_LOG=debug shows what happens inside.";
+
+/// The keeper of the door on 127.0.0.1: browse and preview folders and buckets in
+/// the browser, safely.
+#[derive(Debug, Parser)]
+#[command(name = "doorward", version, after_help = AFTER, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Which doorward: several can run side by side under names of their own
+    #[arg(long, global = true, value_name = "NAME", default_value = "default")]
+    pub(crate) instance: Instance,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve folders and buckets to the browser, until Ctrl-C
+    Serve(Box<Serve>),
+    /// Open the console of the running doorward in the browser
+    Open(Open),
+    /// Make a URL for one file
+    Url(Url),
+    /// Take URLs back
+    Revoke(Revoke),
+    /// Browser sessions: who is signed in
+    Sessions(Sessions),
+    /// The audit log: what was decided
+    Audit(Audit),
+    /// Every route, and the policy it stands under. Needs no running doorward
+    Routes(Routes),
+    /// Check a configuration and explain what takes effect
+    Check(Check),
+    /// Write a commented doorward.toml
+    Init(Init),
+    /// Look for what could be wrong on this machine
+    Doctor(Doctor),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Stop the running doorward
+    Stop(Stop),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Folders, or s3://bucket/prefix. Without any, here and in the configuration: this folder
+    ///
+    /// For buckets, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL are
+    /// read from the environment.
+    #[arg(value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+    /// Port of the console; 0 takes any free one
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// Port of the media URLs; 0 takes any free one
+    #[arg(long, value_name = "PORT")]
+    pub(crate) content_port: Option<u16>,
+    /// Read this configuration instead of the usual one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Write the audit log to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit: Option<PathBuf>,
+    /// Print one line of JSON when ready, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Serve sample media, made for this run: images, video, a long PDF, hostile pages, a bucket
+    #[cfg(feature = "demo")]
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// Open the console in the browser, even where there seems to be no desktop
+    #[arg(long, overrides_with = "no_open")]
+    pub(crate) open: bool,
+    /// Do not open the browser
+    #[arg(long, overrides_with = "open")]
+    pub(crate) no_open: bool,
+    /// Print the console's URL only
+    #[arg(short, long, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+    /// End when standard input closes: for programs that start doorward as a helper
+    #[arg(long)]
+    pub(crate) exit_with_parent: bool,
+    /// Let the console open any folder or bucket that is typed or dropped there
+    #[arg(long)]
+    pub(crate) console_adds_sources: bool,
+    /// Let processes of other users connect. Only for port forwards, where the peer is the forwarder
+    #[arg(long, hide_short_help = true)]
+    pub(crate) dangerous_without_peer_check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Open {
+    /// End every other browser session
+    #[arg(long)]
+    pub(crate) take_over: bool,
+    /// Print the URL instead of opening it
+    #[arg(long, alias = "no-open")]
+    pub(crate) print: bool,
+    /// Print JSON, and open nothing
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Url {
+    /// A path, s3://bucket/key, or name:key of a source that is served
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
+    /// Browsers save it instead of showing it
+    #[arg(long, group = "disposition")]
+    pub(crate) download: bool,
+    /// It may be shown in a frame
+    #[arg(long, group = "disposition")]
+    pub(crate) framed: bool,
+    /// Active pages keep their type, inside a sandbox that runs nothing
+    #[arg(long, group = "disposition")]
+    pub(crate) isolated: bool,
+    /// How long it works, such as 90s, 30m or 1h; at most 12h [default: 4h]
+    #[arg(long, value_name = "TIME", value_parser = parse_life)]
+    pub(crate) life: Option<Duration>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    #[command(flatten)]
+    pub(crate) what: Revoked,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Revoked {
+    /// The URL, or its id
+    #[arg(value_name = "URL|ID")]
+    pub(crate) grant: Option<String>,
+    /// Every URL of this source
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Every URL
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    #[command(subcommand)]
+    pub(crate) command: SessionsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionsCommand {
+    /// List the sessions
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a session at once, and everything it plays
+    Revoke {
+        /// The session's id, or `all`
+        #[arg(value_name = "ID|all")]
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Show the latest records
+    Tail(Tail),
+    /// Check that no record was changed, dropped or added
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// Go on as records are written
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many records
+    #[arg(
+        short = 'n',
+        long = "lines",
+        value_name = "COUNT",
+        default_value_t = 20
+    )]
+    pub(crate) lines: usize,
+    /// Only this kind, such as grant.minted, or all of a family: grant
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// Which log, and how it is shown.
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// The log, where it is not the configured one
+    #[arg(long = "audit", value_name = "FILE")]
+    pub(crate) path: Option<PathBuf>,
+    /// Read this configuration instead of the usual one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Routes {
+    /// Print JSON
+    #[arg(long, conflicts_with = "markdown")]
+    pub(crate) json: bool,
+    /// Print Markdown
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The configuration [default: the usual one]
+    #[arg(value_name = "CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the JSON schema of doorward.toml instead, for editors
+    #[arg(long, conflicts_with_all = ["config", "json"])]
+    pub(crate) schema: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Where to write it [default: the usual place]
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+    /// Replace the file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Read this configuration instead of the usual one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stop {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Command {
+    /// Whether a program reads what comes.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Serve(serve) => serve.json,
+            Self::Open(open) => open.json,
+            Self::Url(url) => url.json,
+            Self::Revoke(revoke) => revoke.json,
+            Self::Sessions(sessions) => match sessions.command {
+                SessionsCommand::List { json } | SessionsCommand::Revoke { json, .. } => json,
+            },
+            Self::Audit(audit) => match &audit.command {
+                AuditCommand::Tail(tail) => tail.log.json,
+                AuditCommand::Verify(verify) => verify.log.json,
+            },
+            Self::Routes(routes) => routes.json,
+            Self::Check(check) => check.json,
+            Self::Init(init) => init.json,
+            Self::Doctor(doctor) => doctor.json,
+            Self::Completions { .. } => false,
+            Self::Stop(stop) => stop.json,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_declarations_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_last_word_on_opening_wins() {
+        let serve = |words: &[&str]| match Cli::try_parse_from(words).unwrap().command {
+            Command::Serve(serve) => (serve.open, serve.no_open),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            serve(&["doorward", "serve", "--no-open", "--open"]),
+            (true, false)
+        );
+        assert_eq!(
+            serve(&["doorward", "serve", "--open", "--no-open"]),
+            (false, true)
+        );
+    }
+}

@@ -1,0 +1,56 @@
+//! `doorward check`: what takes effect, and where it comes from.
+
+use doorward::config::{self, Config, Flags, Place, Source};
+use serde_json::{Value, json};
+
+use crate::args::Check;
+use crate::failure::Failure;
+use crate::term::{Paint, remark, say_json, say_text};
+
+pub(crate) fn run(check: Check) -> Result<(), Failure> {
+    if check.schema {
+        return say_text(&config::schema());
+    }
+    let flags = Flags {
+        config: check.config,
+        ..Flags::default()
+    };
+    let config = Config::load(&flags)?;
+    let missing: Vec<_> = config.sources.iter().filter_map(missing).collect();
+    if check.json {
+        let warnings: Vec<_> = config.warnings.iter().chain(&missing).collect();
+        return say_json(&json!({
+            "ok": true,
+            "file": config.file,
+            "sources": config.sources.iter().map(source).collect::<Vec<_>>(),
+            "warnings": warnings,
+        }));
+    }
+    say_text(&config.explain())?;
+    for warning in missing {
+        remark(&format!(
+            "{} {warning}.",
+            Paint::stderr().yellow("Warning:")
+        ));
+    }
+    Ok(())
+}
+
+fn source(source: &Source) -> Value {
+    let (kind, location) = match &source.place {
+        Place::Folder(path) => ("folder", path.display().to_string()),
+        Place::Bucket(bucket) => ("s3", format!("s3://{}/{}", bucket.bucket, bucket.prefix)),
+    };
+    json!({ "id": source.id, "name": source.name, "kind": kind, "location": location })
+}
+
+fn missing(source: &Source) -> Option<String> {
+    match &source.place {
+        Place::Folder(path) if !path.is_dir() => Some(format!(
+            "source {}: {} is not a folder",
+            source.id,
+            path.display()
+        )),
+        Place::Folder(_) | Place::Bucket(_) => None,
+    }
+}

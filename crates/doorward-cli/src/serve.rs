@@ -1,0 +1,167 @@
+//! `doorward serve`: the daemon, from the command line to the last answer.
+
+mod announce;
+mod count;
+mod sources;
+mod until;
+
+use std::sync::Arc;
+
+use doorward::audit_log::AuditLog;
+use doorward::config::{Config, Flags};
+use doorward::guard::Clock;
+use doorward::guard::audit::{AuditSink as _, Event, Kind};
+use doorward::platform::tells_tcp_peers;
+use doorward::runtime::{Claim, Instance, RuntimeDir, RuntimeInfo};
+use doorward::{Bridge, Serving};
+
+use crate::args::Serve;
+use crate::desktop;
+use crate::failure::Failure;
+use crate::term::{Paint, remark};
+pub(crate) use sources::Wanted;
+use until::Reason;
+
+/// Serves until it is told to stop. Everything that can be wrong is found before
+/// the console's URL is told.
+pub(crate) async fn run(mut serve: Serve, instance: Instance) -> Result<(), Failure> {
+    #[cfg(unix)]
+    doorward::platform::raise_file_limit();
+    let until = until::Until::new(serve.exit_with_parent)?;
+    let config = load(&mut serve)?;
+    let clock = Clock::system();
+    // Before anything that another doorward may hold: it is the better message.
+    let claim = RuntimeDir::open()?.claim(&instance)?;
+    let mut wanted = sources::read(&config)?;
+    sources::check(&mut wanted, &clock).await?;
+    #[cfg(feature = "demo")]
+    let demo = match serve.demo {
+        true => Some(crate::demo::Demo::set_up(&mut wanted).await?),
+        false => None,
+    };
+    let log = Arc::new(AuditLog::open(&config.audit_path, &clock)?);
+    let serving = open(&serve, &config, &claim, &log, &clock, wanted.clone()).await?;
+    let info = info(&serving, &instance, &claim);
+    claim.publish(&info)?;
+    announce(&serve, &config, &serving, &info, &wanted)?;
+
+    let reason = until.told(&serving.house()).await;
+    log.record(Event::allowed(Kind::DaemonStopped, "daemon").detail(reason.word()));
+    if !serve.json && !serve.quiet && reason != Reason::Asked {
+        remark("Stopping. Ctrl-C again ends it at once.");
+    }
+    tokio::select! {
+        () = serving.shutdown() => {}
+        () = until.again() => {}
+    }
+    log.close();
+    #[cfg(feature = "demo")]
+    drop(demo);
+    drop(claim);
+    Ok(())
+}
+
+/// The configuration. Where it names no source, this folder is one.
+fn load(serve: &mut Serve) -> Result<Config, Failure> {
+    let flags = Flags {
+        config: serve.config.take(),
+        port: serve.port,
+        content_port: serve.content_port,
+        peer_check: serve.dangerous_without_peer_check.then_some(false),
+        audit_path: serve.audit.take(),
+        sources: std::mem::take(&mut serve.sources),
+    };
+    let config = Config::load(&flags)?;
+    #[cfg(feature = "demo")]
+    let is_demo = serve.demo;
+    #[cfg(not(feature = "demo"))]
+    let is_demo = false;
+    if !config.sources.is_empty() || is_demo {
+        return Ok(config);
+    }
+    let here = Flags {
+        sources: vec![".".to_owned()],
+        ..flags
+    };
+    Ok(Config::load(&here)?)
+}
+
+async fn open(
+    serve: &Serve,
+    config: &Config,
+    claim: &Claim,
+    log: &Arc<AuditLog>,
+    clock: &Clock,
+    wanted: Vec<Wanted>,
+) -> Result<Serving, Failure> {
+    let bridge = Bridge::builder()
+        .config(config)
+        .clock(clock.clone())
+        .native_socket(claim.socket())
+        .audit(Arc::clone(log) as _)
+        .bind()
+        .await?;
+    let version = concat!("doorward ", env!("CARGO_PKG_VERSION"));
+    log.decide(Event::allowed(Kind::DaemonStarted, "daemon").detail(version))?;
+    let from = match config.file {
+        Some(_) => "file, environment and command line",
+        None => "environment and command line",
+    };
+    log.decide(Event::allowed(Kind::ConfigLoaded, "daemon").detail(from))?;
+    let media = bridge.media();
+    media.let_console_add(serve.console_adds_sources);
+    for Wanted {
+        id, name, location, ..
+    } in wanted
+    {
+        media.add_source(&id, &name, location).await?;
+    }
+    Ok(bridge.serve())
+}
+
+fn info(serving: &Serving, instance: &Instance, claim: &Claim) -> RuntimeInfo {
+    let state = serving.state();
+    RuntimeInfo {
+        instance: instance.clone(),
+        control: state.control,
+        content: state.content,
+        companion: state.companion,
+        pid: std::process::id(),
+        socket: claim.socket().to_owned(),
+        started_at: state.started_at,
+    }
+}
+
+fn announce(
+    serve: &Serve,
+    config: &Config,
+    serving: &Serving,
+    info: &RuntimeInfo,
+    wanted: &[Wanted],
+) -> Result<(), Failure> {
+    let paint = Paint::stderr();
+    for warning in &config.warnings {
+        remark(&format!("{} {warning}.", paint.yellow("Warning:")));
+    }
+    if !tells_tcp_peers() && config.control.peer_check {
+        remark(&format!(
+            "{} this platform does not tell which user connects, so other users' processes can reach the door. Tickets, sessions and tokens still keep them out.",
+            paint.yellow("Warning:")
+        ));
+    }
+    let launch = serving.launch_url(false)?;
+    if serve.json {
+        announce::json(info, &launch)?;
+    } else if serve.quiet {
+        announce::quiet(&launch)?;
+    } else {
+        announce::people(info, &launch, wanted, config)?;
+        count::start(wanted);
+    }
+    let wants_open = serve.open || (!serve.no_open && !serve.json && desktop::is_watched());
+    if wants_open && let Err(failure) = desktop::open_url(&launch) {
+        // It serves all the same.
+        remark(&format!("{} {failure}", paint.yellow("Warning:")));
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! What is told when it is ready.
+
+use doorward::config::Config;
+use doorward::runtime::RuntimeInfo;
+use serde::Serialize;
+
+use super::sources::Wanted;
+use crate::failure::Failure;
+use crate::term::{Paint, say, say_json};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ready<'a> {
+    instance: &'a str,
+    control: &'a str,
+    content: &'a str,
+    companion: Option<&'a str>,
+    launch_url: &'a str,
+    pid: u32,
+}
+
+/// One line, and nothing else ever.
+pub(super) fn json(info: &RuntimeInfo, launch: &str) -> Result<(), Failure> {
+    say_json(&Ready {
+        instance: info.instance.as_str(),
+        control: &info.control,
+        content: &info.content,
+        companion: info.companion.as_deref(),
+        launch_url: launch,
+        pid: info.pid,
+    })
+}
+
+/// The URL alone.
+pub(super) fn quiet(launch: &str) -> Result<(), Failure> {
+    say(launch)
+}
+
+pub(super) fn people(
+    info: &RuntimeInfo,
+    launch: &str,
+    wanted: &[Wanted],
+    config: &Config,
+) -> Result<(), Failure> {
+    let paint = Paint::stdout();
+    let row =
+        |label: &str, text: &str| say(&format!("  {}  {text}", paint.dim(&format!("{label:<8}"))));
+    say(&paint.bold(concat!("doorward ", env!("CARGO_PKG_VERSION"))))?;
+    row("Console", &paint.cyan(launch))?;
+    row(
+        "",
+        &paint.dim("works once, for a minute; `doorward open` makes another"),
+    )?;
+    row("Media", &info.content)?;
+    let width = wanted
+        .iter()
+        .map(|wanted| wanted.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for (number, wanted) in wanted.iter().enumerate() {
+        let label = if number == 0 { "Serving" } else { "" };
+        let trouble = match &wanted.trouble {
+            Some(trouble) => format!("  {}", paint.red(trouble)),
+            None => String::new(),
+        };
+        row(
+            label,
+            &format!("{:<width$}  {}{trouble}", wanted.name, wanted.shown),
+        )?;
+    }
+    if wanted.is_empty() {
+        row("Serving", "nothing: name a folder, or s3://bucket/prefix")?;
+    }
+    row("Audit", &config.audit_path.display().to_string())?;
+    if std::env::var_os("SSH_CONNECTION").is_some() {
+        let port = |origin: &str| origin.rsplit(':').next().unwrap_or_default().to_owned();
+        let (control, content) = (port(&info.control), port(&info.content));
+        row(
+            "Over ssh",
+            &format!("ssh -L {control}:127.0.0.1:{control} -L {content}:127.0.0.1:{content} HOST"),
+        )?;
+    }
+    say(&paint.dim("  Ctrl-C stops it."))
+}
