@@ -428,4 +428,18 @@ mod tests {
         assert_eq!(header(&sealed, "retry-after"), Some("2"));
         assert_eq!(sealed.denial(), Some("rateLimited"));
     }
+
+    #[test]
+    fn t33_a_refusal_earns_no_more_time_than_any_answer() {
+        let mut plan = Plan::new(SealRule::Media);
+        plan.drain = Drain::Events;
+        let refused = plan.refuse(&config(), "r", &Rule::GrantUnknown.into());
+        assert_eq!(refused.drain(), Drain::Api);
+        let denial = Answer::denial(http::StatusCode::BAD_GATEWAY, "upstreamWrong", "Wrong.");
+        assert_eq!(plan.seal(&config(), "r", denial).drain(), Drain::Api);
+        assert_eq!(
+            plan.seal(&config(), "r", Answer::text("x")).drain(),
+            Drain::Events
+        );
+    }
 }

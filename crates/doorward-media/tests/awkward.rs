@@ -406,3 +406,18 @@ async fn m5_revoke_wakes_a_stream_that_waits_for_the_store() {
     assert_eq!(closed.unwrap(), 0, "the upstream connection is closed");
     assert_eq!(room.media.totals().streams, 0);
 }
+
+#[tokio::test]
+async fn t59_first_bytes_that_go_on_for_ever_are_not_kept() {
+    // No type and no extension: the first 512 bytes are asked for, and far more come.
+    let known = "HTTP/1.1 200 OK\nContent-Length: 1000\nETag: \"a\"\nConnection: close\n\n";
+    let flood = format!(
+        "HTTP/1.1 206 Partial Content\nContent-Range: bytes 0-511/1000\nETag: \"a\"\nConnection: close\n\n{}",
+        "x".repeat(100_000)
+    );
+    let store = Awkward::start(&[known, &flood]).await;
+    let (room, _url) = store.room().await;
+    let url = room.mint("s:untold").await.url;
+    let reply = room.head(&url, &[]).await;
+    assert_eq!(reply.status, StatusCode::BAD_GATEWAY);
+}

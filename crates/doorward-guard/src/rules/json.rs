@@ -1,7 +1,7 @@
 //! JSON bodies: read strictly into a tree, then into the type that is meant.
 //!
 //! Refused as [`Rule::InvalidJson`]: anything but one JSON text in UTF-8; more
-//! than [`defaults::JSON_DEPTH`] lists and objects within each other; the same
+//! than [`JSON_DEPTH`](crate::defaults::JSON_DEPTH) lists and objects within each other; the same
 //! key twice in one object, at any depth (parsers disagree on which one counts);
 //! numbers that fit no type (`1e400`), lone surrogates, bytes behind the end;
 //! whatever the type does not take. As [`Rule::UnknownField`]: a field that the

@@ -575,4 +575,14 @@ mod tests {
         grants.sweep();
         assert!(grants.mint(3, options()).is_ok());
     }
+
+    #[test]
+    fn m41_renew_never_shortens() {
+        let (clock, _hand) = Clock::fake();
+        let grants = Grants::new(&clock);
+        let (_, grant) = grants.mint(7, options()).unwrap();
+        let before = grant.expires();
+        grants.renew(grant.id.as_str(), HOUR / 4).unwrap();
+        assert_eq!(grant.expires(), before);
+    }
 }
