@@ -1,0 +1,141 @@
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn options() -> GrantOptions {
+    GrantOptions {
+        life: HOUR,
+        idle: None,
+        owner: None,
+        origins: Origins::Any,
+        uses: Uses {
+            framed: false,
+            document: false,
+        },
+    }
+}
+
+fn rule(found: Result<Arc<Grant<u32>>, Refusal>) -> Option<Rule> {
+    found.err().map(|refusal| refusal.rule())
+}
+
+#[test]
+fn m3_a_grant_ends_exactly_at_its_time() {
+    let (clock, hand) = Clock::fake();
+    let grants = Grants::new(&clock);
+    let (token, grant) = grants.mint(7, options()).unwrap();
+    hand.advance(HOUR - Duration::from_nanos(1));
+    assert_eq!(grants.find(&token.reveal()).unwrap().data, 7);
+    hand.advance(Duration::from_nanos(1));
+    assert_eq!(rule(grants.find(&token.reveal())), Some(Rule::GrantExpired));
+    assert_eq!(grant.fate(), Fate::Expired);
+}
+
+#[test]
+fn m4_after_ten_minutes_it_was_never_there() {
+    let (clock, hand) = Clock::fake();
+    let grants = Grants::new(&clock);
+    let (token, grant) = grants.mint(7, options()).unwrap();
+    assert!(grants.revoke(grant.id.as_str()));
+    assert_eq!(rule(grants.find(&token.reveal())), Some(Rule::GrantRevoked));
+    hand.advance(defaults::GRANT_AFTERLIFE);
+    grants.sweep();
+    assert_eq!(rule(grants.find(&token.reveal())), Some(Rule::GrantUnknown));
+    assert!(grants.by_id(grant.id.as_str()).is_none());
+    assert!(grants.table.read().unwrap().by_id.is_empty());
+}
+
+#[test]
+fn m2_unknown_and_malformed_are_one() {
+    let (clock, _hand) = Clock::fake();
+    let grants = Grants::<u32>::new(&clock);
+    let long = "A".repeat(5_000);
+    let swapped = Token::random().reveal().to_ascii_uppercase();
+    for text in ["", "x", &long, &swapped, &Token::random().reveal(), "%41"] {
+        assert_eq!(rule(grants.find(text)), Some(Rule::GrantUnknown));
+    }
+}
+
+#[test]
+fn idle_time_is_pushed_back_by_use() {
+    let (clock, hand) = Clock::fake();
+    let grants = Grants::new(&clock);
+    let idle = Some(Duration::from_secs(60));
+    let (token, grant) = grants.mint(7, GrantOptions { idle, ..options() }).unwrap();
+    hand.advance(Duration::from_secs(50));
+    grant.touch(clock.now());
+    hand.advance(Duration::from_secs(50));
+    assert!(grants.find(&token.reveal()).is_ok());
+    hand.advance(Duration::from_secs(10));
+    assert_eq!(rule(grants.find(&token.reveal())), Some(Rule::GrantExpired));
+}
+
+#[test]
+fn m41_renew_keeps_the_token() {
+    let (clock, hand) = Clock::fake();
+    let grants = Grants::new(&clock);
+    let (token, grant) = grants.mint(7, options()).unwrap();
+    hand.advance(HOUR / 2);
+    grants.renew(grant.id.as_str(), HOUR).unwrap();
+    hand.advance(HOUR / 2 + Duration::from_secs(1));
+    assert!(grants.find(&token.reveal()).is_ok());
+    hand.advance(HOUR);
+    assert_eq!(
+        grants.renew(grant.id.as_str(), HOUR).unwrap_err().rule(),
+        Rule::NotFound
+    );
+}
+
+#[test]
+fn m7_a_grant_ends_once() {
+    let (clock, _hand) = Clock::fake();
+    let grants = Grants::new(&clock);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let ear = Arc::clone(&told);
+    grants.on_end(move |grant, fate| ear.lock().unwrap().push((grant.data, fate)));
+    let (_, grant) = grants.mint(7, options()).unwrap();
+    assert!(grants.revoke(grant.id.as_str()));
+    assert!(!grants.revoke(grant.id.as_str()));
+    assert_eq!(*told.lock().unwrap(), [(7, Fate::Revoked)]);
+}
+
+#[test]
+fn m6_only_the_chosen_end() {
+    let (clock, _hand) = Clock::fake();
+    let grants = Grants::new(&clock);
+    for number in 0..10 {
+        grants.mint(number, options()).unwrap();
+    }
+    assert_eq!(
+        grants.revoke_where(Fate::Closed, |grant| grant.data % 2 == 0),
+        5
+    );
+    assert!(grants.live().iter().all(|grant| grant.data % 2 == 1));
+}
+
+#[test]
+fn t62_a_full_table_mints_no_more() {
+    let (clock, hand) = Clock::fake();
+    let grants = Grants::with_capacity(&clock, 2);
+    grants.mint(1, options()).unwrap();
+    grants.mint(2, options()).unwrap();
+    assert_eq!(
+        grants.mint(3, options()).unwrap_err().rule(),
+        Rule::CapacityReached
+    );
+    hand.advance(HOUR);
+    grants.sweep();
+    hand.advance(defaults::GRANT_AFTERLIFE);
+    grants.sweep();
+    assert!(grants.mint(3, options()).is_ok());
+}
+
+#[test]
+fn m41_renew_never_shortens() {
+    let (clock, _hand) = Clock::fake();
+    let grants = Grants::new(&clock);
+    let (_, grant) = grants.mint(7, options()).unwrap();
+    let before = grant.expires();
+    grants.renew(grant.id.as_str(), HOUR / 4).unwrap();
+    assert_eq!(grant.expires(), before);
+}
