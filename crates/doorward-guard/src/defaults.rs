@@ -37,9 +37,6 @@ pub const API_DRAIN: Duration = Duration::from_secs(10);
 /// A media answer makes progress within this: a paused player holds its body
 /// for as long as a person may pause.
 pub const MEDIA_DRAIN: Duration = Duration::from_secs(15 * 60);
-/// A media body that made no progress for this long gives up its connection
-/// when another request of its session waits (browsers open six per host).
-pub const MEDIA_STALL: Duration = Duration::from_secs(60);
 
 /// Connections per listener.
 pub const CONNECTIONS: usize = 1_024;

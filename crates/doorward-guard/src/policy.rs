@@ -47,8 +47,6 @@ pub struct Rules {
     pub drain: Drain,
     /// Requests that run at once.
     pub in_flight: Option<usize>,
-    /// Failed proofs shut the door for a while.
-    pub lockout: bool,
     /// What goes on every answer.
     pub seal: SealRule,
 }
@@ -195,7 +193,6 @@ impl Policy<Ticket> {
             fetch: FetchRule::Api,
             content: ContentRule::Json,
             body_limit: defaults::LOGIN_BODY,
-            lockout: true,
             ..Rules::closed(CallerKind::Ticket, SealRule::Control)
         })
     }
@@ -343,7 +340,6 @@ impl Rules {
                 CallerKind::Open => None,
                 _ => Some(defaults::IN_FLIGHT),
             },
-            lockout: false,
             seal,
         }
     }
@@ -360,7 +356,7 @@ impl Rules {
         let mut words = vec![
             match self.caller {
                 CallerKind::Open => "Anybody may ask; there is nothing to protect in the answer.",
-                CallerKind::Ticket => "The caller brings a launch ticket, which is good once.",
+                CallerKind::Ticket => "The caller brings a launch ticket, which is good once; wrong ones shut the door for a while.",
                 CallerKind::Session => {
                     "The caller proves a session: the cookie and this tab's own proof."
                 }

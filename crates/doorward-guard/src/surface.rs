@@ -12,6 +12,7 @@ use http::Method;
 use crate::answer::{Answer, IntoAnswer};
 use crate::call::Call;
 use crate::caller::Caller;
+use crate::defaults;
 use crate::permit::Permit;
 use crate::policy::{Policy, Rules};
 use crate::refusal::Refusal;
@@ -120,11 +121,15 @@ impl<C: Caller, S: Send + Sync + 'static> Surface<C, S> {
         self.add(Method::DELETE, path.into(), Arc::new(handler))
     }
 
-    /// Lowers what `ceiling` caps. Never raises anything.
+    /// Lowers what `ceiling` caps. Never raises anything, and leaves a body limit
+    /// alone that `dangerous()` raised.
     #[must_use]
     pub fn within(mut self, ceiling: &Ceiling) -> Self {
         let rules = &mut self.rules;
-        rules.body_limit = rules.body_limit.min(ceiling.body);
+        // What stands above the usual was raised by `dangerous()`, for this surface.
+        if rules.body_limit <= defaults::API_BODY {
+            rules.body_limit = rules.body_limit.min(ceiling.body);
+        }
         rules.body_within = rules.body_within.min(ceiling.body_within);
         rules.in_flight = rules.in_flight.map(|most| most.min(ceiling.in_flight));
         self
