@@ -132,7 +132,8 @@ async function openLastPage(url) {
   const { items } = await last.getTextContent();
   const viewport = last.getViewport({ scale: 0.5 });
   const canvas = Object.assign(document.querySelector("canvas"), { width: viewport.width, height: viewport.height });
-  await last.render({ canvas, canvasContext: canvas.getContext("2d"), viewport }).promise;
+  // Drawn as for print: otherwise pdf.js waits for animation frames, which a tab in the background never gets.
+  await last.render({ canvas, canvasContext: canvas.getContext("2d"), viewport, intent: "print" }).promise;
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return { pages: pdf.numPages, text: items[0].str, inked: data.some((v, i) => i % 4 !== 3 && v < 128) };
 }

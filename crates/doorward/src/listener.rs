@@ -12,7 +12,7 @@ use doorward_guard::{Connection, Guard, Peer, Refusal, Rule, defaults};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +20,11 @@ use crate::dispatch;
 use crate::platform;
 use crate::wire::{Patience, Shared, Wire, turn_away};
 
+/// What the kernel holds for a client at most, in bytes (it doubles this for its
+/// own book-keeping). More than a loopback segment of 64 KiB by enough to stream.
+const SEND_BUFFER: u32 = 256 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1_024;
 /// Free ports that are tried until one is free on both families.
 const FREE_PORT_TRIES: u32 = 16;
 /// After the last request, connections have this long to finish their answers.
@@ -214,20 +219,35 @@ impl Drop for Place {
     }
 }
 
+/// Accepted connections inherit the send buffer. Left to itself the kernel takes
+/// megabytes for each, for clients that read nothing.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // So that a port is free again as soon as nobody listens on it.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Binds `port` of 127.0.0.1, and of ::1 if asked; 0 is any free one.
 ///
 /// Linux never lets two listeners share a port unless both ask for
 /// `SO_REUSEPORT`, which is not asked for here: a taken port fails.
-pub(crate) async fn bind(port: u16, ipv6: bool) -> io::Result<(Vec<Socket>, u16)> {
+pub(crate) fn bind(port: u16, ipv6: bool) -> io::Result<(Vec<Socket>, u16)> {
     let mut tries = if port == 0 { FREE_PORT_TRIES } else { 1 };
     loop {
-        let socket = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
+        let socket = listen(SocketAddr::from(([127, 0, 0, 1], port)))?;
         let bound = socket.local_addr()?.port();
         if !ipv6 {
             return Ok((vec![Socket::Tcp(socket)], bound));
         }
         tries -= 1;
-        match TcpListener::bind((Ipv6Addr::LOCALHOST, bound)).await {
+        match listen(SocketAddr::from((Ipv6Addr::LOCALHOST, bound))) {
             Ok(second) => return Ok((vec![Socket::Tcp(socket), Socket::Tcp(second)], bound)),
             // Free on one family, taken on the other: another port may do.
             Err(_) if tries > 0 => {}

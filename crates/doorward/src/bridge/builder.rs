@@ -152,8 +152,8 @@ impl BridgeBuilder {
     ///
     /// A port or socket that cannot be had.
     pub async fn bind(self) -> Result<Bridge, BindError> {
-        let (control_sockets, control) = bind(&self.config.control.listener).await?;
-        let (content_sockets, content) = bind(&self.config.content.listener).await?;
+        let (control_sockets, control) = bind(&self.config.control.listener)?;
+        let (content_sockets, content) = bind(&self.config.content.listener)?;
         let native_socket =
             match &self.native {
                 None => None,
@@ -272,11 +272,9 @@ fn origin(port: u16) -> String {
     }
 }
 
-async fn bind(listener: &Listener) -> Result<(Vec<Socket>, u16), BindError> {
+fn bind(listener: &Listener) -> Result<(Vec<Socket>, u16), BindError> {
     let port = listener.port;
-    listener::bind(port, listener.ipv6)
-        .await
-        .map_err(|error| BindError::Port { port, error })
+    listener::bind(port, listener.ipv6).map_err(|error| BindError::Port { port, error })
 }
 
 fn health(policy: Policy<Open>) -> Surface<Open, ()> {

@@ -1,7 +1,13 @@
 // pdf.js, kept to what the console's policy allows: ranges only, no wasm, no eval, one worker from our own origin.
 // Loaded on the first PDF, never before.
 
-import { GlobalWorkerOptions, getDocument, type PDFDocumentProxy, TextLayer } from "pdfjs-dist";
+import {
+  GlobalWorkerOptions,
+  getDocument,
+  PDFDataRangeTransport,
+  type PDFDocumentProxy,
+  TextLayer,
+} from "pdfjs-dist";
 import workerUrl from "pdfjs-dist/build/pdf.worker.min.mjs?url";
 
 GlobalWorkerOptions.workerSrc = workerUrl;
@@ -19,10 +25,53 @@ export interface Pdf {
   close: () => void;
 }
 
+/** Asks for ranges alone. pdf.js by itself begins with the whole file, of which a browser takes megabytes before it stops. */
+class Ranges extends PDFDataRangeTransport {
+  readonly #url: string;
+  readonly #stop = new AbortController();
+  readonly #failed: () => void;
+
+  /** `failed` is called when a range cannot be had: the address has ended, or the file is gone. */
+  constructor(url: string, size: number, first: Uint8Array, failed: () => void) {
+    super(size, first);
+    this.#url = url;
+    this.#failed = failed;
+  }
+
+  override requestDataRange(begin: number, end: number): void {
+    bytesOf(this.#url, begin, end, this.#stop.signal).then(
+      ({ bytes }) => this.onDataRange(begin, bytes),
+      () => this.#failed(),
+    );
+  }
+
+  override abort(): void {
+    this.#stop.abort();
+  }
+}
+
+/** Bytes `begin` to `end`, the latter left out, and the size of the whole. */
+async function bytesOf(
+  url: string,
+  begin: number,
+  end: number,
+  signal?: AbortSignal,
+): Promise<{ bytes: Uint8Array; size: number }> {
+  const headers = { range: `bytes=${begin}-${end - 1}` };
+  const answer = await fetch(url, { headers, signal: signal ?? null });
+  const size = Number(answer.headers.get("content-range")?.split("/")[1]);
+  if (answer.status !== 206 || !Number.isSafeInteger(size)) {
+    await answer.body?.cancel();
+    throw new Error(`a range was answered with ${answer.status}`);
+  }
+  return { bytes: new Uint8Array(await answer.arrayBuffer()), size };
+}
+
 export async function openPdf(url: string): Promise<Pdf> {
+  const { bytes, size } = await bytesOf(url, 0, RANGE_BYTES);
   const loading = getDocument({
-    url,
-    withCredentials: false,
+    // Who waits for a page hears that the document was closed.
+    range: new Ranges(url, size, bytes, () => void loading.destroy()),
     rangeChunkSize: RANGE_BYTES,
     disableStream: true,
     disableAutoFetch: true,
