@@ -64,8 +64,9 @@ async function tour(page) {
   ];
 }
 
-const open = ({ source, prefix, key }) =>
-  `#/media/${encodeURIComponent(source)}/${prefix.split("/").map(encodeURIComponent).join("/")}?open=${encodeURIComponent(key)}`;
+function open({ source, prefix, key }) {
+  return `#/media/${encodeURIComponent(source)}/${prefix.split("/").map(encodeURIComponent).join("/")}?open=${encodeURIComponent(key)}`;
+}
 
 /** The first file of a kind, breadth first over every source. */
 async function find(page, view) {
