@@ -75,7 +75,9 @@ pub(crate) fn run() -> Result<()> {
         memory.push((server.name, slow(server)?));
     }
     let report = report(&servers, &figures, &memory)?;
-    let path = place::root()?.join("benches/RESULTS.md");
+    let folder = place::root()?.join("benches");
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join("RESULTS.md");
     std::fs::write(&path, &report).with_context(|| format!("writing {}", path.display()))?;
     println!("\n{report}\nwritten to {}", place::short(&path));
     Ok(())
