@@ -7,6 +7,8 @@
 import { readdirSync } from "node:fs";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { basename } from "node:path";
+import { finished } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
@@ -21,8 +23,26 @@ if (files.length === 0) {
   process.exit(2);
 }
 
-const tests = run({ files, concurrency: 1, timeout: 900_000 });
-tests.on("test:fail", () => {
-  process.exitCode = 1;
-});
-tests.compose(new spec()).pipe(process.stdout);
+// Three browsers on a busy machine: a file that fails is run once more, alone, and said to be flaky if it passes then.
+const failed = await pass(files);
+if (failed.length > 0) {
+  console.log(`\nonce more: ${failed.map((file) => basename(file)).join(", ")}`);
+  const again = await pass(failed);
+  for (const file of failed) console.log(`${basename(file)} ${again.includes(file) ? "FAILED twice" : "is FLAKY: it failed, then passed"}`);
+  if (again.length > 0) process.exitCode = 1;
+}
+
+/** Runs the files and resolves to those in which a test failed. */
+async function pass(paths) {
+  const bad = new Set();
+  const tests = run({ files: paths, concurrency: 1, timeout: 900_000 });
+  tests.on("test:fail", ({ file, name }) => {
+    // A file that dies before its first test is told by its own path.
+    const known = paths.find((path) => path === file || path === name);
+    for (const path of known ? [known] : paths) bad.add(path);
+  });
+  const report = tests.compose(new spec());
+  report.pipe(process.stdout, { end: false });
+  await finished(report);
+  return [...bad];
+}
