@@ -36,8 +36,7 @@ async function hostileFolder(foreign, t) {
 const options = { folder: hostileFolder, needs: () => null, timeout: 240_000 };
 
 inConsole("t51_hostile_files_run_nothing_opened_in_a_tab", async ({ browser, page, foreign, source }) => {
-  await proveCanary(browser, foreign);
-  const tab = await browser.newPage();
+  const tab = await proveCanary(browser, foreign);
   for (const name of Object.keys(FILES)) {
     for (const disposition of DISPOSITIONS) {
       const { url } = await mint(page, source, name, disposition);
@@ -51,12 +50,11 @@ inConsole("t51_hostile_files_run_nothing_opened_in_a_tab", async ({ browser, pag
 }, options);
 
 inConsole("t51_hostile_files_run_nothing_in_a_frame", async ({ browser, page, foreign, source }) => {
-  await proveCanary(browser, foreign);
+  const stranger = await proveCanary(browser, foreign);
   const urls = [];
   for (const name of Object.keys(FILES)) {
     for (const disposition of DISPOSITIONS) urls.push((await mint(page, source, name, disposition)).url);
   }
-  const stranger = await browser.newPage();
   foreign.page("/", "<!doctype html><title>frames</title><body></body>");
   await stranger.goto(`${foreign.origin}/`);
   for (const framing of [page, stranger]) {
@@ -81,20 +79,24 @@ inConsole("m28_hostile_files_are_shown_as_text_by_the_console", async ({ page, f
   assert.deepEqual(foreign.canaries(), []);
 }, options);
 
-/** The same file from a server that lets it: without this, silence would prove nothing. */
 /** A document that was blocked half way has no title, and an engine may wait for one for ever. */
 function title(tab) {
   const told = tab.evaluate("document.title").catch(() => "no document");
   return Promise.race([told, pause(5_000).then(() => "no document")]);
 }
 
+/**
+ * The same file from a server that lets it: without this, silence would prove nothing. Resolves to the tab that showed
+ * it, empty again: a Chromium that was made to close it now and then never opens another.
+ */
 async function proveCanary(browser, foreign) {
   foreign.page("/let", FILES["hostile.html"](foreign.origin));
   const tab = await browser.newPage();
   await tab.goto(`${foreign.origin}/let`);
   await foreign.visited("/canary?html-fetch");
   await foreign.visited("/canary?html-refresh");
-  await tab.close();
+  await tab.goto("about:blank");
   await pause(300);
   foreign.visits.length = 0;
+  return tab;
 }

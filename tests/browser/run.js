@@ -24,25 +24,21 @@ if (files.length === 0) {
 }
 
 // Three browsers on a busy machine: a file that fails is run once more, alone, and said to be flaky if it passes then.
-const failed = await pass(files);
-if (failed.length > 0) {
-  console.log(`\nonce more: ${failed.map((file) => basename(file)).join(", ")}`);
-  const again = await pass(failed);
-  for (const file of failed) console.log(`${basename(file)} ${again.includes(file) ? "FAILED twice" : "is FLAKY: it failed, then passed"}`);
-  if (again.length > 0) process.exitCode = 1;
+for (const file of files) {
+  if (await passes(file)) continue;
+  console.log(`\nonce more: ${basename(file)}`);
+  const flaky = await passes(file);
+  console.log(`${basename(file)} ${flaky ? "is FLAKY: it failed, then passed" : "FAILED twice"}`);
+  if (!flaky) process.exitCode = 1;
 }
 
-/** Runs the files and resolves to those in which a test failed. */
-async function pass(paths) {
-  const bad = new Set();
-  const tests = run({ files: paths, concurrency: 1, timeout: 900_000 });
-  tests.on("test:fail", ({ file, name }) => {
-    // A file that dies before its first test is told by its own path.
-    const known = paths.find((path) => path === file || path === name);
-    for (const path of known ? [known] : paths) bad.add(path);
-  });
+/** Runs one file; whether all of its tests passed. */
+async function passes(file) {
+  let failures = 0;
+  const tests = run({ files: [file], concurrency: 1, timeout: 900_000 });
+  tests.on("test:fail", () => failures++);
   const report = tests.compose(new spec());
   report.pipe(process.stdout, { end: false });
   await finished(report);
-  return [...bad];
+  return failures === 0;
 }
