@@ -5,33 +5,41 @@
 //! laptop that was closed overnight wakes up to expired sessions. Setting the
 //! wall clock moves nothing. Tests drive a [`FakeClock`] instead of waiting.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// A point on the monotonic clock, counted from an arbitrary origin.
+/// A point on the monotonic clock, counted from an arbitrary origin. Nanoseconds
+/// in eight bytes, an `Option` of it too: tables keep millions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Moment(Duration);
+pub struct Moment(NonZeroU64);
 
 impl Moment {
     /// The time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
 
     /// The moment `by` after this one.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(by))
+        Self::at(self.since_origin().saturating_add(by))
     }
 
     /// The time since the clock's origin.
     #[must_use]
     pub fn since_origin(self) -> Duration {
-        self.0
+        Duration::from_nanos(self.0.get())
+    }
+
+    /// `after` the origin; saturates after five hundred years.
+    fn at(after: Duration) -> Self {
+        let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
     }
 }
 
@@ -74,7 +82,9 @@ impl Clock {
     pub fn now(&self) -> Moment {
         match &self.0 {
             Source::System => system_now(),
-            Source::Fake(time) => Moment(Duration::from_nanos(time.nanos.load(Ordering::SeqCst))),
+            Source::Fake(time) => {
+                Moment::at(Duration::from_nanos(time.nanos.load(Ordering::SeqCst)))
+            }
         }
     }
 
@@ -118,7 +128,7 @@ fn system_now() -> Moment {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let secs = u64::try_from(now.tv_sec).unwrap_or(0);
     let nanos = u32::try_from(now.tv_nsec).unwrap_or(0);
-    Moment(Duration::new(secs, nanos))
+    Moment::at(Duration::new(secs, nanos))
 }
 
 /// Elsewhere the standard library's monotonic clock, which may stop in sleep.
@@ -131,7 +141,7 @@ fn system_now() -> Moment {
     use std::sync::OnceLock;
     use std::time::Instant;
     static START: OnceLock<Instant> = OnceLock::new();
-    Moment(START.get_or_init(Instant::now).elapsed())
+    Moment::at(START.get_or_init(Instant::now).elapsed())
 }
 
 /// The hand that moves a fake [`Clock`].

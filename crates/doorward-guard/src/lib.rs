@@ -30,6 +30,7 @@ pub mod defaults;
 pub mod events;
 pub mod gate;
 pub mod guard;
+mod id;
 pub mod origin;
 pub mod permit;
 pub mod policy;

@@ -217,6 +217,9 @@ impl Media {
     /// Ends what belongs to a session that is not among `live`.
     pub fn end_orphans(&self, live: &HashSet<SessionId>) {
         let orphaned = |owner: &SessionId| !live.contains(owner);
+        if !self.grants.owners().iter().any(orphaned) {
+            return;
+        }
         self.grants.revoke_where(Fate::SessionEnded, |grant| {
             grant.owner.as_ref().is_some_and(orphaned)
         });

@@ -1,4 +1,11 @@
 //! Grants: capabilities that are addressed by an unguessable token.
+//!
+//! The table is made for a million of them: no timer walks it. What is due is
+//! looked up by the second in which it may be, and what a grant keeps is counted
+//! in bytes.
+
+mod due;
+mod shelf;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -6,10 +13,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use due::Due;
+use shelf::Shelf;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Moment};
 use crate::defaults;
+use crate::id::Id;
 use crate::origin::{Origin, Origins};
 use crate::refusal::{Refusal, Rule};
 use crate::rules::fetch_metadata::Uses;
@@ -19,7 +29,7 @@ use crate::table::sessions::SessionId;
 /// The public name of a grant: `g_` and eleven characters of base64url. Not a
 /// credential: knowing it opens nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GrantId(Box<str>);
+pub struct GrantId(Id);
 
 /// How long a grant lives, whose it is and what it may be used for.
 #[derive(Clone, Debug)]
@@ -51,6 +61,7 @@ pub struct Grant<G> {
     pub uses: Uses,
     /// When it was minted.
     pub created: Moment,
+    token: TokenHash,
     idle: Option<Duration>,
     life: Mutex<Life>,
     fate: AtomicU8,
@@ -93,8 +104,12 @@ pub struct Grants<G> {
 }
 
 struct Table<G> {
-    by_token: HashMap<TokenHash, Arc<Grant<G>>>,
-    by_id: HashMap<GrantId, TokenHash>,
+    shelf: Shelf<G>,
+    due: Due,
+    /// Live grants.
+    live: usize,
+    /// Live grants of each session that has any.
+    owners: HashMap<SessionId, usize>,
     named: HashSet<Origin>,
 }
 
@@ -110,8 +125,10 @@ impl<G: Send + Sync + 'static> Grants<G> {
     #[must_use]
     pub fn with_capacity(clock: &Clock, most: usize) -> Self {
         let table = Table {
-            by_token: HashMap::new(),
-            by_id: HashMap::new(),
+            shelf: Shelf::default(),
+            due: Due::default(),
+            live: 0,
+            owners: HashMap::new(),
             named: HashSet::new(),
         };
         Self {
@@ -145,6 +162,7 @@ impl<G: Send + Sync + 'static> Grants<G> {
             origins: options.origins,
             uses: options.uses,
             created: now,
+            token: token.hash(),
             idle: options.idle,
             life: Mutex::new(Life {
                 expires: now.plus(options.life),
@@ -155,7 +173,7 @@ impl<G: Send + Sync + 'static> Grants<G> {
             cut: Notify::new(),
         });
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        if table.by_token.len() >= self.most {
+        if table.shelf.len() >= self.most {
             return Err(Rule::CapacityReached.into());
         }
         if let Origins::Exact(list) = &grant.origins {
@@ -165,8 +183,12 @@ impl<G: Send + Sync + 'static> Grants<G> {
                 }
             }
         }
-        table.by_id.insert(grant.id.clone(), token.hash());
-        table.by_token.insert(token.hash(), Arc::clone(&grant));
+        table.due.push(grant.expires(), grant.id.0);
+        table.live += 1;
+        if let Some(owner) = grant.owner.clone() {
+            *table.owners.entry(owner).or_default() += 1;
+        }
+        table.shelf.put(Arc::clone(&grant));
         Ok((token, grant))
     }
 
@@ -187,7 +209,7 @@ impl<G: Send + Sync + 'static> Grants<G> {
         let hash = parsed.unwrap_or_else(Secret::random).hash();
         let found = {
             let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-            table.by_token.get(&hash).cloned()
+            table.shelf.by_token(&hash).cloned()
         };
         let Some(grant) = found.filter(|_| well_formed) else {
             return Err((Rule::GrantUnknown.into(), None));
@@ -205,9 +227,12 @@ impl<G: Send + Sync + 'static> Grants<G> {
     /// The grant called `id`, live or in its afterlife.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<Arc<Grant<G>>> {
+        self.named(Id::from_text(id)?)
+    }
+
+    fn named(&self, id: Id) -> Option<Arc<Grant<G>>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        let hash = table.by_id.get(&GrantId(id.into()))?;
-        table.by_token.get(hash).cloned()
+        table.shelf.by_id(id).cloned()
     }
 
     /// All live grants, in no order.
@@ -215,8 +240,8 @@ impl<G: Send + Sync + 'static> Grants<G> {
     pub fn live(&self) -> Vec<Arc<Grant<G>>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         table
-            .by_token
-            .values()
+            .shelf
+            .iter()
             .filter(|grant| grant.fate() == Fate::Live)
             .cloned()
             .collect()
@@ -226,17 +251,20 @@ impl<G: Send + Sync + 'static> Grants<G> {
     #[must_use]
     pub fn len(&self) -> usize {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table
-            .by_token
-            .values()
-            .filter(|grant| grant.fate() == Fate::Live)
-            .count()
+        table.live
     }
 
     /// Whether none is live.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The sessions that live grants belong to.
+    #[must_use]
+    pub fn owners(&self) -> Vec<SessionId> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.owners.keys().cloned().collect()
     }
 
     /// Whether any grant of this run was made for `origin`: then its pages may
@@ -286,26 +314,38 @@ impl<G: Send + Sync + 'static> Grants<G> {
     }
 
     /// Ends what is due and forgets what has been dead for
-    /// [`defaults::GRANT_AFTERLIFE`].
+    /// [`defaults::GRANT_AFTERLIFE`]. Looks at nothing else.
     pub fn sweep(&self) {
-        for grant in self.live() {
-            self.expire_if_due(&grant);
-        }
         let now = self.clock.now();
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        let Table {
-            by_token, by_id, ..
-        } = &mut *table;
-        by_token.retain(|_, grant| {
-            let gone = grant
-                .life()
-                .ended
-                .is_some_and(|ended| now.since(ended) >= defaults::GRANT_AFTERLIFE);
-            if gone {
-                by_id.remove(&grant.id);
+        while let Some(due) = self.take_due(now) {
+            for id in due {
+                self.attend(id, now);
             }
-            !gone
-        });
+        }
+    }
+
+    fn take_due(&self, now: Moment) -> Option<Vec<Id>> {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.due.take(now)
+    }
+
+    /// Something may have to happen to this grant.
+    fn attend(&self, id: Id, now: Moment) {
+        let Some(grant) = self.named(id) else {
+            return;
+        };
+        self.expire_if_due(&grant);
+        let ended = grant.life().ended;
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        match ended {
+            Some(ended) if now.since(ended) >= defaults::GRANT_AFTERLIFE => {
+                table.shelf.remove(&grant);
+            }
+            // Its end has set the time of its removal.
+            Some(_) => {}
+            // Used or renewed meanwhile.
+            None => table.due.push(grant.expires(), id),
+        }
     }
 
     fn expire_if_due(&self, grant: &Arc<Grant<G>>) {
@@ -325,14 +365,32 @@ impl<G: Send + Sync + 'static> Grants<G> {
             )
             .is_ok();
         if first {
-            grant.life().ended = Some(self.clock.now());
+            let now = self.clock.now();
+            grant.life().ended = Some(now);
             grant.cut.notify_waiters();
+            self.count_out(grant, now);
             let farewell = self.farewell.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(farewell) = &*farewell {
                 farewell(grant, fate);
             }
         }
         first
+    }
+
+    /// A grant has ended: it is live no more, and forgotten in its time.
+    fn count_out(&self, grant: &Grant<G>, now: Moment) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table
+            .due
+            .push(now.plus(defaults::GRANT_AFTERLIFE), grant.id.0);
+        table.live = table.live.saturating_sub(1);
+        let Some(owner) = &grant.owner else { return };
+        if let Some(count) = table.owners.get_mut(owner) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                table.owners.remove(owner);
+            }
+        }
     }
 }
 
@@ -400,19 +458,19 @@ impl<G> Grant<G> {
 
 impl GrantId {
     fn random() -> Self {
-        Self(format!("g_{}", Secret::<8>::random().reveal().as_str()).into())
+        Self(Id::random(*b"g_"))
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl fmt::Display for GrantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

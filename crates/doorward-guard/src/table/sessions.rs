@@ -15,15 +15,16 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, Moment};
 use crate::defaults;
+use crate::id::Id;
 use crate::refusal::{Refusal, Rule};
 use crate::rules::limits::Bucket;
-use crate::secret::{Secret, Token, TokenHash};
+use crate::secret::{Token, TokenHash};
 use crate::table::attempts::Attempts;
 
 /// The public name of a session: `s_` and eleven characters. It stays when the
 /// cookie rotates, and opens nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct SessionId(Box<str>);
+pub struct SessionId(Id);
 
 /// How long sessions last, in numbers that configuration only lowers.
 #[derive(Clone, Copy, Debug)]
@@ -276,7 +277,7 @@ impl Sessions {
 
     /// Ends one session at once. Whether it was live until now.
     pub fn revoke(&self, id: &str, reason: EndReason) -> bool {
-        let ended = self.take(|record| (&*record.id.0 == id).then_some(reason));
+        let ended = self.take(|record| (record.id.as_str() == id).then_some(reason));
         let any = !ended.is_empty();
         self.bid_farewell(ended);
         any
@@ -506,14 +507,14 @@ impl SessionProof {
 }
 
 impl SessionId {
-    fn random() -> Self {
-        Self(format!("s_{}", Secret::<8>::random().reveal().as_str()).into())
+    pub(super) fn random() -> Self {
+        Self(Id::random(*b"s_"))
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
@@ -521,7 +522,7 @@ impl SessionId {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
