@@ -32,16 +32,12 @@ fn client() -> Client {
 /// tells of each request head.
 async fn server(
     script: Vec<Vec<&'static str>>,
-) -> (
-    SocketAddr,
-    Arc<AtomicUsize>,
-    mpsc::UnboundedReceiver<String>,
-) {
+) -> (SocketAddr, Arc<AtomicUsize>, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);
-    let (tell, heads) = mpsc::unbounded_channel();
+    let (tell, heads) = mpsc::channel(16);
     tokio::spawn(async move {
         let mut script = script.into_iter();
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -53,7 +49,7 @@ async fn server(
                     let Some(head) = request(&mut stream).await else {
                         return;
                     };
-                    let _ = tell.send(head);
+                    let _ = tell.try_send(head);
                     // "@" reads a request and closes without a word.
                     if answer == "@" || stream.write_all(answer.as_bytes()).await.is_err() {
                         return;
