@@ -267,7 +267,7 @@ async fn a_body_dropped_early_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn m41_no_chunk_is_larger_than_the_limit_and_every_byte_comes() {
+async fn no_chunk_is_larger_than_the_limit_and_every_byte_comes() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
