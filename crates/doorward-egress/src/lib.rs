@@ -16,10 +16,13 @@
 
 pub mod address;
 mod body;
+mod chunked;
 pub mod client;
 pub mod defaults;
 pub mod dial;
 mod error;
+mod head;
+mod pool;
 mod stream;
 pub mod target;
 pub mod tls;
