@@ -45,6 +45,9 @@ pub(crate) async fn serve(
     let mut sealed = answer(&guard, connection, request).await;
     shared.drain_as(sealed.drain());
     shared.cut_at(sealed.take_until().map(|end| Box::pin(end) as _));
+    if let Some(raw) = sealed.take_raw() {
+        shared.arm(&raw);
+    }
     let response = sealed.into_response();
     if response.headers().contains_key(CONNECTION) {
         shared.linger();

@@ -3,7 +3,10 @@
 //! hyper reads what the gate released and sees the end of the stream where the
 //! gate refused; when it then closes, the refusal is written first, sealed like
 //! every answer. A head must be whole within five seconds, an idle connection
-//! goes after thirty, and an answer that is not taken is cut.
+//! goes after thirty, and an answer that is not taken is cut. Where hyper writes
+//! placeholders, the pieces that they stand for are sent instead.
+
+mod socket;
 
 use std::future::Future;
 use std::io;
@@ -16,13 +19,16 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes, BytesMut};
 use doorward_guard::gate::{HeadGate, HeadLimits, Step};
 use doorward_guard::policy::Drain;
-use doorward_guard::{Guard, Rule, Sealed, defaults};
+use doorward_guard::{Guard, Lane, Rule, Sealed, defaults, raw};
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::rt::ReadBufCursor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::io::poll_read_buf;
+
+pub(crate) use socket::Socket;
+use socket::{Next, next, poll_pieces};
 
 /// How much is read from the socket at once.
 const READ: usize = 8 * 1024;
@@ -40,6 +46,9 @@ pub(crate) struct Shared {
     drain: AtomicU8,
     linger: AtomicBool,
     until: Mutex<Option<Until>>,
+    /// What bodies left to the connection to send; never used if it cannot.
+    lane: Arc<Lane>,
+    fetches: AtomicBool,
 }
 
 /// What cuts the answer off that is on its way.
@@ -130,6 +139,13 @@ impl Shared {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
 
+    /// Lets a body leave its bytes to the connection, if that can fetch them.
+    pub(crate) fn arm(&self, raw: &raw::Raw) {
+        if self.fetches.load(Ordering::Acquire) {
+            raw.arm(&self.lane);
+        }
+    }
+
     fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         match until.as_mut() {
@@ -147,7 +163,7 @@ impl Shared {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl<S: Socket> Wire<S> {
     /// A fresh connection. From the `reserve` only a quick head is taken.
     pub(crate) fn new(
         socket: S,
@@ -162,6 +178,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         } else {
             patience.head
         };
+        shared
+            .fetches
+            .store(socket.sends_pieces(), Ordering::Release);
         Self {
             socket,
             gate: HeadGate::new(limits),
@@ -381,7 +400,7 @@ pub(crate) async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S, 
 
 // === impl Read and Write ===
 
-impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Read for Wire<S> {
+impl<S: Socket> hyper::rt::Read for Wire<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -396,18 +415,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Read for Wire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Wire<S> {
+impl<S: Socket> hyper::rt::Write for Wire<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
-        match this.wrote(&written, cx) {
-            Poll::Ready(error) => Poll::Ready(Err(error)),
-            Poll::Pending => written,
-        }
+        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -416,7 +430,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Wire<S> {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.socket).poll_write_vectored(cx, bytes);
+        let written = match next(&this.shared.lane, bytes)? {
+            Next::Plain(bytes) => Pin::new(&mut this.socket).poll_write_vectored(cx, bytes),
+            Next::Pieces(most) => poll_pieces(&this.socket, &this.shared.lane, cx, most),
+        };
         match this.wrote(&written, cx) {
             Poll::Ready(error) => Poll::Ready(Err(error)),
             Poll::Pending => written,

@@ -39,6 +39,7 @@ pub struct Folder {
 pub struct OpenFile {
     file: Arc<std::fs::File>,
     stamp: Stamp,
+    cache: chunks::Cache,
     version: Arc<Version>,
 }
 
@@ -134,6 +135,7 @@ impl Folder {
         }
         let stamp = Stamp::of(&metadata);
         let etag = stamp.etag();
+        let cache = chunks::Cache::of(&file);
         if let Some(pin) = pin {
             // The type was settled at first sight and stays.
             if pin.etag != etag {
@@ -142,6 +144,7 @@ impl Folder {
             return Ok(OpenFile {
                 file: Arc::new(file),
                 stamp,
+                cache,
                 version: Arc::clone(pin),
             });
         }
@@ -159,6 +162,7 @@ impl Folder {
         Ok(OpenFile {
             file: Arc::new(file),
             stamp,
+            cache,
             version: Arc::new(version),
         })
     }
@@ -192,7 +196,7 @@ impl OpenFile {
             Some(Err(Unsatisfiable)) => return Read::Unsatisfiable { size },
         };
         let (first, length) = range.map_or((0, size), |range| (range.first(), range.len()));
-        let chunks = Chunks::File(FileChunks::new(self.file, self.stamp, first, length));
+        let chunks = Chunks::File(FileChunks::new(self.file, self.stamp, self.cache, first, length));
         Read::Bytes(Reading {
             version: self.version,
             range,
