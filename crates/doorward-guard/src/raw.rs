@@ -158,8 +158,14 @@ impl Piece {
 
     /// Whether `next` begins where this one ends: both are then sent at once.
     fn continues_with(&self, next: &Self) -> bool {
-        let (Self::File { file, at, length }, Self::File { file: other, at: begin, .. }) =
-            (self, next);
+        let (
+            Self::File { file, at, length },
+            Self::File {
+                file: other,
+                at: begin,
+                ..
+            },
+        ) = (self, next);
         Arc::ptr_eq(file, other) && at.checked_add(*length as u64) == Some(*begin)
     }
 
@@ -238,7 +244,10 @@ mod tests {
         let placeholder = Lane::default().push(piece(&file(), 0, 100)).unwrap();
         assert!(is_placeholder(&placeholder));
         assert!(is_placeholder(&placeholder[40..]));
-        assert!(!is_placeholder(&placeholder[100..]), "nothing stands for nothing");
+        assert!(
+            !is_placeholder(&placeholder[100..]),
+            "nothing stands for nothing"
+        );
         assert!(!is_placeholder(&placeholder.to_vec()), "a copy is not one");
     }
 

@@ -196,7 +196,9 @@ impl OpenFile {
             Some(Err(Unsatisfiable)) => return Read::Unsatisfiable { size },
         };
         let (first, length) = range.map_or((0, size), |range| (range.first(), range.len()));
-        let chunks = Chunks::File(FileChunks::new(self.file, self.stamp, self.cache, first, length));
+        let chunks = Chunks::File(FileChunks::new(
+            self.file, self.stamp, self.cache, first, length,
+        ));
         Read::Bytes(Reading {
             version: self.version,
             range,

@@ -97,9 +97,8 @@ macro_rules! sends_pieces {
             ) -> Poll<io::Result<usize>> {
                 loop {
                     std::task::ready!(self.poll_write_ready(cx))?;
-                    let sent = self.try_io(tokio::io::Interest::WRITABLE, || {
-                        splice(self, piece, most)
-                    });
+                    let sent =
+                        self.try_io(tokio::io::Interest::WRITABLE, || splice(self, piece, most));
                     match sent {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                         Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
