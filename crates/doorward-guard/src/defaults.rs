@@ -41,7 +41,7 @@ pub const MEDIA_DRAIN: Duration = Duration::from_secs(15 * 60);
 /// Bytes of a file that are promised to a connection before the kernel took them.
 /// Large enough that promising costs nothing beside sending, small enough that a
 /// client which stalls was counted little more than it took.
-pub const RAW_AHEAD: usize = 256 * 1024;
+pub const RAW_AHEAD: usize = 512 * 1024;
 
 /// Connections per listener.
 pub const CONNECTIONS: usize = 1_024;

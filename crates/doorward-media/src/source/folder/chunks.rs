@@ -217,3 +217,6 @@ fn read_exact_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

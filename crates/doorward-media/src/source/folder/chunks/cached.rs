@@ -7,6 +7,10 @@ use bytes::Bytes;
 
 /// What is known of the cache in front of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only Linux can be asked")
+)]
 pub(in super::super) enum Cache {
     /// The file is nothing but cache.
     Always,
@@ -37,6 +41,7 @@ pub(super) fn warm(file: &File, at: u64, length: usize) -> io::Result<()> {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::io::IoSliceMut;
+    use std::os::fd::AsFd;
 
     use rustix::fs::FsWord;
     use rustix::io::{ReadWriteFlags, preadv2};
@@ -49,8 +54,8 @@ mod linux {
     const MEMORY: [FsWord; 2] = [0x0102_1994, 0x8584_58f6];
 
     impl Cache {
-        /// What the file's file system lets us know. May wait.
-        pub(in super::super::super) fn of(file: &File) -> Self {
+        /// What the file system of a file or folder lets us know. May wait.
+        pub(in super::super::super) fn of(file: &impl AsFd) -> Self {
             match rustix::fs::fstatfs(file).map(|about| about.f_type) {
                 Ok(kind) if MEMORY.contains(&kind) => Self::Always,
                 Ok(kind) if LOCAL.contains(&kind) => Self::Asked,
@@ -91,7 +96,7 @@ mod linux {
 #[cfg(not(target_os = "linux"))]
 impl Cache {
     /// Elsewhere the kernel cannot be asked.
-    pub(in super::super) fn of(_: &File) -> Self {
+    pub(in super::super) fn of<F>(_: &F) -> Self {
         Self::Unknown
     }
 
