@@ -248,7 +248,8 @@ mod tests {
             !is_placeholder(&placeholder[100..]),
             "nothing stands for nothing"
         );
-        assert!(!is_placeholder(&placeholder.to_vec()), "a copy is not one");
+        let copy = placeholder.to_vec();
+        assert!(!is_placeholder(&copy), "a copy is not one");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use doorward_guard::gate::{HeadGate, HeadLimits, Step};
 use doorward_guard::policy::Drain;
 use doorward_guard::{Guard, Lane, Rule, Sealed, defaults, raw};
 use futures_util::FutureExt as _;
+use futures_util::task::AtomicWaker;
 use http_body_util::BodyExt as _;
 use hyper::rt::ReadBufCursor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -32,6 +33,9 @@ use socket::{Next, next, poll_pieces};
 
 /// How much is read from the socket at once.
 const READ: usize = 8 * 1024;
+/// How much a body may give before the client took what it gave: one chunk of a
+/// file, so that a slow reader of a body that is read here costs one chunk.
+const AHEAD: usize = 64 * 1024;
 /// After the last answer, unread input is thrown away for this long: a reset
 /// would take the answer with it.
 const LINGER: Duration = Duration::from_secs(1);
@@ -49,6 +53,10 @@ pub(crate) struct Shared {
     /// What bodies left to the connection to send; never used if it cannot.
     lane: Arc<Lane>,
     fetches: AtomicBool,
+    /// Bytes that the body gave since everything was written.
+    ahead: AtomicUsize,
+    /// A body that waits until everything is written.
+    waiting: AtomicWaker,
 }
 
 /// What cuts the answer off that is on its way.
@@ -143,6 +151,23 @@ impl Shared {
     pub(crate) fn arm(&self, raw: &raw::Raw) {
         if self.fetches.load(Ordering::Acquire) {
             raw.arm(&self.lane);
+        }
+    }
+
+    /// Waits until a body may give more: hyper would take 160 KiB of it ahead of
+    /// a client that reads slowly.
+    pub(crate) fn poll_more(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ahead.load(Ordering::Acquire) < AHEAD {
+            return Poll::Ready(());
+        }
+        self.waiting.register(cx.waker());
+        Poll::Pending
+    }
+
+    /// A body gave these bytes. Placeholders take no memory.
+    pub(crate) fn gave(&self, bytes: &[u8]) {
+        if !raw::is_placeholder(bytes) {
+            self.ahead.fetch_add(bytes.len(), Ordering::AcqRel);
         }
     }
 
@@ -445,7 +470,12 @@ impl<S: Socket> hyper::rt::Write for Wire<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+        let this = self.get_mut();
+        // hyper flushes when it has nothing left to write.
+        if this.shared.ahead.swap(0, Ordering::AcqRel) > 0 {
+            this.shared.waiting.wake();
+        }
+        Pin::new(&mut this.socket).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

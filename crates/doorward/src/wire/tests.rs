@@ -22,6 +22,9 @@ const PATIENCE: Patience = Patience {
     media_drain: defaults::MEDIA_DRAIN,
 };
 
+/// Chunks that `/counted` gave.
+static GIVEN: AtomicUsize = AtomicUsize::new(0);
+
 fn guard() -> Arc<Guard> {
     let clock = Clock::system();
     let audit = Arc::new(Ledger::new(&clock));
@@ -34,6 +37,14 @@ fn guard() -> Arc<Guard> {
         })
         .get("/endless", |_: Arc<()>, _: Permit<Open>, _: Call| async {
             endless()
+        })
+        .get("/counted", |_: Arc<()>, _: Permit<Open>, _: Call| async {
+            let chunk = || {
+                GIVEN.fetch_add(1, Ordering::AcqRel);
+                Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from(vec![0; 65_536])))
+            };
+            let chunks = http_body_util::StreamBody::new(futures_util::stream::repeat_with(chunk));
+            Answer::stream(http::StatusCode::OK, chunks)
         })
         .get("/cut", |_: Arc<()>, _: Permit<Open>, _: Call| async {
             endless().until(tokio::time::sleep(Duration::from_secs(2)))
@@ -210,6 +221,22 @@ async fn t58_what_has_ended_is_cut_though_nobody_reads() {
     let start = Instant::now();
     server.await.unwrap();
     assert_eq!(start.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_client_costs_one_chunk_of_a_body_that_is_read() {
+    let (mut client, _server) = connect(false);
+    let counted = b"GET /healthz/counted HTTP/1.1\r\nHost: 127.0.0.1:7000\r\n\r\n";
+    client.write_all(counted).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // One in the pipe, one ahead of it.
+    let given = GIVEN.load(Ordering::Acquire);
+    assert!((1..=2).contains(&given), "{given}");
+    let mut scrap = vec![0; 64 * 1024];
+    client.read_exact(&mut scrap).await.unwrap();
+    client.read_exact(&mut scrap).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(GIVEN.load(Ordering::Acquire) > given, "then it goes on");
 }
 
 mod raw {
