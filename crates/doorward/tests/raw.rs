@@ -1,9 +1,5 @@
 //! Files on their way from the disk's cache to the socket, over real sockets.
 #![expect(clippy::unwrap_used, reason = "in a test, what fails must stop it")]
-#![expect(
-    clippy::indexing_slicing,
-    reason = "in a test, what fails must stop it"
-)]
 
 use std::time::Duration;
 
