@@ -6,69 +6,39 @@
 //! goes after thirty, and an answer that is not taken is cut. Where hyper writes
 //! placeholders, the pieces that they stand for are sent instead.
 
+mod shared;
 mod socket;
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use doorward_guard::gate::{HeadGate, HeadLimits, Step};
 use doorward_guard::policy::Drain;
-use doorward_guard::{Guard, Lane, Rule, Sealed, defaults, raw};
+use doorward_guard::{Guard, Rule, Sealed, defaults};
 use futures_util::FutureExt as _;
-use futures_util::task::AtomicWaker;
 use http_body_util::BodyExt as _;
 use hyper::rt::ReadBufCursor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::io::poll_read_buf;
 
+pub(crate) use shared::Shared;
 pub(crate) use socket::Socket;
 use socket::{Next, next, poll_pieces};
 
 /// How much is read from the socket at once.
 const READ: usize = 8 * 1024;
-/// How much a body may give before the client took what it gave: one chunk of a
-/// file, so that a slow reader of a body that is read here costs one chunk.
-const AHEAD: usize = 64 * 1024;
 /// After the last answer, unread input is thrown away for this long: a reset
 /// would take the answer with it.
 const LINGER: Duration = Duration::from_secs(1);
 /// And at most this much of it.
 const LINGER_BYTES: usize = 256 * 1024;
-
-/// What the connection's two halves and the dispatcher tell each other.
-#[derive(Default)]
-pub(crate) struct Shared {
-    answering: AtomicUsize,
-    begun: AtomicUsize,
-    drain: AtomicU8,
-    linger: AtomicBool,
-    until: Mutex<Option<Until>>,
-    /// What bodies left to the connection to send; never used if it cannot.
-    lane: Arc<Lane>,
-    fetches: AtomicBool,
-    /// Bytes that the body gave since everything was written.
-    ahead: AtomicUsize,
-    /// A body that waits until everything is written.
-    waiting: AtomicWaker,
-}
-
-/// What cuts the answer off that is on its way.
-type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("answering", &self.answering)
-            .finish_non_exhaustive()
-    }
-}
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -117,75 +87,6 @@ enum Phase {
     Head,
     /// A body is arriving, under the dispatcher's deadline.
     Body,
-}
-
-impl Shared {
-    /// A request is being answered: the connection is not idle.
-    pub(crate) fn begin(&self) {
-        self.answering.fetch_add(1, Ordering::AcqRel);
-        self.begun.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Its answer was sent, or given up.
-    pub(crate) fn end(&self) {
-        self.answering.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    /// How long the client may take over the answer that comes now.
-    pub(crate) fn drain_as(&self, drain: Drain) {
-        self.drain.store(drain as u8, Ordering::Release);
-    }
-
-    /// The connection closes after this answer, with input unread.
-    pub(crate) fn linger(&self) {
-        self.linger.store(true, Ordering::Release);
-    }
-
-    /// Cuts the answer off when `end` comes; what was there for an earlier answer
-    /// is forgotten.
-    pub(crate) fn cut_at(&self, end: Option<Until>) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = end;
-    }
-
-    /// Lets a body leave its bytes to the connection, if that can fetch them.
-    pub(crate) fn arm(&self, raw: &raw::Raw) {
-        if self.fetches.load(Ordering::Acquire) {
-            raw.arm(&self.lane);
-        }
-    }
-
-    /// Waits until a body may give more: hyper would take 160 KiB of it ahead of
-    /// a client that reads slowly.
-    pub(crate) fn poll_more(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.ahead.load(Ordering::Acquire) < AHEAD {
-            return Poll::Ready(());
-        }
-        self.waiting.register(cx.waker());
-        Poll::Pending
-    }
-
-    /// A body gave these bytes. Placeholders take no memory.
-    pub(crate) fn gave(&self, bytes: &[u8]) {
-        if !raw::is_placeholder(bytes) {
-            self.ahead.fetch_add(bytes.len(), Ordering::AcqRel);
-        }
-    }
-
-    fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        match until.as_mut() {
-            Some(end) => end.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
-    }
-
-    fn drain(&self) -> Drain {
-        let drain = self.drain.load(Ordering::Acquire);
-        [Drain::Media, Drain::Events]
-            .into_iter()
-            .find(|&known| known as u8 == drain)
-            .unwrap_or(Drain::Api)
-    }
 }
 
 impl<S: Socket> Wire<S> {

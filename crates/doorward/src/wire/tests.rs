@@ -1,6 +1,7 @@
 //! Deadlines and refusals of one connection, on tokio's paused clock.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use doorward_guard::audit::Ledger;
 use doorward_guard::policy::SealRule;
