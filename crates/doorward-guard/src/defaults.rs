@@ -38,6 +38,11 @@ pub const API_DRAIN: Duration = Duration::from_secs(10);
 /// for as long as a person may pause.
 pub const MEDIA_DRAIN: Duration = Duration::from_secs(15 * 60);
 
+/// Bytes of a file that are promised to a connection before the kernel took them.
+/// Large enough that promising costs nothing beside sending, small enough that a
+/// client which stalls was counted little more than it took.
+pub const RAW_AHEAD: usize = 512 * 1024;
+
 /// Connections per listener.
 pub const CONNECTIONS: usize = 1_024;
 /// From this connection on, only proven callers stay: a flood from another

@@ -20,6 +20,7 @@ use crate::answer::{Answer, Body, Until};
 use crate::caller::GrantCard;
 use crate::origin::{Origin, Origins};
 use crate::policy::{Drain, SealRule};
+use crate::raw::Raw;
 use crate::refusal::{Denial, Refusal};
 use crate::rules::cors::{self, Readable};
 
@@ -38,6 +39,7 @@ pub struct Sealed {
     drain: Drain,
     denial: Option<&'static str>,
     until: Option<Until>,
+    raw: Option<Raw>,
 }
 
 /// How one answer is sealed. Grows more precise as the guard learns more.
@@ -70,6 +72,11 @@ impl Sealed {
     /// What cuts it off before its end: for the listener to watch.
     pub fn take_until(&mut self) -> Option<impl Future<Output = ()> + Send + Unpin + use<>> {
         self.until.take()
+    }
+
+    /// What tells its body that the listener fetches the bytes itself.
+    pub fn take_raw(&mut self) -> Option<Raw> {
+        self.raw.take()
     }
 
     /// The response, for the listener to write as it is.
@@ -107,6 +114,7 @@ impl Plan {
             mut response,
             denial,
             until,
+            raw,
         } = answer;
         if let Some((name, message)) = &denial {
             let body = Denial {
@@ -141,6 +149,7 @@ impl Plan {
             },
             denial: denial.map(|(name, _)| name),
             until,
+            raw,
         }
     }
 

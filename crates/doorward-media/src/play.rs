@@ -87,9 +87,10 @@ async fn read(
     } else {
         StatusCode::OK
     };
+    let raw = chunks.raw();
     let body = Streaming::new(chunks, length, grant, stats, clock);
     let until = Arc::clone(grant);
-    let answer = Answer::stream(status, body).until(async move {
+    let answer = Answer::stream(status, body).raw(raw).until(async move {
         until.ended().await;
     });
     let answer =

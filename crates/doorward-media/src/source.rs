@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use doorward_guard::Raw;
 use http::HeaderValue;
 
 pub use folder::{FileChunks, Folder, OpenFile};
@@ -231,6 +232,15 @@ impl Version {
 // === impl Chunks ===
 
 impl Chunks {
+    /// What lets a listener fetch the bytes itself, where it could.
+    #[must_use]
+    pub fn raw(&self) -> Option<Raw> {
+        match self {
+            Self::File(chunks) => chunks.raw(),
+            Self::Stored(_) => None,
+        }
+    }
+
     /// The next chunk. Nothing is read ahead.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, MediaError>>> {
         match self {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use doorward_guard::policy::Rules;
@@ -45,14 +45,14 @@ pub(crate) async fn serve(
     let mut sealed = answer(&guard, connection, request).await;
     shared.drain_as(sealed.drain());
     shared.cut_at(sealed.take_until().map(|end| Box::pin(end) as _));
+    if let Some(raw) = sealed.take_raw() {
+        shared.arm(&raw);
+    }
     let response = sealed.into_response();
     if response.headers().contains_key(CONNECTION) {
         shared.linger();
     }
-    Ok(response.map(|body| Tracked {
-        body,
-        _answering: answering,
-    }))
+    Ok(response.map(|body| Tracked { body, answering }))
 }
 
 async fn read<B>(body: B, rules: &Rules) -> Result<Bytes, Rule>
@@ -76,7 +76,7 @@ where
 #[derive(Debug)]
 pub(crate) struct Tracked {
     body: Body,
-    _answering: Answering,
+    answering: Answering,
 }
 
 #[derive(Debug)]
@@ -98,7 +98,17 @@ impl http_body::Body for Tracked {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        let shared = &this.answering.0;
+        ready!(shared.poll_more(cx));
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        if let Some(bytes) = frame
+            .as_ref()
+            .and_then(|frame| frame.as_ref().ok()?.data_ref())
+        {
+            shared.gave(bytes);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

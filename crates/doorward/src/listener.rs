@@ -11,14 +11,13 @@ use doorward_guard::gate::HeadLimits;
 use doorward_guard::{Connection, Guard, Peer, Refusal, Rule, defaults};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dispatch;
 use crate::platform;
-use crate::wire::{Patience, Shared, Wire, turn_away};
+use crate::wire::{self, Patience, Shared, Wire, turn_away};
 
 /// What the kernel holds for a client at most, in bytes (it doubles this for its
 /// own book-keeping). More than a loopback segment of 64 KiB by enough to stream.
@@ -134,7 +133,7 @@ impl Gatekeeper {
 
     fn take<S>(self: &Arc<Self>, stream: S, peer: Peer)
     where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        S: wire::Socket + Send + 'static,
     {
         let number = self.open.fetch_add(1, Ordering::AcqRel);
         let place = Place(Arc::clone(self));
@@ -168,7 +167,7 @@ impl Gatekeeper {
 
     async fn serve<S>(&self, stream: S, connection: Connection)
     where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        S: wire::Socket + Send + 'static,
     {
         let shared = Arc::new(Shared::default());
         let guard = Arc::clone(&self.guard);
@@ -189,6 +188,9 @@ impl Gatekeeper {
             .max_headers(defaults::HEADER_COUNT)
             // A client may finish sending before it has our answer.
             .half_close(true)
+            // hyper must pass on the very slices that bodies give it: among them
+            // are placeholders, and a copy of one is refused.
+            .writev(true)
             .serve_connection(wire, service)
             .with_upgrades();
         tokio::pin!(http);
