@@ -21,3 +21,27 @@ pub const TOUCH_EVERY: Duration = Duration::from_secs(1);
 pub const WHOLE_BODY_WITHIN: Duration = Duration::from_secs(30);
 /// Grants that one `grant.stats` event tells of; of more, the rest come later.
 pub const STATS_AT_ONCE: usize = 100;
+
+/// A body that broke off is asked for so often without a byte coming.
+pub const RESUME_TRIES: u32 = 5;
+/// And for so long, once it was tried twice: people reload after a minute.
+pub const RESUME_WITHIN: Duration = Duration::from_secs(60);
+/// The first pause between two tries; the next ones double. There is none before
+/// the first try: a dropped connection is the usual case.
+pub const RESUME_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause, whatever the source asks for: somebody is watching.
+pub const RESUME_PAUSE_MOST: Duration = Duration::from_secs(5);
+/// After so many bytes the pauses begin anew: a source that drops every few bytes
+/// is not asked without pause for ever.
+pub const RESUME_PROGRESS: u64 = 64 * 1024;
+/// So many bytes are read again from a source that answers a range with
+/// everything, to find the rest.
+pub const SKIP_MOST: u64 = 1024 * 1024;
+/// A rate is measured over so many bytes: beyond the slow start of TCP.
+pub const RATE_OVER: u64 = 1024 * 1024;
+/// A source whose answers never begin sooner is far: local stores and those of
+/// the same city answer within a few milliseconds.
+pub const FAR: Duration = Duration::from_millis(12);
+/// A source that gives less on one connection, in bytes a second, is slow: far
+/// below what a local disk or network gives.
+pub const SLOW: u64 = 16 * 1024 * 1024;

@@ -18,6 +18,7 @@ pub(crate) use stats::Stats;
 
 use crate::defaults;
 use crate::error::MediaError;
+use crate::fetch::FetchStats;
 use crate::grant::{Disposition, MediaGrant};
 use crate::shelf::{Location, Shelf, Shelves, Wanted, display_path};
 use crate::source::{Folder, Place, Source};
@@ -259,6 +260,13 @@ impl Media {
             streams: self.stats.streams(),
             bytes: self.stats.bytes(),
         }
+    }
+
+    /// What reading from a listed source came to; `None` if there is none, and
+    /// for a folder, which is read directly.
+    #[must_use]
+    pub fn fetch_stats(&self, source: &str) -> Option<FetchStats> {
+        self.shelves.find(source)?.source().ok()?.fetch_stats()
     }
 
     /// `id:key` of a listed source.

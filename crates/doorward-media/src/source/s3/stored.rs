@@ -9,10 +9,14 @@ use http::header::{
     RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use tokio::time::Instant;
 
 use super::{Store, failure, is_bytes, whole};
 use crate::content_type::{ContentType, SNIFF};
 use crate::error::MediaError;
+use crate::fetch::Body;
+use crate::fetch::resume::Resumed;
+use crate::fetch::wire::{Asking, Part, Upstream, Wire};
 use crate::name::Key;
 use crate::range::{ByteRange, RangeSpec, Unsatisfiable};
 use crate::source::{Chunks, Read, Reading, Version};
@@ -21,9 +25,22 @@ use crate::validator::EntityTag;
 /// An object that was named; asked for when it is read.
 #[derive(Debug)]
 pub struct Stored {
+    named: Named,
+    pin: Option<Arc<Version>>,
+}
+
+/// An object of a store, at no version yet.
+#[derive(Clone, Debug)]
+struct Named {
     store: Arc<Store>,
     key: Key,
-    pin: Option<Arc<Version>>,
+}
+
+/// An object at one version.
+#[derive(Clone, Debug)]
+struct Pinned {
+    named: Named,
+    version: Arc<Version>,
 }
 
 /// What a store says of an object, before its type is settled.
@@ -53,7 +70,10 @@ enum Reply {
 
 impl Stored {
     pub(in crate::source) fn new(store: Arc<Store>, key: Key, pin: Option<Arc<Version>>) -> Self {
-        Self { store, key, pin }
+        Self {
+            named: Named { store, key },
+            pin,
+        }
     }
 
     /// The pinned version, else the one that the store has now (`HEAD`).
@@ -61,13 +81,7 @@ impl Stored {
         if let Some(pin) = &self.pin {
             return Ok(Arc::clone(pin));
         }
-        let answer = self.send(Method::HEAD, &HeaderMap::new()).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(failure(answer).await);
-        }
-        let size = number(answer.headers(), &CONTENT_LENGTH)
-            .ok_or_else(|| MediaError::UpstreamWrong("no size".to_owned()))?;
-        let version = self.settle(Seen::of(answer.headers(), size)).await?;
+        let version = self.named.version().await?;
         Ok(Arc::clone(self.pin.insert(version)))
     }
 
@@ -77,41 +91,42 @@ impl Stored {
         mut self,
         range: Option<RangeSpec>,
     ) -> Result<Read, MediaError> {
-        if let Some(pin) = self.pin.clone() {
-            return self.read_pinned(&pin, range).await;
+        if let Some(pin) = self.pin.take() {
+            return self.named.at(&pin).read(range).await;
         }
-        if let Reply::Fitting(fitting) = self.get(range, None).await? {
+        if let Reply::Fitting(fitting) = self.named.get(range, None).await? {
             let Fitting { seen, range, body } = *fitting;
-            let version = self.settle(seen).await?;
+            let version = self.named.settle(seen).await?;
+            let pinned = self.named.at(&version);
             if version.encoding.is_none() || range.is_none() {
-                return Ok(reading(version, range, body));
+                return Ok(pinned.reading(range, body));
             }
-            self.pin = Some(version);
+            return pinned.read(range.map(RangeSpec::from)).await;
         }
-        // No such range, or one that means nothing of an encoded object: what
-        // is asked for is decided by the size.
-        let pin = self.version().await?;
-        self.read_pinned(&pin, range).await
+        // No such range: what is asked for is decided by the size.
+        let version = self.version().await?;
+        self.named.at(&version).read(range).await
+    }
+}
+
+// === impl Named ===
+
+impl Named {
+    fn at(&self, version: &Arc<Version>) -> Pinned {
+        Pinned {
+            named: self.clone(),
+            version: Arc::clone(version),
+        }
     }
 
-    async fn read_pinned(
-        &self,
-        pin: &Arc<Version>,
-        range: Option<RangeSpec>,
-    ) -> Result<Read, MediaError> {
-        let range = range.filter(|_| pin.encoding.is_none());
-        let exact = match range.map(|spec| spec.within(pin.size)) {
-            None | Some(Ok(None)) => None,
-            Some(Ok(Some(range))) => Some(range),
-            Some(Err(Unsatisfiable)) => return Ok(Read::Unsatisfiable { size: pin.size }),
-        };
-        match self.get(exact.map(RangeSpec::from), Some(pin)).await? {
-            // Stores that ignore If-Match are caught by what they tell.
-            Reply::Fitting(fitting) if fitting.seen.is(pin) => {
-                Ok(reading(Arc::clone(pin), fitting.range, fitting.body))
-            }
-            Reply::Fitting(_) | Reply::Unsatisfiable => Err(MediaError::Changed),
+    async fn version(&self) -> Result<Arc<Version>, MediaError> {
+        let answer = self.send(Method::HEAD, &HeaderMap::new()).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(failure(answer).await);
         }
+        let size = number(answer.headers(), &CONTENT_LENGTH)
+            .ok_or_else(|| MediaError::UpstreamWrong("no size".to_owned()))?;
+        self.settle(Seen::of(answer.headers(), size)).await
     }
 
     async fn get(
@@ -193,7 +208,73 @@ impl Stored {
         method: Method,
         headers: &HeaderMap,
     ) -> Result<Response<Incoming>, MediaError> {
-        self.store.send(method, Some(&self.key), &[], headers).await
+        let line = &self.store.line;
+        line.counts.requests.one();
+        let asked = Instant::now();
+        let answer = self.store.send(method, Some(&self.key), &[], headers).await;
+        if answer
+            .as_ref()
+            .is_ok_and(|answer| is_bytes(answer.status()))
+        {
+            line.link.answered(asked.elapsed());
+        }
+        answer
+    }
+}
+
+// === impl Pinned ===
+
+impl Pinned {
+    async fn read(&self, range: Option<RangeSpec>) -> Result<Read, MediaError> {
+        let Version { size, encoding, .. } = &*self.version;
+        let range = range.filter(|_| encoding.is_none());
+        let exact = match range.map(|spec| spec.within(*size)) {
+            None | Some(Ok(None)) => None,
+            Some(Ok(Some(range))) => Some(range),
+            Some(Err(Unsatisfiable)) => return Ok(Read::Unsatisfiable { size: *size }),
+        };
+        let Fitting { range, body, .. } = self.fetch(exact).await?;
+        Ok(self.reading(range, body))
+    }
+
+    /// Asks for bytes of this version, and holds the answer against it: stores
+    /// that ignore `If-Match` are caught by what they tell.
+    async fn fetch(&self, range: Option<ByteRange>) -> Result<Fitting, MediaError> {
+        let asked = range.map(RangeSpec::from);
+        match self.named.get(asked, Some(&self.version)).await? {
+            Reply::Fitting(fitting) if fitting.seen.is(&self.version) => Ok(*fitting),
+            Reply::Fitting(_) | Reply::Unsatisfiable => Err(MediaError::Changed),
+        }
+    }
+
+    fn reading(&self, range: Option<ByteRange>, body: Incoming) -> Read {
+        let bounds = range.map_or((0, self.version.size), |range| {
+            (range.first(), range.last().saturating_add(1))
+        });
+        // Only bytes of a strong tag are known to belong together.
+        let strong = (self.version.etag.as_ref()).is_some_and(|etag| !etag.is_weak());
+        let upstream = strong.then(|| Arc::new(self.clone()) as Arc<dyn Upstream>);
+        let body = Resumed::open(Wire::Egress(body), bounds, upstream, &self.named.store.line);
+        Read::Bytes(Reading {
+            version: Arc::clone(&self.version),
+            range,
+            chunks: Chunks::Stored(Body::straight(body)),
+        })
+    }
+}
+
+impl Upstream for Pinned {
+    fn get(&self, range: Option<ByteRange>) -> Asking {
+        let this = self.clone();
+        Box::pin(async move {
+            let Fitting { seen, range, body } = this.fetch(range).await?;
+            // Bytes that are encoded otherwise are other bytes.
+            if seen.encoding != this.version.encoding {
+                return Err(MediaError::Changed);
+            }
+            let body = Wire::Egress(body);
+            Ok(Part { range, body })
+        })
     }
 }
 
@@ -229,14 +310,6 @@ impl Seen {
                 _ => false,
             }
     }
-}
-
-fn reading(version: Arc<Version>, range: Option<ByteRange>, body: Incoming) -> Read {
-    Read::Bytes(Reading {
-        version,
-        range,
-        chunks: Chunks::Stored(body),
-    })
 }
 
 /// Holds an answer with bytes against what was asked. The range of the result is

@@ -1,0 +1,61 @@
+//! What fetching comes to, counted per source.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What one source was asked for since the start, and what was spared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FetchStats {
+    /// Requests for bytes or for an object's headers. Listings are not among them.
+    pub requests: u64,
+    /// Bytes of bodies that arrived from the source.
+    pub received: u64,
+    /// Bodies that broke off before their end.
+    pub drops: u64,
+    /// Bodies that were taken up again where they broke off.
+    pub resumes: u64,
+    /// Whether it is far or slow, as far as was measured: several connections
+    /// would get more out of it than one.
+    pub far: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) requests: Count,
+    pub(crate) received: Count,
+    pub(crate) drops: Count,
+    pub(crate) resumes: Count,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+// === impl Counts ===
+
+impl Counts {
+    pub(crate) fn read(&self, far: bool) -> FetchStats {
+        FetchStats {
+            requests: self.requests.read(),
+            received: self.received.read(),
+            drops: self.drops.read(),
+            resumes: self.resumes.read(),
+            far,
+        }
+    }
+}
+
+// === impl Count ===
+
+impl Count {
+    pub(crate) fn one(&self) {
+        self.add(1);
+    }
+
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
