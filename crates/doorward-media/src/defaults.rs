@@ -45,3 +45,26 @@ pub const FAR: Duration = Duration::from_millis(12);
 /// A source that gives less on one connection, in bytes a second, is slow: far
 /// below what a local disk or network gives.
 pub const SLOW: u64 = 16 * 1024 * 1024;
+
+/// The unit in which bytes are kept: what PDF viewers ask for, and no more than
+/// one chunk of a connection.
+pub const BLOCK: u64 = 64 * 1024;
+/// Ranges up to this are kept and shared; anything longer passes straight
+/// through, so that a film does not push out what is looked at again.
+pub const SMALL: u64 = 512 * 1024;
+/// The longest request that reading on in small ranges grows to. It doubles each
+/// time, so a thousand ranges of 2 KiB take half a dozen requests.
+pub const RUN_MOST: u64 = 1024 * 1024;
+/// Bytes that a room keeps: a folder of thumbnails, or the index and some pages
+/// of a few large documents.
+pub const CACHE: u64 = 64 * 1024 * 1024;
+/// What keeping a piece takes beside its bytes.
+pub const PIECE_OVERHEAD: u64 = 256;
+/// Objects of which is known where they were read last.
+pub const TRAILS: usize = 1024;
+/// Bytes of a room that are on their way to readers at once.
+pub const UNDERWAY: u64 = 64 * 1024 * 1024;
+/// Of these, what is read ahead for one stream: seven parts of 2 MiB.
+pub const AHEAD: u64 = 14 * 1024 * 1024;
+/// Streams that are read ahead at once: with more, each of them is slow enough.
+pub const AHEAD_STREAMS: usize = 16;

@@ -1,47 +1,84 @@
 //! Between a store and a stream: what is asked for, how often, and what is kept.
 //!
-//! A body that breaks off goes on from the next byte ([`resume`]). Everything
-//! here reads one pinned version; an answer that does not prove to be of it is an
-//! error, never a byte.
+//! A body that breaks off goes on from the next byte ([`resume`]). Small ranges
+//! are kept, and asked for once however many want them ([`stock`], [`flight`],
+//! [`pieces`]). Everything here reads one pinned version; an answer that does not
+//! prove to be of it is an error, never a byte.
 
+pub(crate) mod flight;
 pub(crate) mod link;
+pub(crate) mod pieces;
 pub(crate) mod resume;
 #[cfg(test)]
 pub(crate) mod script;
 pub(crate) mod stats;
+pub(crate) mod stock;
+mod tuning;
 pub(crate) mod wire;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
 use crate::error::MediaError;
 use link::Link;
+use pieces::Pieces;
 use resume::Resumed;
 use stats::Counts;
 pub use stats::FetchStats;
+use stock::Stock;
+pub use tuning::MediaTuning;
 
 /// What is known of one source, shared by everything that reads from it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Line {
+    /// Its name among the lines of this process.
+    pub(crate) id: u64,
     pub(crate) link: Link,
     pub(crate) counts: Counts,
+    pub(crate) stock: Arc<Stock>,
+    /// It has answered a range with everything.
+    whole_only: AtomicBool,
 }
 
 /// The bytes of a store's object, read only as they are asked for.
-pub struct Body(Box<Resumed>);
+pub struct Body(Kind);
+
+enum Kind {
+    Straight(Box<Resumed>),
+    Pieces(Box<Pieces>),
+}
 
 // === impl Line ===
 
 impl Line {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self::default())
+    /// A line of its own, with the memory of `stock`.
+    pub(crate) fn new(stock: &Arc<Stock>) -> Arc<Self> {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        Arc::new(Self {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            link: Link::default(),
+            counts: Counts::default(),
+            stock: Arc::clone(stock),
+            whole_only: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn stats(&self) -> FetchStats {
         self.counts.read(self.link.is_far())
+    }
+
+    /// Whether it gives ranges, as far as is known.
+    pub(crate) fn gives_ranges(&self) -> bool {
+        !self.whole_only.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it gave everything for a range: nothing is split up any more.
+    pub(crate) fn ignores_ranges(&self) {
+        self.whole_only.store(true, Ordering::Relaxed);
     }
 }
 
@@ -50,7 +87,12 @@ impl Line {
 impl Body {
     /// The bytes of one answer, taken up again where it breaks off.
     pub(crate) fn straight(body: Resumed) -> Self {
-        Self(Box::new(body))
+        Self(Kind::Straight(Box::new(body)))
+    }
+
+    /// A small range.
+    pub(crate) fn pieces(pieces: Pieces) -> Self {
+        Self(Kind::Pieces(Box::new(pieces)))
     }
 
     /// The next bytes. Ends cleanly only after the last promised byte.
@@ -58,7 +100,10 @@ impl Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, MediaError>>> {
-        self.0.poll_next(cx)
+        match &mut self.0 {
+            Kind::Straight(body) => body.poll_next(cx),
+            Kind::Pieces(pieces) => pieces.poll_next(cx),
+        }
     }
 }
 

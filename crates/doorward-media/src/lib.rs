@@ -35,7 +35,7 @@ mod surface;
 pub mod validator;
 
 pub use error::MediaError;
-pub use fetch::FetchStats;
+pub use fetch::{FetchStats, MediaTuning};
 pub use grant::{Disposition, MediaGrant};
 pub use media::{Media, MediaOptions, Minted, Totals};
 pub use shelf::Location;

@@ -32,6 +32,8 @@ pub(crate) struct Resumed {
     /// The answer goes on beyond `end`, and is left there.
     cut: bool,
     state: State,
+    /// Its first answer was there.
+    begun: bool,
     tries: Tries,
     meter: Meter,
 }
@@ -85,6 +87,27 @@ impl Resumed {
             end,
             cut: false,
             state: State::Open(body),
+            begun: true,
+            tries: Tries::default(),
+            meter: Meter::new(),
+        }
+    }
+
+    /// The bytes from `at` up to `end`, which are asked for now.
+    pub(crate) fn ask_for(
+        (at, end): (u64, u64),
+        upstream: Arc<dyn Upstream>,
+        line: &Arc<Line>,
+    ) -> Self {
+        let asking = upstream.get(ByteRange::new(at, end.saturating_sub(1)));
+        Self {
+            upstream: Some(upstream),
+            line: Arc::clone(line),
+            at,
+            end,
+            cut: false,
+            state: State::Asking(asking),
+            begun: false,
             tries: Tries::default(),
             meter: Meter::new(),
         }
@@ -227,7 +250,10 @@ impl Resumed {
                 return Err(MediaError::UpstreamWrong(what.to_owned()));
             }
         }
-        self.line.counts.resumes.one();
+        if self.begun {
+            self.line.counts.resumes.one();
+        }
+        self.begun = true;
         self.meter = Meter::new();
         Ok(())
     }

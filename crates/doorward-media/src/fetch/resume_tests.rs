@@ -1,9 +1,15 @@
 use std::future::poll_fn;
 
+use super::super::MediaTuning;
 use super::super::script::{Play, Script, bytes, give};
+use super::super::stock::Stock;
 use super::*;
 
 const END: u64 = 100_000;
+
+fn line() -> Arc<Line> {
+    Line::new(&Stock::new(MediaTuning::default()))
+}
 
 fn dropped() -> MediaError {
     MediaError::UpstreamUnavailable("dropped".to_owned())
@@ -26,7 +32,7 @@ async fn all(body: &mut Resumed) -> (Vec<u8>, Option<MediaError>) {
 
 /// A body of the whole object that begins with `first` and goes on by `script`.
 fn begun(script: &Arc<Script>, first: Vec<Play>) -> (Resumed, Arc<Line>) {
-    let line = Line::new();
+    let line = line();
     let upstream: Arc<dyn Upstream> = Arc::<Script>::clone(script);
     let body = Resumed::open(script.tape(first), (0, END), Some(upstream), &line);
     (body, line)
@@ -153,7 +159,7 @@ async fn m18_a_source_that_ignores_the_range_of_the_rest_is_skipped_to_it() {
 async fn m19_without_a_strong_tag_a_body_ends_where_it_breaks_off() {
     let script = Script::new(|_, _| (Duration::ZERO, Err(dropped())));
     let first = vec![Play::Give(bytes(0, 10))];
-    let mut body = Resumed::open(script.tape(first), (0, END), None, &Line::new());
+    let mut body = Resumed::open(script.tape(first), (0, END), None, &line());
     let (got, error) = all(&mut body).await;
     assert_eq!(
         (got.len(), error.is_some(), script.asked().len()),

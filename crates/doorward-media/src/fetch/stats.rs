@@ -14,6 +14,10 @@ pub struct FetchStats {
     pub drops: u64,
     /// Bodies that were taken up again where they broke off.
     pub resumes: u64,
+    /// Bytes that were kept from before, and so not asked for.
+    pub kept: u64,
+    /// Reads that joined a request of another's.
+    pub shared: u64,
     /// Whether it is far or slow, as far as was measured: several connections
     /// would get more out of it than one.
     pub far: bool,
@@ -25,6 +29,8 @@ pub(crate) struct Counts {
     pub(crate) received: Count,
     pub(crate) drops: Count,
     pub(crate) resumes: Count,
+    pub(crate) kept: Count,
+    pub(crate) shared: Count,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +45,8 @@ impl Counts {
             received: self.received.read(),
             drops: self.drops.read(),
             resumes: self.resumes.read(),
+            kept: self.kept.read(),
+            shared: self.shared.read(),
             far,
         }
     }

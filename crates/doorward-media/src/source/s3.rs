@@ -28,7 +28,8 @@ pub use stored::Stored;
 
 use crate::defaults;
 use crate::error::MediaError;
-use crate::fetch::{FetchStats, Line};
+use crate::fetch::stock::Stock;
+use crate::fetch::{FetchStats, Line, MediaTuning};
 use crate::name::Key;
 use sign::{encode_path, encode_query};
 
@@ -165,7 +166,7 @@ impl StoreConfig {
             endpoint,
             by_path,
             region: RwLock::new(region),
-            line: Line::new(),
+            line: Line::new(&Stock::new(MediaTuning::default())),
         })
     }
 }
@@ -183,6 +184,12 @@ impl Store {
     #[must_use]
     pub fn location(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.prefix)
+    }
+
+    /// The same store, with the memory of a room instead of its own.
+    pub(crate) fn sharing(mut self, stock: &Arc<Stock>) -> Self {
+        self.line = Line::new(stock);
+        self
     }
 
     /// What reading from it came to.

@@ -102,11 +102,15 @@ impl Ranged {
     }
 
     pub(crate) async fn add(&self, room: &Room) {
+        let location = Location::S3(Box::new(self.config()));
+        room.media.add_source("s", "S", location).await.unwrap();
+    }
+
+    pub(crate) fn config(&self) -> StoreConfig {
         let endpoint = format!("http://{}", self.address);
         let mut config = StoreConfig::new("b", Some(&endpoint), Credentials::Anonymous);
         config.addressing = Addressing::Path;
-        let location = Location::S3(Box::new(config));
-        room.media.add_source("s", "S", location).await.unwrap();
+        config
     }
 
     pub(crate) fn replace(&self, object: impl Into<Bytes>, etag: &str) {

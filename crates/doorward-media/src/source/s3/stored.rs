@@ -1,21 +1,24 @@
 //! One object of a store, read at one version.
 
+mod answer;
+
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use doorward_egress::Incoming;
-use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH, LAST_MODIFIED,
-    RANGE,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, IF_MATCH, RANGE};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tokio::time::Instant;
 
+use self::answer::{Fitting, Seen, fit, number};
 use super::{Store, failure, is_bytes, whole};
 use crate::content_type::{ContentType, SNIFF};
+use crate::defaults;
 use crate::error::MediaError;
 use crate::fetch::Body;
+use crate::fetch::flight::{Flight, Outcome, Told};
+use crate::fetch::pieces::{Opened, Pieces, Shareable};
 use crate::fetch::resume::Resumed;
+use crate::fetch::stock::{Edition, Spot};
 use crate::fetch::wire::{Asking, Part, Upstream, Wire};
 use crate::name::Key;
 use crate::range::{ByteRange, RangeSpec, Unsatisfiable};
@@ -41,24 +44,6 @@ struct Named {
 struct Pinned {
     named: Named,
     version: Arc<Version>,
-}
-
-/// What a store says of an object, before its type is settled.
-#[derive(Debug)]
-struct Seen {
-    size: u64,
-    etag: Option<EntityTag>,
-    modified: Option<SystemTime>,
-    declared: Option<String>,
-    encoding: Option<HeaderValue>,
-}
-
-/// A body that fits what was asked.
-#[derive(Debug)]
-struct Fitting {
-    seen: Seen,
-    range: Option<ByteRange>,
-    body: Incoming,
 }
 
 enum Reply {
@@ -94,14 +79,20 @@ impl Stored {
         if let Some(pin) = self.pin.take() {
             return self.named.at(&pin).read(range).await;
         }
+        if let Some(range) = range
+            && let Some(read) = self.named.read_shared(range).await?
+        {
+            return Ok(read);
+        }
         if let Reply::Fitting(fitting) = self.named.get(range, None).await? {
             let Fitting { seen, range, body } = *fitting;
             let version = self.named.settle(seen).await?;
             let pinned = self.named.at(&version);
-            if version.encoding.is_none() || range.is_none() {
-                return Ok(pinned.reading(range, body));
-            }
-            return pinned.read(range.map(RangeSpec::from)).await;
+            // A range means nothing of an encoded object.
+            return match range {
+                Some(_) if version.encoding.is_some() => pinned.whole().await.map(Read::Bytes),
+                _ => Ok(Read::Bytes(pinned.reading(range, body))),
+            };
         }
         // No such range: what is asked for is decided by the size.
         let version = self.version().await?;
@@ -127,6 +118,76 @@ impl Named {
         let size = number(answer.headers(), &CONTENT_LENGTH)
             .ok_or_else(|| MediaError::UpstreamWrong("no size".to_owned()))?;
         self.settle(Seen::of(answer.headers(), size)).await
+    }
+
+    /// A small range at first sight, asked for once however many want it at the
+    /// same time. `None` if it cannot be shared.
+    async fn read_shared(&self, range: RangeSpec) -> Result<Option<Read>, MediaError> {
+        let line = &self.store.line;
+        let Some(bytes) = bound(range).filter(|_| line.gives_ranges()) else {
+            return Ok(None);
+        };
+        let mut tried = false;
+        loop {
+            let spot = Spot::opening(line.id, &self.key, range);
+            let opening = line.stock.opening(spot, bytes, |spots, budget| {
+                Flight::start(&line.stock, spots, budget, self.clone().first_sight(range))
+            });
+            let Some((flight, own)) = opening else {
+                return Ok(None);
+            };
+            if !own {
+                line.counts.shared.one();
+            }
+            match flight.told().await {
+                Ok(Told::Bytes(version, range)) => {
+                    let pinned = self.at(&version);
+                    let shareable = pinned.shareable();
+                    return Ok(shareable.map(|shareable| {
+                        pinned.pieces(range, shareable.join(flight, range, own))
+                    }));
+                }
+                Ok(Told::Alone) => return Ok(flight.take_alone().map(Read::Bytes)),
+                Ok(Told::Unsatisfiable) => {
+                    let size = self.version().await?.size;
+                    return Ok(range
+                        .within(size)
+                        .is_err()
+                        .then_some(Read::Unsatisfiable { size }));
+                }
+                Err(error) if own || tried => return Err(error),
+                Err(_) => tried = true,
+            }
+        }
+    }
+
+    /// Asks for a range of whatever version there is.
+    async fn first_sight(self, range: RangeSpec) -> Result<Outcome, MediaError> {
+        let Reply::Fitting(fitting) = self.get(Some(range), None).await? else {
+            return Ok(Outcome::Unsatisfiable);
+        };
+        let asked = range;
+        let Fitting { seen, range, body } = *fitting;
+        let version = self.settle(seen).await?;
+        let pinned = self.at(&version);
+        match (range, pinned.shareable()) {
+            (Some(range), Some(shareable)) => Ok(Outcome::Bytes {
+                edition: shareable.edition,
+                version,
+                range,
+                body: pinned.body(Some(range), body),
+            }),
+            (Some(_), None) if version.encoding.is_some() => {
+                pinned.whole().await.map(Outcome::Alone)
+            }
+            _ => {
+                let part = |part: ByteRange| part.len() < version.size;
+                if range.is_none() && matches!(asked.within(version.size), Ok(Some(r)) if part(r)) {
+                    self.store.line.ignores_ranges();
+                }
+                Ok(Outcome::Alone(pinned.reading(range, body)))
+            }
+        }
     }
 
     async fn get(
@@ -233,7 +294,22 @@ impl Pinned {
             Some(Ok(Some(range))) => Some(range),
             Some(Err(Unsatisfiable)) => return Ok(Read::Unsatisfiable { size: *size }),
         };
+        if let Some(range) = exact.filter(|range| range.len() <= defaults::SMALL)
+            && let Some(shareable) = self.shareable()
+        {
+            match shareable.open(range).await? {
+                Opened::Pieces(pieces) => return Ok(self.pieces(range, pieces)),
+                Opened::Alone(reading) => return Ok(Read::Bytes(reading)),
+                Opened::Nowhere => {}
+            }
+        }
         let Fitting { range, body, .. } = self.fetch(exact).await?;
+        Ok(Read::Bytes(self.reading(range, body)))
+    }
+
+    /// Everything, as its own answer.
+    async fn whole(&self) -> Result<Reading, MediaError> {
+        let Fitting { range, body, .. } = self.fetch(None).await?;
         Ok(self.reading(range, body))
     }
 
@@ -247,19 +323,48 @@ impl Pinned {
         }
     }
 
-    fn reading(&self, range: Option<ByteRange>, body: Incoming) -> Read {
+    /// What its bytes are kept under. Only those of a strong tag are known to
+    /// belong together, and a range of encoded ones means nothing.
+    fn shareable(&self) -> Option<Shareable> {
+        let line = &self.named.store.line;
+        let tag = self.strong_tag()?;
+        let plain = self.version.encoding.is_none() && line.gives_ranges();
+        plain.then(|| Shareable {
+            edition: Edition::new(line.id, &self.named.key, tag.to_string(), self.version.size),
+            version: Arc::clone(&self.version),
+            upstream: Arc::new(self.clone()),
+            line: Arc::clone(line),
+        })
+    }
+
+    fn strong_tag(&self) -> Option<&EntityTag> {
+        self.version.etag.as_ref().filter(|etag| !etag.is_weak())
+    }
+
+    fn reading(&self, range: Option<ByteRange>, body: Incoming) -> Reading {
+        Reading {
+            version: Arc::clone(&self.version),
+            range,
+            chunks: Chunks::Stored(Body::straight(self.body(range, body))),
+        }
+    }
+
+    fn pieces(&self, range: ByteRange, pieces: Pieces) -> Read {
+        Read::Bytes(Reading {
+            version: Arc::clone(&self.version),
+            range: Some(range),
+            chunks: Chunks::Stored(Body::pieces(pieces)),
+        })
+    }
+
+    fn body(&self, range: Option<ByteRange>, body: Incoming) -> Resumed {
         let bounds = range.map_or((0, self.version.size), |range| {
             (range.first(), range.last().saturating_add(1))
         });
-        // Only bytes of a strong tag are known to belong together.
-        let strong = (self.version.etag.as_ref()).is_some_and(|etag| !etag.is_weak());
-        let upstream = strong.then(|| Arc::new(self.clone()) as Arc<dyn Upstream>);
-        let body = Resumed::open(Wire::Egress(body), bounds, upstream, &self.named.store.line);
-        Read::Bytes(Reading {
-            version: Arc::clone(&self.version),
-            range,
-            chunks: Chunks::Stored(Body::straight(body)),
-        })
+        let upstream = self
+            .strong_tag()
+            .map(|_| Arc::new(self.clone()) as Arc<dyn Upstream>);
+        Resumed::open(Wire::Egress(body), bounds, upstream, &self.named.store.line)
     }
 }
 
@@ -278,80 +383,11 @@ impl Upstream for Pinned {
     }
 }
 
-// === impl Seen ===
-
-impl Seen {
-    fn of(headers: &HeaderMap, size: u64) -> Self {
-        let read = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        Self {
-            size,
-            etag: headers
-                .get(ETAG)
-                .and_then(|value| EntityTag::parse(value.as_bytes())),
-            modified: read(LAST_MODIFIED).and_then(|text| httpdate::parse_http_date(text).ok()),
-            declared: read(CONTENT_TYPE).map(str::to_owned),
-            encoding: headers
-                .get(CONTENT_ENCODING)
-                // AWS keeps the transfer's own encoding of signed uploads.
-                .filter(|value| {
-                    !["", "identity", "aws-chunked"]
-                        .iter()
-                        .any(|none| value == none)
-                })
-                .cloned(),
-        }
-    }
-
-    fn is(&self, pin: &Version) -> bool {
-        self.size == pin.size
-            && match (&self.etag, &pin.etag) {
-                (Some(one), Some(two)) => one == two,
-                (None, None) => self.modified == pin.modified,
-                _ => false,
-            }
-    }
-}
-
-/// Holds an answer with bytes against what was asked. The range of the result is
-/// what the answer proves, not what its status claims: whole bodies for a range
-/// are taken as whole, and a 200 that carries a `Content-Range` is believed if
-/// that is exactly the range asked for.
-fn fit(
-    status: StatusCode,
-    headers: &HeaderMap,
-    asked: Option<RangeSpec>,
-    body: Incoming,
-) -> Result<Fitting, MediaError> {
-    let wrong = |what: &str| MediaError::UpstreamWrong(what.to_owned());
-    let length = number(headers, &CONTENT_LENGTH);
-    let told = headers.get(CONTENT_RANGE).map(|value| value.as_bytes());
-    let (size, range) = match (told.map(ByteRange::parse_content_range), asked) {
-        (None, _) if status == StatusCode::PARTIAL_CONTENT => {
-            return Err(wrong("a part without its range"));
-        }
-        (None, _) => (length.ok_or_else(|| wrong("no length"))?, None),
-        (Some(None), _) => return Err(wrong("a malformed range")),
-        (Some(Some((told, size))), Some(asked)) if asked.within(size) == Ok(Some(told)) => {
-            if length.is_some_and(|length| length != told.len()) {
-                return Err(wrong("a length that is not the range's"));
-            }
-            (size, Some(told))
-        }
-        (Some(Some(_)), Some(_)) => return Err(wrong("another range than asked for")),
-        (Some(Some(_)), None) => return Err(wrong("a range that was not asked for")),
+/// The most bytes that a range can have, if that is few.
+fn bound(range: RangeSpec) -> Option<u64> {
+    let bytes = match range {
+        RangeSpec::From { first, last } => last?.saturating_sub(first).saturating_add(1),
+        RangeSpec::Suffix { length } => length,
     };
-    Ok(Fitting {
-        seen: Seen::of(headers, size),
-        range,
-        body,
-    })
-}
-
-fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
-    let text = headers.get(name)?.to_str().ok()?;
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    (1..=defaults::SMALL).contains(&bytes).then_some(bytes)
 }
