@@ -2,11 +2,14 @@
 //!
 //! A body that breaks off goes on from the next byte ([`resume`]). Small ranges
 //! are kept, and asked for once however many want them ([`stock`], [`flight`],
-//! [`pieces`]). Everything here reads one pinned version; an answer that does not
+//! [`pieces`]). A long range of a source that is far comes by several connections
+//! ([`ahead`]), and straight from any other. Everything here reads one pinned version; an answer that does not
 //! prove to be of it is an error, never a byte.
 
+pub(crate) mod ahead;
 pub(crate) mod flight;
 pub(crate) mod link;
+mod meter;
 pub(crate) mod pieces;
 pub(crate) mod resume;
 #[cfg(test)]
@@ -23,7 +26,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+use crate::defaults;
 use crate::error::MediaError;
+use ahead::Ahead;
 use link::Link;
 use pieces::Pieces;
 use resume::Resumed;
@@ -49,7 +54,13 @@ pub struct Body(Kind);
 
 enum Kind {
     Straight(Box<Resumed>),
+    /// Straight, until the source turns out to be far; looked at from this byte
+    /// on.
+    Widening(Box<Resumed>, u64),
     Pieces(Box<Pieces>),
+    Ahead(Ahead),
+    /// Only while one kind becomes another.
+    Nothing,
 }
 
 // === impl Line ===
@@ -90,6 +101,17 @@ impl Body {
         Self(Kind::Straight(Box::new(body)))
     }
 
+    /// The same, which may be split up once its source turns out to be far.
+    pub(crate) fn widening(body: Resumed) -> Self {
+        let (at, _) = body.bounds();
+        Self(Kind::Widening(Box::new(body), at))
+    }
+
+    /// A long range, from several connections.
+    pub(crate) fn ahead(ahead: Ahead) -> Self {
+        Self(Kind::Ahead(ahead))
+    }
+
     /// A small range.
     pub(crate) fn pieces(pieces: Pieces) -> Self {
         Self(Kind::Pieces(Box::new(pieces)))
@@ -100,10 +122,37 @@ impl Body {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, MediaError>>> {
+        if let Kind::Widening(body, look) = &mut self.0
+            && body.bounds().0 >= *look
+        {
+            *look = look.saturating_add(defaults::WIDEN_EVERY);
+            self.widen();
+        }
         match &mut self.0 {
-            Kind::Straight(body) => body.poll_next(cx),
+            Kind::Straight(body) | Kind::Widening(body, _) => body.poll_next(cx),
+            Kind::Ahead(ahead) => ahead.poll_next(cx),
+            Kind::Nothing => Poll::Ready(None),
             Kind::Pieces(pieces) => pieces.poll_next(cx),
         }
+    }
+}
+
+impl Body {
+    fn widen(&mut self) {
+        let Kind::Widening(body, look) = std::mem::replace(&mut self.0, Kind::Nothing) else {
+            return;
+        };
+        let (at, end) = body.bounds();
+        let line = body.line();
+        let long = end.saturating_sub(at) > defaults::SMALL;
+        self.0 = if long && line.gives_ranges() && line.link.is_far() {
+            match Ahead::take_over(body) {
+                Ok(ahead) => Kind::Ahead(ahead),
+                Err(body) => Kind::Widening(body, look),
+            }
+        } else {
+            Kind::Widening(body, look)
+        };
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::meter::Meter;
 use super::wire::{Asking, Part, Upstream, Wire};
 use super::{Line, length};
 use crate::defaults;
@@ -51,6 +52,14 @@ enum State {
     Done,
 }
 
+/// How a request for a part turned out.
+pub(crate) enum Begun {
+    /// Its bytes come.
+    Part,
+    /// Everything comes: the source ignores ranges.
+    Whole(Wire),
+}
+
 /// How often it was tried, since when, without a byte.
 #[derive(Default)]
 struct Tries {
@@ -60,14 +69,6 @@ struct Tries {
     pace: u32,
     since_drop: u64,
     signed_anew: bool,
-}
-
-/// How fast bytes come while they are waited for.
-struct Meter {
-    began: Instant,
-    bytes: u64,
-    waited: Duration,
-    waiting: Option<Instant>,
 }
 
 // === impl Resumed ===
@@ -111,6 +112,41 @@ impl Resumed {
             tries: Tries::default(),
             meter: Meter::new(),
         }
+    }
+
+    /// Waits for the first answer to what was asked for. Here nothing is tried
+    /// again: whoever wants the bytes can still be told why there are none.
+    pub(crate) fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<Begun, MediaError>> {
+        let State::Asking(asking) = &mut self.state else {
+            return Poll::Ready(Ok(Begun::Part));
+        };
+        let part = ready!(asking.as_mut().poll(cx))?;
+        if part.range.is_none() {
+            self.state = State::Done;
+            return Poll::Ready(Ok(Begun::Whole(part.body)));
+        }
+        Poll::Ready(self.go_on(part).map(|()| Begun::Part))
+    }
+
+    /// What is left of it.
+    pub(crate) fn bounds(&self) -> (u64, u64) {
+        (self.at, self.end)
+    }
+
+    /// Leaves out what comes from `end` on.
+    pub(crate) fn cut_at(&mut self, end: u64) {
+        if end < self.end {
+            self.end = end;
+            self.cut = true;
+        }
+    }
+
+    pub(crate) fn line(&self) -> &Arc<Line> {
+        &self.line
+    }
+
+    pub(crate) fn upstream(&self) -> Option<Arc<dyn Upstream>> {
+        self.upstream.clone()
     }
 
     /// The next bytes. Ends cleanly only after the last of them.
@@ -328,38 +364,6 @@ fn jittered(pause: Duration) -> Duration {
     }
     let [random] = random;
     pause / 2 + pause / 2 * u32::from(random) / 255
-}
-
-// === impl Meter ===
-
-impl Meter {
-    fn new() -> Self {
-        Self {
-            began: Instant::now(),
-            bytes: 0,
-            waited: Duration::ZERO,
-            waiting: None,
-        }
-    }
-
-    fn waits(&mut self) {
-        self.waiting.get_or_insert_with(Instant::now);
-    }
-
-    /// Bytes came. After enough of them, how many came in how long, if the source
-    /// was mostly waited for: otherwise it was the reader who was slow.
-    fn came(&mut self, bytes: u64) -> Option<(u64, Duration)> {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if let Some(since) = self.waiting.take() {
-            self.waited += since.elapsed();
-        }
-        if self.bytes < defaults::RATE_OVER {
-            return None;
-        }
-        let done = std::mem::replace(self, Self::new());
-        let time = done.began.elapsed();
-        (done.waited * 2 >= time).then_some((done.bytes, time))
-    }
 }
 
 #[cfg(test)]

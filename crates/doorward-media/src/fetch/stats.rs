@@ -18,6 +18,10 @@ pub struct FetchStats {
     pub kept: u64,
     /// Reads that joined a request of another's.
     pub shared: u64,
+    /// Streams that were read ahead by several connections.
+    pub ahead: u64,
+    /// How often such a stream let go of what waited, because nobody read it.
+    pub let_go: u64,
     /// Whether it is far or slow, as far as was measured: several connections
     /// would get more out of it than one.
     pub far: bool,
@@ -31,6 +35,8 @@ pub(crate) struct Counts {
     pub(crate) resumes: Count,
     pub(crate) kept: Count,
     pub(crate) shared: Count,
+    pub(crate) ahead: Count,
+    pub(crate) let_go: Count,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +53,8 @@ impl Counts {
             resumes: self.resumes.read(),
             kept: self.kept.read(),
             shared: self.shared.read(),
+            ahead: self.ahead.read(),
+            let_go: self.let_go.read(),
             far,
         }
     }

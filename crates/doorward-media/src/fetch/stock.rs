@@ -28,6 +28,7 @@ pub(crate) struct Stock {
     trails: Cache<Edition, Trail>,
     flights: Mutex<HashMap<Spot, Weak<Flight>>>,
     underway: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
 }
 
 /// One version of one object of one source.
@@ -107,6 +108,9 @@ impl Stock {
             trails: Cache::new(defaults::TRAILS),
             flights: Mutex::default(),
             underway: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))),
+            streams: Arc::new(Semaphore::new(
+                tuning.ahead_streams.min(Semaphore::MAX_PERMITS),
+            )),
         }
     }
 
@@ -116,6 +120,11 @@ impl Stock {
         Arc::clone(&self.underway)
             .try_acquire_many_owned(permits)
             .ok()
+    }
+
+    /// A place among the streams that are read ahead; `None` if all are taken.
+    pub(crate) fn stream(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.streams).try_acquire_owned().ok()
     }
 
     /// Notes that `first..end` is read now, and tells how that goes on from the

@@ -1,6 +1,7 @@
 //! One object of a store, read at one version.
 
 mod answer;
+mod pinned;
 
 use std::sync::Arc;
 
@@ -10,19 +11,16 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tokio::time::Instant;
 
 use self::answer::{Fitting, Seen, fit, number};
+use self::pinned::Pinned;
 use super::{Store, failure, is_bytes, whole};
 use crate::content_type::{ContentType, SNIFF};
 use crate::defaults;
 use crate::error::MediaError;
-use crate::fetch::Body;
 use crate::fetch::flight::{Flight, Outcome, Told};
-use crate::fetch::pieces::{Opened, Pieces, Shareable};
-use crate::fetch::resume::Resumed;
-use crate::fetch::stock::{Edition, Spot};
-use crate::fetch::wire::{Asking, Part, Upstream, Wire};
+use crate::fetch::stock::Spot;
 use crate::name::Key;
-use crate::range::{ByteRange, RangeSpec, Unsatisfiable};
-use crate::source::{Chunks, Read, Reading, Version};
+use crate::range::{ByteRange, RangeSpec};
+use crate::source::{Read, Version};
 use crate::validator::EntityTag;
 
 /// An object that was named; asked for when it is read.
@@ -37,13 +35,6 @@ pub struct Stored {
 struct Named {
     store: Arc<Store>,
     key: Key,
-}
-
-/// An object at one version.
-#[derive(Clone, Debug)]
-struct Pinned {
-    named: Named,
-    version: Arc<Version>,
 }
 
 enum Reply {
@@ -280,106 +271,6 @@ impl Named {
             line.link.answered(asked.elapsed());
         }
         answer
-    }
-}
-
-// === impl Pinned ===
-
-impl Pinned {
-    async fn read(&self, range: Option<RangeSpec>) -> Result<Read, MediaError> {
-        let Version { size, encoding, .. } = &*self.version;
-        let range = range.filter(|_| encoding.is_none());
-        let exact = match range.map(|spec| spec.within(*size)) {
-            None | Some(Ok(None)) => None,
-            Some(Ok(Some(range))) => Some(range),
-            Some(Err(Unsatisfiable)) => return Ok(Read::Unsatisfiable { size: *size }),
-        };
-        if let Some(range) = exact.filter(|range| range.len() <= defaults::SMALL)
-            && let Some(shareable) = self.shareable()
-        {
-            match shareable.open(range).await? {
-                Opened::Pieces(pieces) => return Ok(self.pieces(range, pieces)),
-                Opened::Alone(reading) => return Ok(Read::Bytes(reading)),
-                Opened::Nowhere => {}
-            }
-        }
-        let Fitting { range, body, .. } = self.fetch(exact).await?;
-        Ok(Read::Bytes(self.reading(range, body)))
-    }
-
-    /// Everything, as its own answer.
-    async fn whole(&self) -> Result<Reading, MediaError> {
-        let Fitting { range, body, .. } = self.fetch(None).await?;
-        Ok(self.reading(range, body))
-    }
-
-    /// Asks for bytes of this version, and holds the answer against it: stores
-    /// that ignore `If-Match` are caught by what they tell.
-    async fn fetch(&self, range: Option<ByteRange>) -> Result<Fitting, MediaError> {
-        let asked = range.map(RangeSpec::from);
-        match self.named.get(asked, Some(&self.version)).await? {
-            Reply::Fitting(fitting) if fitting.seen.is(&self.version) => Ok(*fitting),
-            Reply::Fitting(_) | Reply::Unsatisfiable => Err(MediaError::Changed),
-        }
-    }
-
-    /// What its bytes are kept under. Only those of a strong tag are known to
-    /// belong together, and a range of encoded ones means nothing.
-    fn shareable(&self) -> Option<Shareable> {
-        let line = &self.named.store.line;
-        let tag = self.strong_tag()?;
-        let plain = self.version.encoding.is_none() && line.gives_ranges();
-        plain.then(|| Shareable {
-            edition: Edition::new(line.id, &self.named.key, tag.to_string(), self.version.size),
-            version: Arc::clone(&self.version),
-            upstream: Arc::new(self.clone()),
-            line: Arc::clone(line),
-        })
-    }
-
-    fn strong_tag(&self) -> Option<&EntityTag> {
-        self.version.etag.as_ref().filter(|etag| !etag.is_weak())
-    }
-
-    fn reading(&self, range: Option<ByteRange>, body: Incoming) -> Reading {
-        Reading {
-            version: Arc::clone(&self.version),
-            range,
-            chunks: Chunks::Stored(Body::straight(self.body(range, body))),
-        }
-    }
-
-    fn pieces(&self, range: ByteRange, pieces: Pieces) -> Read {
-        Read::Bytes(Reading {
-            version: Arc::clone(&self.version),
-            range: Some(range),
-            chunks: Chunks::Stored(Body::pieces(pieces)),
-        })
-    }
-
-    fn body(&self, range: Option<ByteRange>, body: Incoming) -> Resumed {
-        let bounds = range.map_or((0, self.version.size), |range| {
-            (range.first(), range.last().saturating_add(1))
-        });
-        let upstream = self
-            .strong_tag()
-            .map(|_| Arc::new(self.clone()) as Arc<dyn Upstream>);
-        Resumed::open(Wire::Egress(body), bounds, upstream, &self.named.store.line)
-    }
-}
-
-impl Upstream for Pinned {
-    fn get(&self, range: Option<ByteRange>) -> Asking {
-        let this = self.clone();
-        Box::pin(async move {
-            let Fitting { seen, range, body } = this.fetch(range).await?;
-            // Bytes that are encoded otherwise are other bytes.
-            if seen.encoding != this.version.encoding {
-                return Err(MediaError::Changed);
-            }
-            let body = Wire::Egress(body);
-            Ok(Part { range, body })
-        })
     }
 }
 
