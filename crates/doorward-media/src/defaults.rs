@@ -40,11 +40,14 @@ pub const SKIP_MOST: u64 = 1024 * 1024;
 /// A rate is measured over so many bytes: beyond the slow start of TCP.
 pub const RATE_OVER: u64 = 1024 * 1024;
 /// A source whose answers never begin sooner is far: local stores and those of
-/// the same city answer within a few milliseconds.
-pub const FAR: Duration = Duration::from_millis(12);
+/// the same city answer within a few milliseconds, if the machine is not busy.
+pub const FAR: Duration = Duration::from_millis(20);
 /// A source that gives less on one connection, in bytes a second, is slow: far
-/// below what a local disk or network gives.
-pub const SLOW: u64 = 16 * 1024 * 1024;
+/// below what a local disk or network gives, on a busy machine too.
+pub const SLOW: u64 = 8 * 1024 * 1024;
+/// So many measurements are needed to call a source far or slow: the first has
+/// the handshakes in it, and one more may have met a busy machine.
+pub const MEASURED: usize = 3;
 
 /// The unit in which bytes are kept: what PDF viewers ask for, and no more than
 /// one chunk of a connection.

@@ -268,8 +268,7 @@ async fn a_straight_stream_is_widened_once_its_source_turns_out_to_be_far() {
             widened = Some(at);
         }
         if at == 3 * MIB / 2 {
-            line.link.answered(RTT);
-            line.link.answered(RTT);
+            (0..3).for_each(|_| line.link.answered(RTT));
         }
     }
     assert_eq!(at, SIZE);

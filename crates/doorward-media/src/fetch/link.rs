@@ -71,10 +71,12 @@ impl Recent {
         self.count = self.count.wrapping_add(1);
     }
 
-    /// Nothing after one measurement: the first includes the handshakes.
+    /// Nothing, until enough was measured.
     fn known(&self) -> Option<&[u64]> {
         let known = self.count.min(self.values.len());
-        self.values.get(..known).filter(|known| known.len() > 1)
+        self.values
+            .get(..known)
+            .filter(|known| known.len() >= defaults::MEASURED)
     }
 
     fn least(&self) -> Option<u64> {
@@ -95,7 +97,8 @@ mod tests {
         let link = Link::default();
         assert!(!link.is_far());
         link.answered(Duration::from_millis(80));
-        assert!(!link.is_far(), "one is none");
+        link.answered(Duration::from_millis(40));
+        assert!(!link.is_far(), "two are not enough");
         link.answered(Duration::from_millis(40));
         assert!(link.is_far());
         link.answered(Duration::from_millis(1));
