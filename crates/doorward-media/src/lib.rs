@@ -9,6 +9,7 @@
 //! |---|---|
 //! | what a name may be | [`name`] |
 //! | where bytes come from | [`source`] |
+//! | between a store and a stream | `fetch` |
 //! | what a request asks for | [`range`], [`validator`] |
 //! | what the object is | [`content_type`], [`disposition`] |
 //! | what is answered | `play`, [`stream`] |
@@ -21,6 +22,7 @@ pub mod content_type;
 pub mod defaults;
 pub mod disposition;
 pub mod error;
+mod fetch;
 pub mod grant;
 pub mod media;
 pub mod name;
@@ -33,6 +35,7 @@ mod surface;
 pub mod validator;
 
 pub use error::MediaError;
+pub use fetch::{FetchStats, MediaTuning};
 pub use grant::{Disposition, MediaGrant};
 pub use media::{Media, MediaOptions, Minted, Totals};
 pub use shelf::Location;

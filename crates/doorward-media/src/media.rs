@@ -18,6 +18,7 @@ pub(crate) use stats::Stats;
 
 use crate::defaults;
 use crate::error::MediaError;
+use crate::fetch::{FetchStats, MediaTuning};
 use crate::grant::{Disposition, MediaGrant};
 use crate::shelf::{Location, Shelf, Shelves, Wanted, display_path};
 use crate::source::{Folder, Place, Source};
@@ -123,6 +124,12 @@ impl Media {
             loose: RwLock::default(),
             console_adds: AtomicBool::new(false),
         })
+    }
+
+    /// Sets the budgets of what is kept and read ahead of its stores. Sources that
+    /// are there already keep theirs: call it first.
+    pub fn tune(&self, tuning: MediaTuning) {
+        self.shelves.tune(tuning);
     }
 
     /// Whether people may add sources from the console; they may not unless
@@ -261,6 +268,13 @@ impl Media {
         }
     }
 
+    /// What reading from a listed source came to; `None` if there is none, and
+    /// for a folder, which is read directly.
+    #[must_use]
+    pub fn fetch_stats(&self, source: &str) -> Option<FetchStats> {
+        self.shelves.find(source)?.source().ok()?.fetch_stats()
+    }
+
     /// `id:key` of a listed source.
     pub(crate) fn find_listed(&self, text: &str) -> Result<(Arc<Shelf>, Place), MediaError> {
         let (id, key) = text.split_once(':').ok_or(MediaError::NotFound)?;
@@ -291,7 +305,7 @@ impl Media {
             let shelf = match self.known(&name) {
                 Some(shelf) => shelf,
                 None => {
-                    let store = config.build(&self.clock)?;
+                    let store = config.build(&self.clock)?.sharing(&self.shelves.stock());
                     self.keep(Shelf::loose(name, Source::S3(Arc::new(store))))
                 }
             };

@@ -7,6 +7,8 @@ use doorward_guard::{Clock, Rule};
 
 use crate::defaults;
 use crate::error::MediaError;
+use crate::fetch::MediaTuning;
+use crate::fetch::stock::Stock;
 use crate::source::{Credentials, Folder, Source, StoreConfig};
 
 /// Where a source is.
@@ -30,9 +32,10 @@ pub struct Shelf {
     failure: RwLock<Option<&'static str>>,
 }
 
-/// All shelves, in the order in which they were added.
+/// All shelves, in the order in which they were added, and what their stores
+/// share.
 #[derive(Debug, Default)]
-pub(crate) struct Shelves(RwLock<Vec<Arc<Shelf>>>);
+pub(crate) struct Shelves(RwLock<Vec<Arc<Shelf>>>, RwLock<Arc<Stock>>);
 
 /// A source that is to be added.
 #[derive(Debug)]
@@ -116,14 +119,14 @@ impl Location {
         }
     }
 
-    async fn open(self, clock: &Clock) -> Result<Source, MediaError> {
+    async fn open(self, clock: &Clock, stock: &Arc<Stock>) -> Result<Source, MediaError> {
         match self {
             Self::Folder(path) => {
                 let folder = tokio::task::spawn_blocking(move || Folder::open(&path)).await;
                 let stopped = |_| MediaError::NotReadable("the reader stopped".to_owned());
                 Ok(Source::Folder(Arc::new(folder.map_err(stopped)??)))
             }
-            Self::S3(config) => Ok(Source::S3(Arc::new(config.build(clock)?))),
+            Self::S3(config) => Ok(Source::S3(Arc::new(config.build(clock)?.sharing(stock)))),
         }
     }
 }
@@ -246,7 +249,7 @@ impl Shelves {
         } = wanted;
         let name = name.map_or_else(|| location.usual_name(), str::to_owned);
         let (kind, display) = (location.kind(), location.display());
-        let source = location.open(clock).await;
+        let source = location.open(clock, &self.stock()).await;
         if let (Err(error), false) = (&source, keep_failed) {
             return Err(error.clone());
         }
@@ -271,6 +274,16 @@ impl Shelves {
         });
         all.push(Arc::clone(&shelf));
         Ok((shelf, true))
+    }
+
+    /// What its stores share.
+    pub(crate) fn stock(&self) -> Arc<Stock> {
+        Arc::clone(&self.1.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Other budgets, for stores that are added from now on.
+    pub(crate) fn tune(&self, tuning: MediaTuning) {
+        *self.1.write().unwrap_or_else(PoisonError::into_inner) = Stock::new(tuning);
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Shelf>> {

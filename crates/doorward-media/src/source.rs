@@ -22,6 +22,8 @@ pub use s3::{Addressing, Credentials, Store, StoreConfig, Stored};
 
 use crate::content_type::ContentType;
 use crate::error::MediaError;
+pub use crate::fetch::Body as StoredChunks;
+use crate::fetch::FetchStats;
 use crate::name::{Key, RelPath};
 use crate::range::{ByteRange, RangeSpec};
 use crate::validator::EntityTag;
@@ -101,7 +103,7 @@ pub enum Chunks {
     /// From a file.
     File(FileChunks),
     /// From a store.
-    Stored(doorward_egress::Incoming),
+    Stored(StoredChunks),
 }
 
 // === impl Source ===
@@ -134,6 +136,16 @@ impl Source {
         match self {
             Self::Folder(folder) => folder::list(Arc::clone(folder), query).await,
             Self::S3(store) => store.list(&query).await,
+        }
+    }
+
+    /// What reading from a store came to; `None` for a folder, which is read
+    /// directly.
+    #[must_use]
+    pub fn fetch_stats(&self) -> Option<FetchStats> {
+        match self {
+            Self::Folder(_) => None,
+            Self::S3(store) => Some(store.fetch_stats()),
         }
     }
 
@@ -241,11 +253,11 @@ impl Chunks {
         }
     }
 
-    /// The next chunk. Nothing is read ahead.
+    /// The next chunk. Of a file nothing is read ahead.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, MediaError>>> {
         match self {
             Self::File(chunks) => chunks.poll_next(cx),
-            Self::Stored(body) => s3::poll_body(body, cx),
+            Self::Stored(chunks) => chunks.poll_next(cx),
         }
     }
 }

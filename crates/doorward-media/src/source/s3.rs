@@ -13,8 +13,7 @@ mod sign;
 mod stored;
 mod xml;
 
-use std::sync::{PoisonError, RwLock};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +21,6 @@ use doorward_egress::{AddressPolicy, Client, Dialer, Incoming, Target, Trust};
 use doorward_guard::Clock;
 use http::header::{ACCEPT_ENCODING, HOST, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 
 pub use credentials::Credentials;
@@ -30,6 +28,8 @@ pub use stored::Stored;
 
 use crate::defaults;
 use crate::error::MediaError;
+use crate::fetch::stock::Stock;
+use crate::fetch::{FetchStats, Line, MediaTuning};
 use crate::name::Key;
 use sign::{encode_path, encode_query};
 
@@ -87,6 +87,8 @@ pub struct Store {
     endpoint: Option<Endpoint>,
     by_path: bool,
     region: RwLock<String>,
+    /// What fetching from it taught.
+    line: Arc<Line>,
 }
 
 #[derive(Debug)]
@@ -164,6 +166,7 @@ impl StoreConfig {
             endpoint,
             by_path,
             region: RwLock::new(region),
+            line: Line::new(&Stock::new(MediaTuning::default())),
         })
     }
 }
@@ -181,6 +184,18 @@ impl Store {
     #[must_use]
     pub fn location(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.prefix)
+    }
+
+    /// The same store, with the memory of a room instead of its own.
+    pub(crate) fn sharing(mut self, stock: &Arc<Stock>) -> Self {
+        self.line = Line::new(stock);
+        self
+    }
+
+    /// What reading from it came to.
+    #[must_use]
+    pub fn fetch_stats(&self) -> FetchStats {
+        self.line.stats()
     }
 
     /// Sends one signed request. Follows the bucket to its region once; follows
@@ -302,27 +317,6 @@ fn is_region(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-}
-
-/// The next bytes of a body that is passed on.
-pub(super) fn poll_body(
-    body: &mut Incoming,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Bytes, MediaError>>> {
-    loop {
-        match ready!(std::pin::Pin::new(&mut *body).poll_frame(cx)) {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-            Some(Ok(frame)) => {
-                // Trailers are nobody's business here.
-                if let Ok(bytes) = frame.into_data()
-                    && !bytes.is_empty()
-                {
-                    return Poll::Ready(Some(Ok(bytes)));
-                }
-            }
-        }
-    }
 }
 
 /// A body that is read whole, such as an error's.
