@@ -21,3 +21,9 @@ pub const TOUCH_EVERY: Duration = Duration::from_secs(1);
 pub const WHOLE_BODY_WITHIN: Duration = Duration::from_secs(30);
 /// Grants that one `grant.stats` event tells of; of more, the rest come later.
 pub const STATS_AT_ONCE: usize = 100;
+/// Parts that one answer to several ranges has: PDF viewers and zip readers ask
+/// for a handful, and each part is a request of its own to a store.
+pub const PARTS: usize = 16;
+/// Ranges with at most so many bytes between them are one: the frame of a part
+/// costs as much.
+pub const PART_GAP: u64 = 128;

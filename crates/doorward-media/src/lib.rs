@@ -11,7 +11,7 @@
 //! | where bytes come from | [`source`] |
 //! | what a request asks for | [`range`], [`validator`] |
 //! | what the object is | [`content_type`], [`disposition`] |
-//! | what is answered | `play`, [`stream`] |
+//! | what is answered | `play`, [`stream`], `multipart` |
 //! | who may | [`grant`], [`media`] |
 //! | routes | `surface`, `api_surface` |
 
@@ -23,6 +23,7 @@ pub mod disposition;
 pub mod error;
 pub mod grant;
 pub mod media;
+mod multipart;
 pub mod name;
 mod play;
 pub mod range;

@@ -3,19 +3,29 @@ use proptest::prelude::*;
 use super::*;
 
 /// What the vectors expect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Meant {
     /// 200 with everything.
     All,
     /// 206 with these bytes.
     Part(u64, u64),
+    /// 206 with these parts.
+    Several(Vec<(u64, u64)>),
     /// 416.
     Nothing,
 }
 
 fn meant(value: &[u8], size: u64) -> Meant {
     match Asked::parse(value) {
-        Asked::Whole | Asked::Several => Meant::All,
+        Asked::Whole => Meant::All,
+        Asked::Several(set) => match set.within(size) {
+            Ok(Parts::Whole) => Meant::All,
+            Ok(Parts::One(range)) => Meant::Part(range.first(), range.last()),
+            Ok(Parts::Several(ranges)) => {
+                Meant::Several(ranges.iter().map(|r| (r.first(), r.last())).collect())
+            }
+            Err(Unsatisfiable) => Meant::Nothing,
+        },
         Asked::One(spec) => match spec.within(size) {
             Ok(Some(range)) => Meant::Part(range.first(), range.last()),
             Ok(None) => Meant::All,
@@ -126,26 +136,98 @@ fn m14_the_range_table() {
         ("bytes=1.0-2", 100, All),
         ("bytes=0-1=2", 100, All),
         ("bytes==0-1", 100, All),
-        // Several: the whole object for now; one bad member spoils the set.
-        ("bytes=0-1,2-3", 100, All),
-        ("bytes=0-1,0-1", 100, All),
-        ("bytes=0-,-1", 100, All),
+        // One bad member spoils the set.
         ("bytes=0-1,junk", 100, All),
         ("bytes=junk,0-1", 100, All),
         ("bytes=0-1,5-2", 100, All),
+        ("bytes=0-1,-", 100, All),
+        // Near, touching and overlapping ranges are one.
+        ("bytes=0-1,2-3", 100, Part(0, 3)),
+        ("bytes=0-1,0-1", 100, Part(0, 1)),
+        ("bytes=0-1,50-51", 100, Part(0, 51)),
+        ("bytes=50-51,0-1", 100, Part(0, 51)),
+        ("bytes=0-49,50-99", 100, Part(0, 99)),
+        ("bytes=0-1,130-131", 1000, Part(0, 131)),
+        ("bytes=130-131,0-1", 1000, Part(0, 131)),
+        ("BYTES= 0-1 ,, 2-3", 100, Part(0, 3)),
+        // Members outside are left out.
+        ("bytes=0-1,100-", 100, Part(0, 1)),
+        ("bytes=100-,0-1", 100, Part(0, 1)),
+        ("bytes=-0,0-1", 100, Part(0, 1)),
+        ("bytes=100-,200-300", 100, Nothing),
+        ("bytes=-0,-0", 100, Nothing),
+        ("bytes=0-,0-", 0, Nothing),
+        ("bytes=0-,-1", 0, All),
+        // More bytes than there are.
+        ("bytes=0-,-1", 100, All),
+        ("bytes=0-,0-,0-", 100, All),
+        ("bytes=0-60,40-99", 100, All),
+        ("bytes=-100,-100", 100, All),
+        (
+            "bytes=0-18446744073709551615,1-18446744073709551615",
+            u64::MAX,
+            All,
+        ),
     ];
     assert!(table.len() >= 60);
     for (value, size, expected) in table {
         assert_eq!(
             meant(value.as_bytes(), *size),
-            *expected,
+            expected.clone(),
             "{value:?} of {size}"
         );
     }
-    let thousand = format!("bytes={}", vec!["0-1"; 1000].join(","));
-    assert_eq!(Asked::parse(thousand.as_bytes()), Asked::Several);
     assert_eq!(Asked::parse(b"bytes=\xff-1"), Asked::Whole);
     assert_eq!(Asked::parse("bytes=٣-٤".as_bytes()), Asked::Whole);
+}
+
+#[test]
+fn m14_the_table_of_several_ranges() {
+    let table: &[(&str, u64, &[(u64, u64)])] = &[
+        ("bytes=0-1,131-132", 1000, &[(0, 1), (131, 132)]),
+        ("bytes=131-132,0-1", 1000, &[(131, 132), (0, 1)]),
+        ("bytes=0-0,-1", 1000, &[(0, 0), (999, 999)]),
+        ("bytes=-1,0-0", 1000, &[(999, 999), (0, 0)]),
+        ("bytes=900-,0-9", 1000, &[(900, 999), (0, 9)]),
+        ("bytes=900-5000,0-9", 1000, &[(900, 999), (0, 9)]),
+        ("bytes=0-9,2000-,500-509", 1000, &[(0, 9), (500, 509)]),
+        (
+            "bytes=500-509,0-9,505-520,900-909",
+            1000,
+            &[(500, 520), (0, 9), (900, 909)],
+        ),
+        // The third joins the first two, and stands where the first stood.
+        ("bytes=300-301,0-1,100-250", 1000, &[(0, 301)]),
+        ("bytes= ,0-0,\t,500-500,", 1000, &[(0, 0), (500, 500)]),
+        ("Bytes=000-000,0500-00500", 1000, &[(0, 0), (500, 500)]),
+    ];
+    for (value, size, expected) in table {
+        let expected = match expected {
+            [(first, last)] => Meant::Part(*first, *last),
+            _ => Meant::Several(expected.to_vec()),
+        };
+        assert_eq!(meant(value.as_bytes(), *size), expected, "{value:?}");
+    }
+}
+
+#[test]
+fn m14_a_thousand_ranges_cost_no_more_than_the_object() {
+    let near = format!("bytes={}", vec!["0-1"; 1000].join(","));
+    assert_eq!(meant(near.as_bytes(), 100), Meant::All, "2000 of 100 bytes");
+    assert_eq!(meant(near.as_bytes(), 2000), Meant::Part(0, 1));
+    let apart = |count: u64| {
+        let members: Vec<_> = (0..count).map(|at| format!("{0}-{0}", at * 1000)).collect();
+        format!("bytes={}", members.join(","))
+    };
+    assert_eq!(meant(apart(1000).as_bytes(), 1_000_000), Meant::All);
+    assert_eq!(meant(apart(17).as_bytes(), 1_000_000), Meant::All);
+    let Meant::Several(parts) = meant(apart(16).as_bytes(), 1_000_000) else {
+        panic!("sixteen parts");
+    };
+    assert_eq!(parts.len(), 16);
+    // As many as a header line holds, all of them away from each other.
+    let many = format!("bytes={}", vec!["0-,"; 2700].concat());
+    assert_eq!(meant(many.as_bytes(), u64::MAX), Meant::All);
 }
 
 #[test]
@@ -208,6 +290,9 @@ fn reference(text: &str, size: u64) -> Meant {
         .map(|part| part.trim_matches([' ', '\t']))
         .filter(|s| !s.is_empty())
         .collect();
+    if members.len() > 1 {
+        return reference_of_several(&members, size);
+    }
     let [member] = members.as_slice() else {
         return Meant::All;
     };
@@ -239,7 +324,88 @@ fn reference(text: &str, size: u64) -> Meant {
     }
 }
 
+/// Several ranges the slow way: every byte of the object that any of them
+/// selects is marked, small gaps are filled, and what is left are the parts.
+fn reference_of_several(members: &[&str], size: u64) -> Meant {
+    let mut first_to_ask = vec![None; usize::try_from(size).unwrap()];
+    let mut named = 0;
+    let mut any = false;
+    for (place, member) in members.iter().enumerate() {
+        let mut own = |first: u64, last: u64| {
+            any = true;
+            for at in first..=last {
+                named += 1;
+                first_to_ask[usize::try_from(at).unwrap()].get_or_insert(place);
+            }
+        };
+        match reference(&format!("bytes={member}"), size) {
+            Meant::Part(first, last) => own(first, last),
+            Meant::Nothing => {}
+            // Not a range, or a suffix of nothing.
+            Meant::All | Meant::Several(_) => return Meant::All,
+        }
+    }
+    if !any {
+        return Meant::Nothing;
+    }
+    if named > size {
+        return Meant::All;
+    }
+    let mut parts: Vec<(usize, u64, u64)> = Vec::new();
+    for (at, place) in (0..size).zip(&first_to_ask) {
+        let Some(place) = *place else { continue };
+        match parts.last_mut() {
+            Some((first, _, last)) if at - *last <= 129 => {
+                *last = at;
+                *first = place.min(*first);
+            }
+            _ => parts.push((place, at, at)),
+        }
+    }
+    parts.sort_unstable();
+    let mut found: Vec<_> = parts
+        .iter()
+        .map(|(_, first, last)| (*first, *last))
+        .collect();
+    match found.len() {
+        1 => found
+            .pop()
+            .map_or(Meant::All, |(first, last)| Meant::Part(first, last)),
+        17.. => Meant::All,
+        _ => Meant::Several(found),
+    }
+}
+
 proptest! {
+    #[test]
+    fn m14_several_ranges_equal_the_reference(
+        members in proptest::collection::vec(
+            (proptest::option::of(0_u64..4000), proptest::option::of(0_u64..60)), 2..24,
+        ),
+        size in 0_u64..4000, pad in "[ \t,]{0,2}",
+    ) {
+        let members: Vec<_> = members.iter().filter_map(|(first, more)| match (first, more) {
+            (Some(first), Some(more)) => Some(format!("{first}-{}", first + more)),
+            (Some(first), None) => Some(format!("{}-", first + 3000)),
+            (None, Some(length)) => Some(format!("-{length}")),
+            (None, None) => None,
+        }).collect();
+        let text = format!("bytes={pad}{}{pad}", members.join(","));
+        prop_assert_eq!(meant(text.as_bytes(), size), reference(&text, size), "{}", text);
+    }
+
+    #[test]
+    fn m14_parts_lie_within_and_apart(
+        text in "bytes=([0-9]{0,3}-[0-9]{0,3}[, ]{1,2}){0,20}", size in 0_u64..2000,
+    ) {
+        if let Meant::Several(mut parts) = meant(text.as_bytes(), size) {
+            prop_assert!((2..=16).contains(&parts.len()));
+            parts.sort_unstable();
+            prop_assert!(parts.iter().all(|(first, last)| first <= last && *last < size));
+            prop_assert!(parts.windows(2).all(|pair| pair[1].0 - pair[0].1 > 129));
+        }
+    }
+
     #[test]
     fn m14_equals_the_reference_for_well_formed_ranges(
         first in proptest::option::of(0_u64..40), last in proptest::option::of(0_u64..40),

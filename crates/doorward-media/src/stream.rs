@@ -16,6 +16,7 @@ use crate::defaults;
 use crate::error::MediaError;
 use crate::grant::MediaGrant;
 use crate::media::Stats;
+use crate::multipart::Parts;
 use crate::source::Chunks;
 
 /// Why a body ended before its promised length. Each of these aborts the
@@ -37,9 +38,17 @@ pub enum Cut {
     Long,
 }
 
+/// Where the bytes of a body come from.
+pub(crate) enum Feed {
+    /// All of it, or one range.
+    One(Chunks),
+    /// Several ranges in their frame.
+    Several(Box<Parts>),
+}
+
 /// Exactly the promised bytes, or an error.
 pub(crate) struct Streaming {
-    chunks: Chunks,
+    feed: Feed,
     left: u64,
     grant: Arc<Grant<MediaGrant>>,
     stats: Arc<Stats>,
@@ -52,7 +61,7 @@ pub(crate) struct Streaming {
 
 impl Streaming {
     pub(crate) fn new(
-        chunks: Chunks,
+        feed: Feed,
         length: u64,
         grant: &Arc<Grant<MediaGrant>>,
         stats: &Arc<Stats>,
@@ -61,7 +70,7 @@ impl Streaming {
         stats.stream_begins(grant);
         let watched = Arc::clone(grant);
         Self {
-            chunks,
+            feed,
             left: length,
             grant: Arc::clone(grant),
             stats: Arc::clone(stats),
@@ -89,7 +98,7 @@ impl Streaming {
             if let Poll::Ready(fate) = self.poll_end(cx) {
                 return Poll::Ready(Some(Err(Cut::Ended(fate))));
             }
-            match self.chunks.poll_next(cx) {
+            match self.feed.poll_next(cx) {
                 Poll::Pending => {
                     let left = self.grant.expires().since(self.clock.now());
                     let expiry = self.expiry.get_or_insert_with(|| Box::pin(sleep(left)));
@@ -101,9 +110,7 @@ impl Streaming {
                 }
                 Poll::Ready(None) if self.left == 0 => return Poll::Ready(None),
                 Poll::Ready(None) => return Poll::Ready(Some(Err(Cut::Short(self.left)))),
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Some(Err(Cut::Source(error))));
-                }
+                Poll::Ready(Some(Err(cut))) => return Poll::Ready(Some(Err(cut))),
                 Poll::Ready(Some(Ok(bytes))) => {
                     self.expiry = None;
                     return Poll::Ready(Some(self.account(bytes)));
@@ -122,6 +129,17 @@ impl Streaming {
         }
         self.stats.count(&self.grant, length);
         Ok(bytes)
+    }
+}
+
+impl Feed {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        match self {
+            Self::One(chunks) => chunks
+                .poll_next(cx)
+                .map(|next| next.map(|chunk| chunk.map_err(Cut::Source))),
+            Self::Several(parts) => parts.poll_next(cx),
+        }
     }
 }
 

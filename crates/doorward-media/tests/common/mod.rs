@@ -6,6 +6,8 @@
     reason = "a test that cannot go on must fail"
 )]
 
+pub(crate) mod scripted;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
