@@ -13,7 +13,7 @@ use crate::content_type::{ContentType, View};
 use crate::defaults;
 use crate::disposition::file_name;
 use crate::error::MediaError;
-use crate::grant::{Disposition, MediaGrant};
+use crate::grant::{Caps, Disposition, MediaGrant};
 use crate::media::{Asker, Media, MediaOptions, Minted};
 use crate::shelf::{Location, Shelf, Wanted};
 use crate::source::{Item, Query};
@@ -94,6 +94,8 @@ pub struct GrantView {
     pub bytes: u64,
     /// Requests so far.
     pub requests: u64,
+    /// The object was replaced: it gives nothing any more.
+    pub changed: bool,
     /// RFC 3339.
     pub last_used_at: Option<String>,
 }
@@ -122,6 +124,9 @@ pub struct MintRequest {
     /// For all of them.
     #[serde(default)]
     pub disposition: Disposition,
+    /// For each of them.
+    #[serde(default)]
+    pub caps: Caps,
 }
 
 impl Media {
@@ -191,6 +196,7 @@ impl Media {
             .count();
         if files > 0 {
             self.audit_minting(asker, files)?;
+            self.make_room_for(asker);
         }
         let entries = listing
             .items
@@ -265,11 +271,13 @@ impl Media {
             .collect();
         let found = found?;
         self.audit_minting(asker, found.len())?;
+        self.make_room_for(asker);
         found
             .into_iter()
             .map(|(shelf, place)| {
                 let options = MediaOptions {
                     disposition: request.disposition,
+                    caps: request.caps,
                     owner: asker.session.clone(),
                     ..MediaOptions::default()
                 };
@@ -309,6 +317,7 @@ impl Media {
             streams: data.streams(),
             bytes: data.bytes(),
             requests: data.requests(),
+            changed: data.is_changed(),
             last_used_at: grant.last_used().map(|at| self.clock.rfc3339(at)),
         }
     }
@@ -358,7 +367,24 @@ impl Media {
         self.decide(Kind::GrantRenewed, asker, |event| {
             event.detail(known.id.as_str())
         })?;
+        self.make_room_for(asker);
         self.renew(id, None)
+    }
+
+    /// The session that asks is about to open the grant `id`. Whether a stream of
+    /// it had to give way.
+    pub(crate) fn room_asked(&self, asker: &Asker, id: &str) -> Result<bool, MediaError> {
+        match self.grants.by_id(id) {
+            Some(grant) if grant.fate() == Fate::Live => Ok(self.make_room_for(asker)),
+            _ => Err(MediaError::Refused(Rule::NotFound.into())),
+        }
+    }
+
+    fn make_room_for(&self, asker: &Asker) -> bool {
+        asker
+            .session
+            .as_ref()
+            .is_some_and(|session| self.make_room(session))
     }
 }
 

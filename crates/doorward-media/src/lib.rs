@@ -34,7 +34,7 @@ mod surface;
 pub mod validator;
 
 pub use error::MediaError;
-pub use grant::{Disposition, MediaGrant};
-pub use media::{Media, MediaOptions, Minted, Totals};
+pub use grant::{Cap, Caps, Disposition, MediaGrant};
+pub use media::{About, Media, MediaEvent, MediaOptions, Minted, Totals};
 pub use shelf::Location;
 pub use source::{Addressing, Credentials, Source, StoreConfig};

@@ -1,5 +1,7 @@
 //! The media room: its sources, its grants, and what they come to.
 
+mod lanes;
+mod notice;
 mod stats;
 
 use std::collections::HashSet;
@@ -14,11 +16,13 @@ use doorward_guard::table::grants::Fate;
 use doorward_guard::{Clock, Grant, GrantOptions, Grants, Origins, Rule, SessionId};
 use serde_json::json;
 
-pub(crate) use stats::Stats;
+pub(crate) use notice::Notices;
+pub use notice::{About, MediaEvent};
+pub(crate) use stats::{Running, Stats};
 
 use crate::defaults;
 use crate::error::MediaError;
-use crate::grant::{Disposition, MediaGrant};
+use crate::grant::{Caps, Disposition, MediaGrant};
 use crate::shelf::{Location, Shelf, Shelves, Wanted, display_path};
 use crate::source::{Folder, Place, Source};
 
@@ -30,6 +34,7 @@ pub struct Media {
     pub(crate) grants: Arc<Grants<MediaGrant>>,
     pub(crate) shelves: Shelves,
     pub(crate) stats: Arc<Stats>,
+    notices: Arc<Notices>,
     audit: Arc<dyn AuditSink>,
     content: String,
     /// Sources that grants were made for by path or URL, to share their
@@ -52,6 +57,8 @@ pub struct MediaOptions {
     pub owner: Option<SessionId>,
     /// Which pages may read the answer.
     pub origins: Origins,
+    /// What may be had of it in all.
+    pub caps: Caps,
 }
 
 /// A grant as its maker gets it. The URL is told here and never again.
@@ -77,6 +84,8 @@ pub struct Totals {
     pub streams: u64,
     /// Bytes of bodies since the start.
     pub bytes: u64,
+    /// Streams that stood still and gave way to others, since the start.
+    pub evicted: u64,
 }
 
 /// On whose behalf something is done, for the audit.
@@ -110,14 +119,16 @@ impl Media {
         most: usize,
     ) -> Arc<Self> {
         let grants = Arc::new(Grants::with_capacity(clock, most));
-        let told = events.clone();
-        grants.on_end(move |grant: &Arc<Grant<MediaGrant>>, fate| tell_end(&told, grant, fate));
+        let notices = Arc::new(Notices::new(events));
+        let told = Arc::clone(&notices);
+        grants.on_end(move |grant: &Arc<Grant<MediaGrant>>, fate| told.ended(grant, fate));
         Arc::new(Self {
             clock: clock.clone(),
             events: events.clone(),
             grants,
             shelves: Shelves::default(),
-            stats: Arc::new(Stats::new(events)),
+            stats: Arc::new(Stats::new(clock, &notices)),
+            notices,
             audit: Arc::clone(audit),
             content: content.trim_end_matches('/').to_owned(),
             loose: RwLock::default(),
@@ -173,6 +184,9 @@ impl Media {
         };
         let (shelf, place) = self.find(source).await?;
         self.audit_minting(&asker, 1)?;
+        if let Some(owner) = &options.owner {
+            self.make_room(owner);
+        }
         self.mint(&shelf, place, options)
     }
 
@@ -208,10 +222,50 @@ impl Media {
             .revoke_where(Fate::Closed, |grant| grant.data.shelf().id() == id)
     }
 
+    /// Ends every grant of a listed source whose object is `prefix` or lies
+    /// below it, as a folder; of everything if it is empty. How many there were.
+    pub fn revoke_below(&self, id: &str, prefix: &str) -> usize {
+        let below = |name: &str| match name.strip_prefix(prefix) {
+            Some(rest) => {
+                prefix.is_empty()
+                    || prefix.ends_with('/')
+                    || rest.is_empty()
+                    || rest.starts_with('/')
+            }
+            None => false,
+        };
+        self.grants.revoke_where(Fate::Revoked, |grant| {
+            grant.data.shelf().id() == id && below(grant.data.place().name())
+        })
+    }
+
+    /// Ends every grant there is. How many there were.
+    pub fn revoke_all(&self) -> usize {
+        self.grants.revoke_where(Fate::Revoked, |_| true)
+    }
+
     /// Ends what a session owned.
     pub fn session_ended(&self, id: &SessionId) {
         self.grants
             .revoke_where(Fate::SessionEnded, |grant| grant.owner.as_ref() == Some(id));
+    }
+
+    /// Calls `listener` when something happens to a grant, once for each
+    /// [`MediaEvent`], on the thread where it happens: it must not block.
+    pub fn on_event(&self, listener: impl Fn(&MediaEvent) + Send + Sync + 'static) {
+        self.notices.listen(Arc::new(listener));
+    }
+
+    /// `session` is about to open another stream: if its others hold the
+    /// connections that its browser has, the one that has stood still longest is
+    /// cut off. Its grant stays, and players ask for the rest when they play on.
+    /// Whether one was.
+    ///
+    /// That is, if [`defaults::STALLED_MOST`] of them have stood still for
+    /// [`defaults::STALLED_AFTER`], or one for [`defaults::STALLED_LONG`].
+    /// Grants for download are left alone.
+    pub fn make_room(&self, session: &SessionId) -> bool {
+        self.stats.lanes.make_room(session)
     }
 
     /// Ends what belongs to a session that is not among `live`.
@@ -255,6 +309,7 @@ impl Media {
             grants: self.grants.len(),
             streams: self.stats.streams(),
             bytes: self.stats.bytes(),
+            evicted: self.stats.lanes.evicted(),
         }
     }
 
@@ -358,7 +413,7 @@ impl Media {
     ) -> Result<Minted, MediaError> {
         let source = shelf.label(place.name());
         let uses = options.disposition.uses();
-        let data = MediaGrant::new(Arc::clone(shelf), place, options.disposition);
+        let data = MediaGrant::new(Arc::clone(shelf), place, options.disposition, options.caps);
         let options = GrantOptions {
             life: options.life.min(defaults::GRANT_LIFE_MOST),
             idle: options.idle,
@@ -376,21 +431,6 @@ impl Media {
     }
 }
 
-/// Tells the owner that a grant ended. Grants of listings that nobody used pass
-/// away silently, and so do those of an ended session: nobody is left to tell.
-fn tell_end(events: &Events, grant: &Arc<Grant<MediaGrant>>, fate: Fate) {
-    let tell = match fate {
-        Fate::Revoked | Fate::Closed => true,
-        Fate::Expired => grant.data.requests() > 0,
-        Fate::SessionEnded | Fate::Live => false,
-    };
-    if tell {
-        // The URL is not known here: only its hash was kept.
-        let data = json!({ "id": grant.id.as_str(), "url": null, "reason": fate.word() });
-        events.publish("grant.revoked", &data, grant.owner.as_ref());
-    }
-}
-
 // === impl MediaOptions ===
 
 impl Default for MediaOptions {
@@ -401,6 +441,7 @@ impl Default for MediaOptions {
             idle: None,
             owner: None,
             origins: Origins::Any,
+            caps: Caps::default(),
         }
     }
 }

@@ -39,6 +39,9 @@ pub(crate) async fn play(
     headers: &HeaderMap,
 ) -> Result<Answer, MediaError> {
     let data = &grant.data;
+    if data.is_changed() {
+        return Err(MediaError::Changed);
+    }
     let mut object = data.place().open(data.pinned()).await?;
     let head_only = *method == Method::HEAD;
     let (mut range, mut several) = match Asked::of(headers) {
@@ -86,6 +89,7 @@ async fn read(
     stats: &Arc<Stats>,
     clock: &Clock,
 ) -> Result<Answer, MediaError> {
+    let running = stats.stream_begins(grant)?;
     let Reading {
         version,
         range,
@@ -101,8 +105,8 @@ async fn read(
     } else {
         StatusCode::OK
     };
-    let body = Streaming::new(Feed::One(chunks), length, grant, stats, clock);
-    let answer = streamed(status, body, grant);
+    let body = Streaming::new(Feed::One(chunks), length, running, clock);
+    let answer = streamed(status, body);
     let answer =
         described(answer, grant, &version).header(CONTENT_LENGTH, HeaderValue::from(length));
     let told = range.map(|range| range.content_range(version.size));
@@ -122,6 +126,7 @@ async fn read_parts(
     stats: &Arc<Stats>,
     clock: &Clock,
 ) -> Result<Answer, MediaError> {
+    let running = stats.stream_begins(grant)?;
     let first = ranges.first().copied();
     let Reading {
         version,
@@ -134,8 +139,8 @@ async fn read_parts(
     grant.data.pin(&version)?;
     if range.is_none() || range != first {
         let length = version.size;
-        let body = Streaming::new(Feed::One(chunks), length, grant, stats, clock);
-        let answer = streamed(StatusCode::OK, body, grant);
+        let body = Streaming::new(Feed::One(chunks), length, running, clock);
+        let answer = streamed(StatusCode::OK, body);
         let answer = described(answer, grant, &version);
         return Ok(answer.header(CONTENT_LENGTH, HeaderValue::from(length)));
     }
@@ -144,19 +149,17 @@ async fn read_parts(
     let (length, content_type) = (frame.length(&ranges), frame.content_type());
     let parts = multipart::Parts::new(grant.data.place(), &version, frame, ranges, chunks);
     let feed = Feed::Several(Box::new(parts));
-    let body = Streaming::new(feed, length, grant, stats, clock);
-    let answer = streamed(StatusCode::PARTIAL_CONTENT, body, grant);
+    let body = Streaming::new(feed, length, running, clock);
+    let answer = streamed(StatusCode::PARTIAL_CONTENT, body);
     let answer =
         described(answer, grant, &version).header(CONTENT_LENGTH, HeaderValue::from(length));
     Ok(with(answer, CONTENT_TYPE, content_type))
 }
 
-/// A body that ends with its grant, even while nobody reads it.
-fn streamed(status: StatusCode, body: Streaming, grant: &Arc<Grant<MediaGrant>>) -> Answer {
-    let until = Arc::clone(grant);
-    Answer::stream(status, body).until(async move {
-        until.ended().await;
-    })
+/// A body that can be ended even while nobody reads it.
+fn streamed(status: StatusCode, body: Streaming) -> Answer {
+    let until = body.until();
+    Answer::stream(status, body).until(until)
 }
 
 /// The headers that speak of the object.
