@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use doorward_guard::Grant;
 use doorward_guard::audit::Kind;
 use doorward_guard::clock::rfc3339;
-use doorward_guard::table::grants::Fate;
-use doorward_guard::{Grant, Rule};
 use serde::{Deserialize, Serialize};
 
 use crate::content_type::{ContentType, View};
@@ -320,71 +319,6 @@ impl Media {
             changed: data.is_changed(),
             last_used_at: grant.last_used().map(|at| self.clock.rfc3339(at)),
         }
-    }
-
-    /// Ends a grant, written down first. Whether it was live.
-    pub(crate) fn revoke_asked(&self, asker: &Asker, id: &str) -> Result<bool, MediaError> {
-        let known = self
-            .grants
-            .by_id(id)
-            .ok_or_else(|| MediaError::Refused(Rule::NotFound.into()))?;
-        // Ended first: an audit that cannot be written must not keep it open.
-        let ended = self.revoke(id);
-        self.decide(Kind::GrantRevoked, asker, |event| {
-            event.detail(known.id.as_str())
-        })?;
-        Ok(ended)
-    }
-
-    /// Ends those of `grants` that are live and chosen, and writes it down. How
-    /// many there were.
-    pub(crate) fn revoke_chosen(
-        &self,
-        asker: &Asker,
-        mut grants: Vec<Arc<Grant<MediaGrant>>>,
-        chosen: impl Fn(&Grant<MediaGrant>) -> bool,
-    ) -> Result<usize, MediaError> {
-        grants.retain(|grant| grant.fate() == Fate::Live && chosen(grant));
-        if grants.is_empty() {
-            return Ok(0);
-        }
-        // Ended first, as above.
-        let revoked = grants
-            .iter()
-            .filter(|grant| self.revoke(grant.id.as_str()))
-            .count();
-        let count = u64::try_from(revoked).unwrap_or(u64::MAX);
-        self.decide(Kind::GrantRevoked, asker, |event| event.count(count))?;
-        Ok(revoked)
-    }
-
-    /// Renews a grant, written down first. When it ends.
-    pub(crate) fn renew_asked(&self, asker: &Asker, id: &str) -> Result<String, MediaError> {
-        let known = self
-            .grants
-            .by_id(id)
-            .ok_or_else(|| MediaError::Refused(Rule::NotFound.into()))?;
-        self.decide(Kind::GrantRenewed, asker, |event| {
-            event.detail(known.id.as_str())
-        })?;
-        self.make_room_for(asker);
-        self.renew(id, None)
-    }
-
-    /// The session that asks is about to open the grant `id`. Whether a stream of
-    /// it had to give way.
-    pub(crate) fn room_asked(&self, asker: &Asker, id: &str) -> Result<bool, MediaError> {
-        match self.grants.by_id(id) {
-            Some(grant) if grant.fate() == Fate::Live => Ok(self.make_room_for(asker)),
-            _ => Err(MediaError::Refused(Rule::NotFound.into())),
-        }
-    }
-
-    fn make_room_for(&self, asker: &Asker) -> bool {
-        asker
-            .session
-            .as_ref()
-            .is_some_and(|session| self.make_room(session))
     }
 }
 

@@ -1,10 +1,10 @@
 //! The media room: its sources, its grants, and what they come to.
 
+mod endings;
 mod lanes;
 mod notice;
 mod stats;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::events::Events;
-use doorward_guard::table::grants::Fate;
 use doorward_guard::{Clock, Grant, GrantOptions, Grants, Origins, Rule, SessionId};
 use serde_json::json;
 
@@ -190,66 +189,6 @@ impl Media {
         self.mint(&shelf, place, options)
     }
 
-    /// Gives a grant more time; its URL stays. `None` for the default life.
-    /// Returns when it ends.
-    ///
-    /// # Errors
-    ///
-    /// [`Rule::NotFound`] if it is not live.
-    pub fn renew(&self, id: &str, life: Option<Duration>) -> Result<String, MediaError> {
-        let life = life
-            .unwrap_or(defaults::GRANT_LIFE)
-            .min(defaults::GRANT_LIFE_MOST);
-        let grant = self.grants.renew(id, life)?;
-        grant.touch(self.clock.now());
-        Ok(self.clock.rfc3339(grant.expires()))
-    }
-
-    /// Ends a grant and every stream of it. Whether it was live until now.
-    pub fn revoke(&self, id: &str) -> bool {
-        self.grants.revoke(id)
-    }
-
-    /// Ends the grant behind a URL or token that the room gave out.
-    pub fn revoke_url(&self, url: &str) -> bool {
-        let token = url.rsplit('/').next().unwrap_or_default();
-        self.grants.revoke_token(token).is_some()
-    }
-
-    /// Ends every grant of a listed source. How many there were.
-    pub fn revoke_source(&self, id: &str) -> usize {
-        self.grants
-            .revoke_where(Fate::Closed, |grant| grant.data.shelf().id() == id)
-    }
-
-    /// Ends every grant of a listed source whose object is `prefix` or lies
-    /// below it, as a folder; of everything if it is empty. How many there were.
-    pub fn revoke_below(&self, id: &str, prefix: &str) -> usize {
-        let below = |name: &str| match name.strip_prefix(prefix) {
-            Some(rest) => {
-                prefix.is_empty()
-                    || prefix.ends_with('/')
-                    || rest.is_empty()
-                    || rest.starts_with('/')
-            }
-            None => false,
-        };
-        self.grants.revoke_where(Fate::Revoked, |grant| {
-            grant.data.shelf().id() == id && below(grant.data.place().name())
-        })
-    }
-
-    /// Ends every grant there is. How many there were.
-    pub fn revoke_all(&self) -> usize {
-        self.grants.revoke_where(Fate::Revoked, |_| true)
-    }
-
-    /// Ends what a session owned.
-    pub fn session_ended(&self, id: &SessionId) {
-        self.grants
-            .revoke_where(Fate::SessionEnded, |grant| grant.owner.as_ref() == Some(id));
-    }
-
     /// Calls `listener` when something happens to a grant, once for each
     /// [`MediaEvent`], on the thread where it happens: it must not block.
     pub fn on_event(&self, listener: impl Fn(&MediaEvent) + Send + Sync + 'static) {
@@ -266,19 +205,6 @@ impl Media {
     /// Grants for download are left alone.
     pub fn make_room(&self, session: &SessionId) -> bool {
         self.stats.lanes.make_room(session)
-    }
-
-    /// Ends what belongs to a session that is not among `live`.
-    pub fn end_orphans(&self, live: &HashSet<SessionId>) {
-        let orphaned = |owner: &SessionId| !live.contains(owner);
-        self.grants.revoke_where(Fate::SessionEnded, |grant| {
-            grant.owner.as_ref().is_some_and(orphaned)
-        });
-    }
-
-    /// Ends everything: doorward stops.
-    pub fn close(&self) {
-        self.grants.revoke_where(Fate::Closed, |_| true);
     }
 
     /// Once a second: ends what is due, tells what changed.

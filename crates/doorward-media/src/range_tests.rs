@@ -183,7 +183,8 @@ fn m14_the_range_table() {
 
 #[test]
 fn m14_the_table_of_several_ranges() {
-    let table: &[(&str, u64, &[(u64, u64)])] = &[
+    type Row = (&'static str, u64, &'static [(u64, u64)]);
+    let table: &[Row] = &[
         ("bytes=0-1,131-132", 1000, &[(0, 1), (131, 132)]),
         ("bytes=131-132,0-1", 1000, &[(131, 132), (0, 1)]),
         ("bytes=0-0,-1", 1000, &[(0, 0), (999, 999)]),
