@@ -9,9 +9,13 @@
 mod common;
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
 
 use common::{Reply, Room, pattern, read};
-use doorward_media::{Caps, MediaOptions};
+use doorward_guard::Clock;
+use doorward_guard::audit::{AuditSink, Ledger};
+use doorward_guard::events::Events;
+use doorward_media::{Caps, Location, Media, MediaOptions};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
 
@@ -122,4 +126,32 @@ async fn m42_what_fits_exactly_ends_cleanly() {
     .await;
     assert_eq!(room.get(&url, &[]).await.body, pattern(SIZE));
     refused(&room.get(&url, &[PAGE]).await, "bytesSpent");
+}
+
+#[tokio::test]
+async fn m4_m42_a_full_table_is_told_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.mp4"), "x").unwrap();
+    let (clock, hand) = Clock::fake();
+    let audit: Arc<dyn AuditSink> = Arc::new(Ledger::new(&clock));
+    let media = Media::with_capacity(&clock, &Events::new(), &audit, common::CONTENT, 100);
+    let location = Location::Folder(folder.path().to_owned());
+    media.add_source("files", "Files", location).await.unwrap();
+    let mint = || media.grant("files:a.mp4", MediaOptions::default());
+    for _ in 0..3 {
+        for _ in 0..100 {
+            mint().await.unwrap();
+        }
+        let full = mint().await.unwrap_err();
+        assert_eq!(
+            (full.name(), full.status().as_u16()),
+            ("capacityReached", 503)
+        );
+        assert_eq!(media.revoke_all(), 100);
+        // The dead are still known for a while, to say that they are dead.
+        assert!(mint().await.is_err());
+        hand.advance(doorward_guard::defaults::GRANT_AFTERLIFE);
+        media.sweep();
+        assert_eq!(media.totals().grants, 0);
+    }
 }

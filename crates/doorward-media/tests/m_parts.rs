@@ -283,3 +283,61 @@ async fn m32_several_ranges_of_an_empty_object() {
     let reply = room.get(&url, &[("range", "bytes=0-,-1")]).await;
     assert_eq!((reply.status, reply.body.len()), (StatusCode::OK, 0));
 }
+
+#[tokio::test]
+async fn m11_preflights_name_every_header_of_ranges_and_nothing_of_networks() {
+    let (room, _folder, url) = folder(b"x").await;
+    let headers = [
+        ("origin", "https://app.example"),
+        ("access-control-request-method", "GET"),
+        (
+            "access-control-request-headers",
+            "if-match,if-none-match,if-range,range",
+        ),
+        ("access-control-request-private-network", "true"),
+    ];
+    let reply = read(room.send(Method::OPTIONS, &url, &headers).await)
+        .await
+        .unwrap();
+    assert!(reply.status.is_success());
+    let allowed = reply.header("access-control-allow-headers").to_lowercase();
+    for name in ["range", "if-range", "if-match", "if-none-match"] {
+        assert!(allowed.split(", ").any(|known| known == name), "{allowed}");
+    }
+    assert!(
+        reply
+            .headers
+            .keys()
+            .all(|name| !name.as_str().contains("network"))
+    );
+    assert_eq!(reply.header("access-control-allow-credentials"), "");
+    assert!(reply.body.is_empty());
+    assert_eq!(room.media.grant_views(false).0[0].requests, 0, "not a use");
+}
+
+#[tokio::test]
+async fn m12_head_of_a_stored_object_moves_no_body_and_asks_once() {
+    let store = Scripted::start(|head, _| object(head, "0123456789", "1")).await;
+    let room = store.room().await;
+    let url = room.mint("s:k.mp4").await.url;
+    for _ in 0..3 {
+        let head = room.head(&url, &[("range", "bytes=0-1")]).await;
+        assert_eq!(head.status, StatusCode::OK);
+        assert_eq!(head.header("content-length"), "10");
+        assert_eq!(head.header("accept-ranges"), "bytes");
+        assert_eq!(head.header("content-type"), "video/mp4");
+    }
+    assert_eq!(store.asked(), ["HEAD"]);
+    assert_eq!(room.media.totals().bytes, 0);
+}
+
+#[tokio::test]
+async fn m5_m20_revoking_cuts_an_answer_of_several_parts() {
+    let (room, _folder, url) = folder(&pattern(1_000_000)).await;
+    let several = [("range", "bytes=0-399999,500000-899999")];
+    let answer = room.send(Method::GET, &url, &several).await;
+    assert_eq!(answer.status(), StatusCode::PARTIAL_CONTENT);
+    assert!(room.media.revoke_url(&url));
+    assert!(read(answer).await.is_err());
+    assert_eq!(room.media.totals().streams, 0);
+}
