@@ -416,11 +416,39 @@ async fn m25_room_is_asked_for_with_a_live_grant() {
     assert_eq!((status, made), (StatusCode::OK, json!({ "made": false })));
     let lines = desk.audit.recent(0, 100).len();
     desk.console(Method::POST, &room, None).await;
-    assert_eq!(desk.audit.recent(0, 100).len(), lines, "nothing to write down");
+    assert_eq!(
+        desk.audit.recent(0, 100).len(),
+        lines,
+        "nothing to write down"
+    );
     desk.media.revoke(id);
     let (status, refused) = desk.console(Method::POST, &room, None).await;
     assert_eq!(
         (status, refused["denial"].as_str()),
         (StatusCode::NOT_FOUND, Some("notFound"))
     );
+}
+
+#[tokio::test]
+async fn m7_revoking_twice_over_the_api_is_told_once() {
+    let desk = Desk::new().await;
+    let body = json!({ "sources": ["pictures:a.png"] });
+    let (_, minted) = desk.console(Method::POST, "/api/grants", Some(body)).await;
+    let id = minted["grants"][0]["id"].as_str().unwrap();
+    let mut live = desk.events.subscribe(None).live;
+    for revoked in [true, false, false] {
+        let path = format!("/api/grants/{id}");
+        let (status, answer) = desk.console(Method::DELETE, &path, None).await;
+        assert_eq!(
+            (status, answer),
+            (StatusCode::OK, json!({ "revoked": revoked }))
+        );
+    }
+    let mut told = 0;
+    while let Ok(event) = live.try_recv() {
+        assert_eq!(event.kind, "grant.revoked");
+        assert!(event.is_for(&desk.session));
+        told += 1;
+    }
+    assert_eq!(told, 1);
 }

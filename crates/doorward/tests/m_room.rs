@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use doorward::media::MediaOptions;
 use doorward_testkit::corpus::Listener;
 use doorward_testkit::house::TestHouse;
 use serde_json::Value;
@@ -23,6 +24,8 @@ struct Cinema {
     house: TestHouse,
     /// Clients that read nothing.
     paused: Vec<TcpStream>,
+    /// What they play.
+    films: Vec<String>,
 }
 
 impl Cinema {
@@ -32,11 +35,13 @@ impl Cinema {
         let mut cinema = Self {
             house,
             paused: Vec::new(),
+            films: Vec::new(),
         };
         for _ in 0..BROWSER {
             let (url, _) = cinema.mint("film.mp4", disposition).await;
             let stream = cinema.ask(&url).await;
             cinema.paused.push(stream);
+            cinema.films.push(url);
         }
         cinema.settle().await;
         assert_eq!(cinema.streams(), 6);
@@ -57,9 +62,15 @@ impl Cinema {
     }
 
     async fn ask(&self, path: &str) -> TcpStream {
+        self.ask_for(path, "bytes=0-").await
+    }
+
+    async fn ask_for(&self, path: &str, range: &str) -> TcpStream {
         let host = self.house.host(Listener::Content);
         let mut stream = TcpStream::connect(&host).await.unwrap();
-        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nRange: {range}\r\nConnection: close\r\n\r\n"
+        );
         stream.write_all(head.as_bytes()).await.unwrap();
         stream
     }
@@ -142,6 +153,13 @@ async fn m25_six_paused_players_do_not_block_the_next_preview() {
         .unwrap();
     assert!(answer.ends_with("\r\n\r\nnext"), "{answer}");
     assert_eq!((cinema.streams(), cinema.evicted()), (4, 2));
+    // A player that was cut asks for the rest of its film.
+    for film in &cinema.films {
+        let mut answer = Vec::new();
+        let mut stream = cinema.ask_for(film, "bytes=-3").await;
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 206 ") && answer.ends_with(&[7, 7, 7]));
+    }
     assert_eq!(cinema.cut().await, 2, "the others play on");
 }
 
@@ -193,4 +211,44 @@ async fn m25_downloads_are_never_cut_for_a_preview() {
         .await;
     assert_eq!(asked.text(), r#"{"made":false}"#);
     assert_eq!((cinema.streams(), cinema.evicted()), (6, 0));
+}
+
+#[tokio::test]
+async fn m14_parts_are_whole_on_the_wire() {
+    let film: Vec<u8> = (0..=255).cycle().take(1_000_000).collect();
+    let house = TestHouse::open(&[("film.mp4", &film)]).await;
+    let token = house.token("film.mp4", MediaOptions::default()).await;
+    let host = house.host(Listener::Content);
+    let get = |range: &str| {
+        format!("GET /m/{token} HTTP/1.1\r\nHost: {host}\r\nRange: bytes={range}\r\n\r\n")
+    };
+    // On one connection: an answer that is a byte too short or too long spoils
+    // the next one.
+    let asked = get("500000-899999,0-9,-1") + &get("1-2,300-301") + &get("5-6");
+    let replies = house.send(Listener::Content, asked.as_bytes(), 3).await;
+    assert_eq!(replies.len(), 3);
+    assert!(replies.iter().all(|reply| reply.status == 206));
+    let parts = replies[0].body.windows(400_000);
+    assert!(
+        parts
+            .into_iter()
+            .any(|part| part == &film[500_000..900_000])
+    );
+    let kind = replies[1].header("content-type").unwrap();
+    let boundary = kind
+        .strip_prefix("multipart/byteranges; boundary=")
+        .unwrap();
+    let part = |range: &str, bytes: &[u8]| {
+        let head = format!(
+            "--{boundary}\r\nContent-Type: video/mp4\r\nContent-Range: bytes {range}/1000000\r\n\r\n"
+        );
+        [head.as_bytes(), bytes, b"\r\n"].concat()
+    };
+    let expected = [
+        part("1-2", &film[1..3]),
+        part("300-301", &film[300..302]),
+        format!("--{boundary}--\r\n").into_bytes(),
+    ];
+    assert_eq!(replies[1].body, expected.concat());
+    assert_eq!(replies[2].body, film[5..7]);
 }
