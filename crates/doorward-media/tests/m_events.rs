@@ -268,3 +268,24 @@ async fn m6_every_way_to_revoke_hits_its_own_grants() {
     assert_eq!(room.media.revoke_all(), 1);
     assert_eq!(room.get(&second.url, &[]).await.denial(), "grantRevoked");
 }
+
+#[tokio::test]
+async fn m6_grants_that_were_made_by_path_or_url_end_with_their_bucket_alone() {
+    let (room, folder) = folder().await;
+    let path = folder.path().join("a.mp4");
+    let mut ids = Vec::new();
+    for source in [
+        "s3://one/a/x.mp4",
+        "s3://one/b/x.mp4",
+        "s3://two/a/x.mp4",
+        path.to_str().unwrap(),
+    ] {
+        ids.push(room.mint(source).await.id);
+    }
+    assert_eq!(room.media.revoke_source(""), 0, "nothing is called so");
+    assert_eq!(room.media.revoke_below("", ""), 0);
+    assert_eq!(room.media.revoke_below("s3://one", "a"), 1);
+    assert_eq!(room.media.revoke_source("s3://one"), 1);
+    let live: Vec<_> = ids.iter().map(|id| room.media.revoke(id)).collect();
+    assert_eq!(live, [false, false, true, true]);
+}

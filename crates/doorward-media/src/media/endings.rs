@@ -40,26 +40,18 @@ impl Media {
         self.grants.revoke_token(token).is_some()
     }
 
-    /// Ends every grant of a listed source. How many there were.
+    /// Ends every grant of a source: `id` is that of a listed one, or
+    /// `s3://bucket` for those that were made by such a URL. How many there were.
     pub fn revoke_source(&self, id: &str) -> usize {
         self.grants
-            .revoke_where(Fate::Closed, |grant| grant.data.shelf().id() == id)
+            .revoke_where(Fate::Closed, |grant| is_source(grant, id))
     }
 
-    /// Ends every grant of a listed source whose object is `prefix` or lies
-    /// below it, as a folder; of everything if it is empty. How many there were.
+    /// The same for objects that are called `prefix` or lie below it, as in a
+    /// folder; for all of them if it is empty. How many there were.
     pub fn revoke_below(&self, id: &str, prefix: &str) -> usize {
-        let below = |name: &str| match name.strip_prefix(prefix) {
-            Some(rest) => {
-                prefix.is_empty()
-                    || prefix.ends_with('/')
-                    || rest.is_empty()
-                    || rest.starts_with('/')
-            }
-            None => false,
-        };
         self.grants.revoke_where(Fate::Revoked, |grant| {
-            grant.data.shelf().id() == id && below(grant.data.place().name())
+            is_source(grant, id) && is_below(grant.data.place().name(), prefix)
         })
     }
 
@@ -150,5 +142,25 @@ impl Media {
             .session
             .as_ref()
             .is_some_and(|session| self.make_room(session))
+    }
+}
+
+fn is_source(grant: &Grant<MediaGrant>, id: &str) -> bool {
+    let shelf = grant.data.shelf();
+    // Those that nobody listed have no id, but a location.
+    let own = if shelf.id().is_empty() {
+        shelf.location()
+    } else {
+        shelf.id()
+    };
+    own == id
+}
+
+fn is_below(name: &str, prefix: &str) -> bool {
+    match name.strip_prefix(prefix) {
+        Some(rest) => {
+            prefix.is_empty() || prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/')
+        }
+        None => false,
     }
 }
