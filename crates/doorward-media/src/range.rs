@@ -342,3 +342,7 @@ impl SplitOnceByte for [u8] {
 #[cfg(test)]
 #[path = "range_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "range_property_tests.rs"]
+mod properties;

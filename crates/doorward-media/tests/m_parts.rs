@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::scripted::{Scripted, field, object};
 use common::{Reply, Room, pattern, read};
 use http::{Method, StatusCode};
+use proptest::prelude::*;
 
 /// One part: its type, its `Content-Range`, its bytes.
 type Part = (String, String, Vec<u8>);
@@ -340,4 +341,54 @@ async fn m5_m20_revoking_cuts_an_answer_of_several_parts() {
     assert!(room.media.revoke_url(&url));
     assert!(read(answer).await.is_err());
     assert_eq!(room.media.totals().streams, 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is asked for, what comes is what the answer says it is, and
+    /// every byte that was asked for is in it.
+    #[test]
+    fn m14_every_answer_is_made_of_the_objects_bytes(
+        asked in proptest::collection::vec((0_usize..70_000, 0_usize..3000), 1..20),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let bytes = pattern(65_537);
+            let (room, _folder, url) = folder(&bytes).await;
+            let members: Vec<_> = asked
+                .iter()
+                .map(|(first, more)| format!("{first}-{}", first + more))
+                .collect();
+            let range = format!("bytes={}", members.join(", "));
+            let reply = room.get(&url, &[("range", &range)]).await;
+            let mut sent = vec![false; bytes.len()];
+            let mut check = |told: &str, part: &[u8]| {
+                let told = told.strip_prefix("bytes ").unwrap().strip_suffix("/65537").unwrap();
+                let (first, last) = told.split_once('-').unwrap();
+                let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+                assert_eq!(part, &bytes[first..=last]);
+                sent[first..=last].fill(true);
+            };
+            match reply.status {
+                StatusCode::OK => assert_eq!(reply.body, bytes),
+                StatusCode::PARTIAL_CONTENT if reply.header("content-range").is_empty() => {
+                    for (_, told, part) in parts(&reply) {
+                        check(&told, &part);
+                    }
+                }
+                StatusCode::PARTIAL_CONTENT => check(reply.header("content-range"), &reply.body),
+                status => {
+                    assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE);
+                    assert!(asked.iter().all(|(first, _)| *first >= bytes.len()));
+                }
+            }
+            if reply.status == StatusCode::PARTIAL_CONTENT {
+                for (first, more) in &asked {
+                    let end = (first + more + 1).min(bytes.len());
+                    assert!(sent.get(*first..end).is_none_or(|sent| sent.iter().all(|sent| *sent)));
+                }
+            }
+        });
+    }
 }
