@@ -84,3 +84,22 @@ pub const PART_MOST: u64 = 2 * 1024 * 1024;
 pub const AHEAD_IDLE: Duration = Duration::from_secs(2);
 /// A stream looks after so many bytes whether its source turned out to be far.
 pub const WIDEN_EVERY: u64 = 1024 * 1024;
+
+/// Parts that one answer to several ranges has: PDF viewers and zip readers ask
+/// for a handful, and each part is a request of its own to a store.
+pub const PARTS: usize = 16;
+/// Ranges with at most so many bytes between them are one: the frame of a part
+/// costs as much.
+pub const PART_GAP: u64 = 128;
+/// A stream of which the client has taken nothing for this long stands still:
+/// players that are slow take some far more often.
+pub const STALLED_AFTER: Duration = Duration::from_secs(2);
+/// With so many of a session standing still, one gives way to the next request:
+/// browsers open six connections to a host, so this keeps one of them free.
+pub const STALLED_MOST: usize = 5;
+/// A stream that stood still for this long gives way to any other request of its
+/// session: a paused player asks again by range when it plays on.
+pub const STALLED_LONG: Duration = Duration::from_secs(60);
+/// A grant with as many streams as it may have is asked again after this: players
+/// end one stream just before they open the next.
+pub const STREAM_RETRY: Duration = Duration::from_secs(1);

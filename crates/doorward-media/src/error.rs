@@ -11,6 +11,9 @@ use doorward_guard::{Answer, IntoAnswer, Refusal};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
+use crate::defaults;
+use crate::grant::Cap;
+
 /// The longest that an upstream may tell us to stay away.
 const LONGEST_RETRY: Duration = Duration::from_secs(120);
 
@@ -63,6 +66,9 @@ pub enum MediaError {
     /// The caller names a source, key or cursor that cannot be.
     #[error("not a source: {0}")]
     InvalidSource(&'static str),
+    /// The grant was made for no more than was had of it.
+    #[error("the grant gives no more: {0:?}")]
+    Spent(Cap),
     /// The guard's own tables or rules said no.
     #[error("refused: {}", .0.rule().name())]
     Refused(Refusal),
@@ -90,6 +96,9 @@ impl MediaError {
             Self::UpstreamTimeout => "upstreamTimeout",
             Self::EndpointNotAllowed(_) => "endpointNotAllowed",
             Self::InvalidSource(_) => "invalidSource",
+            Self::Spent(Cap::Uses) => "usesSpent",
+            Self::Spent(Cap::Bytes) => "bytesSpent",
+            Self::Spent(Cap::Streams) => "tooManyStreams",
             Self::Refused(refusal) => refusal.rule().name(),
         }
     }
@@ -102,9 +111,8 @@ impl MediaError {
             Self::AccessDenied(_)
             | Self::CredentialsRejected(_)
             | Self::NotReadable(_)
-            | Self::EndpointNotAllowed(_)
-            | Self::Archived => StatusCode::FORBIDDEN,
-            Self::CredentialsExpired => StatusCode::GONE,
+            | Self::EndpointNotAllowed(_) => StatusCode::FORBIDDEN,
+            Self::CredentialsExpired | Self::Archived => StatusCode::GONE,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::UpstreamUnavailable(_) | Self::UpstreamWrong(_) | Self::ClockSkew => {
                 StatusCode::BAD_GATEWAY
@@ -112,6 +120,7 @@ impl MediaError {
             Self::Throttled(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::InvalidSource(_) => StatusCode::BAD_REQUEST,
+            Self::Spent(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Refused(refusal) => refusal.rule().status(),
         }
     }
@@ -149,17 +158,25 @@ impl MediaError {
                 "The endpoint of this source is an address that doorward does not connect to."
             }
             Self::InvalidSource(what) => what,
+            Self::Spent(Cap::Uses) => {
+                "This address was made for fewer requests. Ask for a new one."
+            }
+            Self::Spent(Cap::Bytes) => "This address was made for fewer bytes. Ask for a new one.",
+            Self::Spent(Cap::Streams) => {
+                "As many answers of this address as may are on their way. Try again when one has ended."
+            }
             Self::Refused(refusal) => refusal.rule().message(),
         }
     }
 
-    /// When to try again, where the upstream said so.
+    /// When to try again, where somebody knows.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled(after) => {
                 Some(after.unwrap_or(Duration::from_secs(1)).min(LONGEST_RETRY))
             }
+            Self::Spent(Cap::Streams) => Some(defaults::STREAM_RETRY),
             _ => None,
         }
     }
@@ -216,6 +233,9 @@ mod tests {
             MediaError::Throttled(None),
             MediaError::UpstreamTimeout,
             MediaError::EndpointNotAllowed(String::new()),
+            MediaError::Spent(Cap::Uses),
+            MediaError::Spent(Cap::Bytes),
+            MediaError::Spent(Cap::Streams),
         ];
         let mut names = std::collections::HashSet::new();
         for error in all {

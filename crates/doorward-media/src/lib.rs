@@ -12,7 +12,7 @@
 //! | between a store and a stream | `fetch` |
 //! | what a request asks for | [`range`], [`validator`] |
 //! | what the object is | [`content_type`], [`disposition`] |
-//! | what is answered | `play`, [`stream`] |
+//! | what is answered | `play`, [`stream`], `multipart` |
 //! | who may | [`grant`], [`media`] |
 //! | routes | `surface`, `api_surface` |
 
@@ -25,6 +25,7 @@ pub mod error;
 mod fetch;
 pub mod grant;
 pub mod media;
+mod multipart;
 pub mod name;
 mod play;
 pub mod range;
@@ -36,7 +37,7 @@ pub mod validator;
 
 pub use error::MediaError;
 pub use fetch::{FetchStats, MediaTuning};
-pub use grant::{Disposition, MediaGrant};
-pub use media::{Media, MediaOptions, Minted, Totals};
+pub use grant::{Cap, Caps, Disposition, MediaGrant};
+pub use media::{About, Media, MediaEvent, MediaOptions, Minted, Totals};
 pub use shelf::Location;
 pub use source::{Addressing, Credentials, Source, StoreConfig};

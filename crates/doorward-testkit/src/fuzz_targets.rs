@@ -297,7 +297,7 @@ fn body(text: &[u8]) {
 /// line spells: whatever is promised lies within the object.
 #[cfg(feature = "media")]
 fn range(value: &[u8]) {
-    use doorward_media::range::{Asked, ByteRange, parse_unsatisfied};
+    use doorward_media::range::{Asked, ByteRange, Parts, parse_unsatisfied};
 
     let mut lines = value.split(|byte| *byte == b'\n');
     let (field, size) = (
@@ -318,8 +318,17 @@ fn range(value: &[u8]) {
     }
     let _ = parse_unsatisfied(field);
 
-    let Asked::One(spec) = Asked::parse(field) else {
-        return;
+    let spec = match Asked::parse(field) {
+        Asked::One(spec) => spec,
+        Asked::Several(set) => {
+            if let Ok(Parts::Several(parts)) = set.within(size) {
+                let bytes: u128 = parts.iter().map(|range| u128::from(range.len())).sum();
+                assert!(parts.len() >= 2 && bytes <= u128::from(size));
+                assert!(parts.iter().all(|range| range.last() < size));
+            }
+            return;
+        }
+        Asked::Whole => return,
     };
     assert_eq!(
         Asked::parse(spec.to_string().as_bytes()),

@@ -7,6 +7,7 @@
 )]
 
 pub(crate) mod ranged;
+pub(crate) mod scripted;
 
 use std::sync::Arc;
 
