@@ -63,6 +63,16 @@ pub enum MediaError {
     /// The caller names a source, key or cursor that cannot be.
     #[error("not a source: {0}")]
     InvalidSource(&'static str),
+    /// Whoever issues the credentials cannot: a sentence for people, a note for
+    /// the log.
+    #[error("no credentials: {1}")]
+    CredentialsUnavailable(&'static str, String),
+    /// The source lists nothing; its objects are opened by name.
+    #[error("the source cannot be listed")]
+    NotListable,
+    /// The upstream sends elsewhere, and elsewhere is not configured.
+    #[error("the upstream redirects")]
+    Redirected,
     /// The guard's own tables or rules said no.
     #[error("refused: {}", .0.rule().name())]
     Refused(Refusal),
@@ -90,6 +100,9 @@ impl MediaError {
             Self::UpstreamTimeout => "upstreamTimeout",
             Self::EndpointNotAllowed(_) => "endpointNotAllowed",
             Self::InvalidSource(_) => "invalidSource",
+            Self::CredentialsUnavailable(..) => "credentialsUnavailable",
+            Self::NotListable => "notListable",
+            Self::Redirected => "redirected",
             Self::Refused(refusal) => refusal.rule().name(),
         }
     }
@@ -103,12 +116,15 @@ impl MediaError {
             | Self::CredentialsRejected(_)
             | Self::NotReadable(_)
             | Self::EndpointNotAllowed(_)
+            | Self::CredentialsUnavailable(..)
             | Self::Archived => StatusCode::FORBIDDEN,
             Self::CredentialsExpired => StatusCode::GONE,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
-            Self::UpstreamUnavailable(_) | Self::UpstreamWrong(_) | Self::ClockSkew => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::UpstreamUnavailable(_)
+            | Self::UpstreamWrong(_)
+            | Self::Redirected
+            | Self::ClockSkew => StatusCode::BAD_GATEWAY,
+            Self::NotListable => StatusCode::CONFLICT,
             Self::Throttled(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::InvalidSource(_) => StatusCode::BAD_REQUEST,
@@ -149,6 +165,11 @@ impl MediaError {
                 "The endpoint of this source is an address that doorward does not connect to."
             }
             Self::InvalidSource(what) => what,
+            Self::CredentialsUnavailable(what, _) => what,
+            Self::NotListable => "This source does not list its files. Open one by its name.",
+            Self::Redirected => {
+                "The source sends this name elsewhere, and doorward asks only where it was told to."
+            }
             Self::Refused(refusal) => refusal.rule().message(),
         }
     }
@@ -216,6 +237,9 @@ mod tests {
             MediaError::Throttled(None),
             MediaError::UpstreamTimeout,
             MediaError::EndpointNotAllowed(String::new()),
+            MediaError::CredentialsUnavailable("Ask again.", String::new()),
+            MediaError::NotListable,
+            MediaError::Redirected,
         ];
         let mut names = std::collections::HashSet::new();
         for error in all {

@@ -36,4 +36,4 @@ pub use error::MediaError;
 pub use grant::{Disposition, MediaGrant};
 pub use media::{Media, MediaOptions, Minted, Totals};
 pub use shelf::Location;
-pub use source::{Addressing, Credentials, Source, StoreConfig};
+pub use source::{Addressing, Credentials, Dialect, Source, StoreConfig};
