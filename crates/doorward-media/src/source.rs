@@ -19,7 +19,7 @@ pub use folder::{FileChunks, Folder, OpenFile};
 pub use listing::{Item, Listing, MOST, Query, USUAL};
 pub use s3::{
     Addressing, Bearer, Credentials, Dialect, Headers, Issued, Keys, Provide, Providing, Renewed,
-    Sas, Store, StoreConfig, Stored,
+    Sas, ServiceAccount, Store, StoreConfig, Stored,
 };
 
 use crate::content_type::ContentType;

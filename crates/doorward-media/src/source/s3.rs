@@ -10,9 +10,12 @@
 //!
 //! What differs is a [`Dialect`]: who signs, and how a listing is asked for.
 
+#[cfg(feature = "aws-profiles")]
+mod aws;
 mod azure;
 mod config;
 mod credentials;
+mod google;
 mod index;
 mod list;
 mod renew;
@@ -34,6 +37,7 @@ use http_body_util::{BodyExt as _, Limited};
 
 pub use config::{Addressing, Dialect, StoreConfig};
 pub use credentials::{Bearer, Credentials, Headers, Keys, Sas};
+pub use google::ServiceAccount;
 pub use renew::{Issued, Provide, Providing, Renewed};
 pub use stored::Stored;
 

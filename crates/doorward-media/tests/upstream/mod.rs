@@ -25,13 +25,15 @@ impl Upstream {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 tokio::spawn(async move {
-                    let mut head = Vec::new();
-                    while !head.ends_with(b"\r\n\r\n") {
-                        if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+                    let mut head = String::new();
+                    while !is_whole(&head) {
+                        let mut bytes = [0; 8_192];
+                        let read = stream.read(&mut bytes).await.unwrap_or(0);
+                        if read == 0 {
                             return;
                         }
+                        head.push_str(std::str::from_utf8(bytes.get(..read).unwrap()).unwrap());
                     }
-                    let head = String::from_utf8(head).unwrap();
                     let text = answer(&head);
                     seen.lock().unwrap().push(head);
                     let _ = stream.write_all(text.as_bytes()).await;
@@ -49,6 +51,14 @@ impl Upstream {
     pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
+}
+
+/// Head and body are there.
+fn is_whole(text: &str) -> bool {
+    text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+        let length = sent(head, "content-length").map(|length| length.parse().unwrap());
+        body.len() >= length.unwrap_or(0)
+    })
 }
 
 /// The value of a header, as it was sent.

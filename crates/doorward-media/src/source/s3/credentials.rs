@@ -98,6 +98,29 @@ impl Credentials {
         Self::Renewed(Arc::new(Renewed::new(Arc::new(provider))))
     }
 
+    /// What an AWS profile gives, by SSO, an assumed role, a program or keys; or,
+    /// without a name, what the environment and `AWS_PROFILE` say.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::CredentialsUnavailable`] in a build without the feature
+    /// `aws-profiles`. Whether there is such a profile is seen when it is asked.
+    pub fn profile(name: Option<&str>) -> Result<Self, MediaError> {
+        #[cfg(feature = "aws-profiles")]
+        {
+            Ok(Self::renewed(super::aws::Profile::new(name)))
+        }
+        #[cfg(not(feature = "aws-profiles"))]
+        {
+            let _ = name;
+            let why = "This doorward reads no AWS profiles: use one that is built with the feature aws-profiles.";
+            Err(MediaError::CredentialsUnavailable(
+                why,
+                "not in this build".to_owned(),
+            ))
+        }
+    }
+
     /// The access key in `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
     /// `AWS_SESSION_TOKEN`; `None` unless the first two are there and not empty.
     #[must_use]
