@@ -280,7 +280,13 @@ impl Store {
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         // Else the same request tells what is wrong.
         if let (StatusCode::OK, Some(size)) = (head.status(), size) {
-            let first = size.saturating_sub(last);
+            // Where no byte is asked for, one that no reading of the rules has.
+            let nothing = last == 0 || size == 0;
+            let first = if nothing {
+                size.saturating_add(1)
+            } else {
+                size.saturating_sub(last)
+            };
             let value = HeaderValue::from_str(&format!("bytes={first}-"));
             headers.insert(RANGE, value.map_err(credentials::unusable)?);
         }
