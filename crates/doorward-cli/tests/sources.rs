@@ -305,6 +305,7 @@ fn m36_a_profile_with_a_program_opens_a_bucket() {
 
 /// In a desktop session of its own: a D-Bus, and GNOME's keyring with the
 /// password `pw`, unlocked or not.
+/// Everything is logged, as far as it ever is.
 fn desktop(home: &Home, unlocked: bool, words: &[&str], input: &str) -> Output {
     let unlock = match unlocked {
         true => {

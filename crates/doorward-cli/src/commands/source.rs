@@ -98,9 +98,11 @@ async fn check(name: Option<&str>, at: &SourceFile) -> Result<(), Failure> {
     for source in chosen {
         let outcome = sign_of_life(source, &clock).await;
         let mut shown = view(source);
-        shown["ok"] = outcome.is_ok().into();
-        if let Err(failure) = &outcome {
-            shown["error"] = failure.json();
+        if let Value::Object(fields) = &mut shown {
+            fields.insert("ok".to_owned(), outcome.is_ok().into());
+            if let Err(failure) = &outcome {
+                fields.insert("error".to_owned(), failure.json());
+            }
         }
         if !at.json {
             let line = match &outcome {

@@ -95,14 +95,14 @@ pub fn schema() -> String {
     if let Some(Json::Object(keys)) = source.get_mut("properties") {
         // A word, or a table.
         let word = keys.remove("credentials").unwrap_or_default();
-        let mut credentials = table(
-            word["description"].as_str().unwrap_or_default(),
-            of("source.credentials"),
-            &[],
-        );
-        credentials["type"] = json!(["string", "object"]);
-        credentials["if"] = json!({ "type": "string" });
-        credentials["then"] = json!({ "enum": word["enum"] });
+        let part = |name| word.get(name).cloned().unwrap_or_default();
+        let mut credentials = table("", of("source.credentials"), &[]);
+        if let Json::Object(both) = &mut credentials {
+            both.insert("description".to_owned(), part("description"));
+            both.insert("type".to_owned(), json!(["string", "object"]));
+            both.insert("if".to_owned(), json!({ "type": "string" }));
+            both.insert("then".to_owned(), json!({ "enum": part("enum") }));
+        }
         keys.insert("credentials".to_owned(), credentials);
     }
     tables.insert(
