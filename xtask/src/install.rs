@@ -1,8 +1,10 @@
-//! The Debian packages that the suite uses. Installs only what is missing, and says what and why.
+//! The Debian packages that the suite uses, and the server that plays Azure. Installs only what is
+//! missing, and says what and why.
 
 use anyhow::Result;
 
-use crate::shell::{step, version};
+use crate::place;
+use crate::shell::{node_missing, step, version};
 use crate::stage::Ending;
 
 /// What needs them, and their names.
@@ -25,6 +27,10 @@ const NEEDS: &[(&str, &[&str])] = &[
     ),
     ("sample films", &["ffmpeg"]),
     (
+        "keyrings",
+        &["gnome-keyring", "dbus", "libsecret-tools", "keyutils"],
+    ),
+    (
         "text in screenshots",
         &["fonts-liberation", "fonts-dejavu-core"],
     ),
@@ -32,6 +38,18 @@ const NEEDS: &[(&str, &[&str])] = &[
 
 /// The stage.
 pub(crate) fn run() -> Result<Ending> {
+    let packages = packages()?;
+    if let Some(why) = node_missing() {
+        return Ok(Ending::Skipped(why));
+    }
+    let folder = place::root()?.join("tests/azure");
+    if !folder.join("node_modules/azurite").is_dir() {
+        step("npm", ["ci"])?.inside(&folder).run()?;
+    }
+    Ok(packages)
+}
+
+fn packages() -> Result<Ending> {
     let missing: Vec<(&str, Vec<&str>)> = NEEDS
         .iter()
         .map(|(why, names)| {

@@ -103,3 +103,14 @@ pub const STALLED_LONG: Duration = Duration::from_secs(60);
 /// A grant with as many streams as it may have is asked again after this: players
 /// end one stream just before they open the next.
 pub const STREAM_RETRY: Duration = Duration::from_secs(1);
+
+/// Names that the index of a web server may have: what a person writes down.
+pub const INDEX: usize = 10_000;
+/// Issued credentials are renewed this long before they run out: a film's next
+/// range must not meet a key that ends on its way.
+pub const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+/// Whoever issues credentials answers within this; some ask people or the
+/// network first.
+pub const ISSUED_WITHIN: Duration = Duration::from_secs(30);
+/// Who failed to issue credentials is asked again after this.
+pub const ISSUE_AGAIN: Duration = Duration::from_secs(10);

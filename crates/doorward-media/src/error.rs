@@ -69,6 +69,16 @@ pub enum MediaError {
     /// The grant was made for no more than was had of it.
     #[error("the grant gives no more: {0:?}")]
     Spent(Cap),
+    /// Whoever issues the credentials cannot: a sentence for people, a note for
+    /// the log.
+    #[error("no credentials: {1}")]
+    CredentialsUnavailable(&'static str, String),
+    /// The source lists nothing; its objects are opened by name.
+    #[error("the source cannot be listed")]
+    NotListable,
+    /// The upstream sends elsewhere, and elsewhere is not configured.
+    #[error("the upstream redirects")]
+    Redirected,
     /// The guard's own tables or rules said no.
     #[error("refused: {}", .0.rule().name())]
     Refused(Refusal),
@@ -99,6 +109,9 @@ impl MediaError {
             Self::Spent(Cap::Uses) => "usesSpent",
             Self::Spent(Cap::Bytes) => "bytesSpent",
             Self::Spent(Cap::Streams) => "tooManyStreams",
+            Self::CredentialsUnavailable(..) => "credentialsUnavailable",
+            Self::NotListable => "notListable",
+            Self::Redirected => "redirected",
             Self::Refused(refusal) => refusal.rule().name(),
         }
     }
@@ -111,12 +124,15 @@ impl MediaError {
             Self::AccessDenied(_)
             | Self::CredentialsRejected(_)
             | Self::NotReadable(_)
-            | Self::EndpointNotAllowed(_) => StatusCode::FORBIDDEN,
+            | Self::EndpointNotAllowed(_)
+            | Self::CredentialsUnavailable(..) => StatusCode::FORBIDDEN,
             Self::CredentialsExpired | Self::Archived => StatusCode::GONE,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
-            Self::UpstreamUnavailable(_) | Self::UpstreamWrong(_) | Self::ClockSkew => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::UpstreamUnavailable(_)
+            | Self::UpstreamWrong(_)
+            | Self::Redirected
+            | Self::ClockSkew => StatusCode::BAD_GATEWAY,
+            Self::NotListable => StatusCode::CONFLICT,
             Self::Throttled(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::InvalidSource(_) => StatusCode::BAD_REQUEST,
@@ -164,6 +180,11 @@ impl MediaError {
             Self::Spent(Cap::Bytes) => "This address was made for fewer bytes. Ask for a new one.",
             Self::Spent(Cap::Streams) => {
                 "As many answers of this address as may are on their way. Try again when one has ended."
+            }
+            Self::CredentialsUnavailable(what, _) => what,
+            Self::NotListable => "This source does not list its files. Open one by its name.",
+            Self::Redirected => {
+                "The source sends this name elsewhere, and doorward asks only where it was told to."
             }
             Self::Refused(refusal) => refusal.rule().message(),
         }
@@ -236,6 +257,9 @@ mod tests {
             MediaError::Spent(Cap::Uses),
             MediaError::Spent(Cap::Bytes),
             MediaError::Spent(Cap::Streams),
+            MediaError::CredentialsUnavailable("Ask again.", String::new()),
+            MediaError::NotListable,
+            MediaError::Redirected,
         ];
         let mut names = std::collections::HashSet::new();
         for error in all {

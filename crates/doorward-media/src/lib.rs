@@ -40,4 +40,4 @@ pub use fetch::{FetchStats, MediaTuning};
 pub use grant::{Cap, Caps, Disposition, MediaGrant};
 pub use media::{About, Media, MediaEvent, MediaOptions, Minted, Totals};
 pub use shelf::Location;
-pub use source::{Addressing, Credentials, Source, StoreConfig};
+pub use source::{Addressing, Credentials, Dialect, Source, StoreConfig};

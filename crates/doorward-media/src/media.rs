@@ -24,7 +24,7 @@ use crate::error::MediaError;
 use crate::fetch::{FetchStats, MediaTuning};
 use crate::grant::{Caps, Disposition, MediaGrant};
 use crate::shelf::{Location, Shelf, Shelves, Wanted, display_path};
-use crate::source::{Folder, Place, Source};
+use crate::source::{Dialect, Folder, Place, Source};
 
 /// The media room. One per bridge, shared by its surfaces.
 #[derive(Debug)]
@@ -278,8 +278,14 @@ impl Media {
             let Location::S3(mut config) = Location::parse(text)? else {
                 return Err(MediaError::NotFound);
             };
+            if config.dialect == Dialect::Web {
+                // Which servers are asked is the configuration's to say.
+                return Err(MediaError::InvalidSource(
+                    "Name this web server as a source first, then its file as name:path.",
+                ));
+            }
             let key = std::mem::take(&mut config.prefix);
-            let name = format!("s3://{}", config.bucket);
+            let name = config.location();
             let shelf = match self.known(&name) {
                 Some(shelf) => shelf,
                 None => {

@@ -18,7 +18,10 @@ use http::HeaderValue;
 
 pub use folder::{FileChunks, Folder, OpenFile};
 pub use listing::{Item, Listing, MOST, Query, USUAL};
-pub use s3::{Addressing, Credentials, Store, StoreConfig, Stored};
+pub use s3::{
+    Addressing, Bearer, Credentials, Dialect, Headers, Issued, Keys, Provide, Providing, Renewed,
+    Sas, ServiceAccount, Store, StoreConfig, Stored,
+};
 
 use crate::content_type::ContentType;
 use crate::error::MediaError;
@@ -34,7 +37,8 @@ use crate::validator::EntityTag;
 pub enum Source {
     /// A folder of this machine.
     Folder(Arc<Folder>),
-    /// A bucket, or a prefix of one, in an S3-compatible store.
+    /// A bucket, or a prefix of one, in a store that is spoken to by one of the
+    /// [`Dialect`]s.
     S3(Arc<Store>),
 }
 
@@ -155,12 +159,16 @@ impl Source {
     ///
     /// Why it is not ready.
     pub async fn check(&self) -> Result<(), MediaError> {
-        self.list(Query {
-            limit: 1,
-            ..Query::default()
-        })
-        .await
-        .map(|_| ())
+        match self {
+            Self::Folder(folder) => {
+                let one = Query {
+                    limit: 1,
+                    ..Query::default()
+                };
+                folder::list(Arc::clone(folder), one).await.map(|_| ())
+            }
+            Self::S3(store) => store.check().await,
+        }
     }
 }
 

@@ -345,7 +345,7 @@ async fn the_console_adds_sources_only_where_it_may() {
     assert_eq!(subscription.live.try_recv().unwrap().kind, "source.added");
     let (_, again) = desk.console(Method::POST, "/api/sources", body()).await;
     assert_eq!(again["id"], added["id"], "the same folder is one source");
-    for wrong in ["relative", "gs://x", "/nowhere/at/all"] {
+    for wrong in ["relative", "ftp://x", "/nowhere/at/all"] {
         let body = json!({ "location": wrong });
         let (status, _) = desk.console(Method::POST, "/api/sources", Some(body)).await;
         assert!(status.is_client_error(), "{wrong}");
