@@ -59,6 +59,8 @@ export interface Entry {
   view: View;
   url: string | null;
   grantId: string | null;
+  /** The grant it had before, set by the console when that ended. */
+  lostId?: string;
 }
 
 export interface Listing {

@@ -1,7 +1,7 @@
 // One folder as the daemon lists it, page by page. A new folder or search drops whatever was still under way. Where a
 // person was in the folders seen last is kept: back and forward come to the same place.
 
-import { signal } from "@preact/signals";
+import { type Signal, signal } from "@preact/signals";
 import { type Trouble, troubleOf } from "../denial";
 import { door, onEvent } from "../house";
 import type { Entry, Listing } from "../wire";
@@ -45,6 +45,11 @@ export const folder = signal<Folder | null>(null);
 export const sizes = new Map<string, number>();
 /** How far the folder on show is scrolled, and where it is to be scrolled to once it is drawn. */
 export const scrolled = { top: 0, wish: 0 };
+
+/** Why grants ended, and which objects were replaced at their source, as the event stream said it. */
+export const lost = signal<ReadonlyMap<string, string>>(new Map());
+export const replaced = signal<ReadonlyMap<string, boolean>>(new Map());
+const ENDS_KEPT = 500;
 
 const places = new Map<string, Left>();
 let underWay = new AbortController();
@@ -146,9 +151,18 @@ export function amend(match: (entry: Entry) => boolean, change: Partial<Entry>):
 }
 
 onEvent((event, data) => {
-  if (event === "grant.revoked") amend((entry) => entry.grantId === data.id, { url: null, grantId: null });
+  if (event === "grant.revoked") {
+    remember(lost, String(data.id), String(data.reason ?? ""));
+    amend((entry) => entry.grantId === data.id, { url: null, lostId: String(data.id), grantId: null });
+  }
+  if (event === "grant.changed" && data.id) remember(replaced, String(data.id), true);
   if (event === "resync") reload();
 });
+
+function remember<T>(book: Signal<ReadonlyMap<string, T>>, id: string, what: T): void {
+  const kept = [...book.value].slice(-ENDS_KEPT);
+  book.value = new Map(kept).set(id, what);
+}
 
 function start(): void {
   underWay.abort();

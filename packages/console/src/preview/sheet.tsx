@@ -8,6 +8,7 @@ import { copyUrl, download, renewEntry, revoke } from "../media/acts";
 import { find, folder, look, note } from "../media/listing";
 import { entryAt, indexOfKey, neighbour } from "../media/pages";
 import { selected } from "../media/selection";
+import { holdThumbs } from "../media/thumbs";
 import { go, mediaRoute, route } from "../router";
 import { Cross, Left, Right } from "../ui/icons";
 import { Broken } from "../ui/notice";
@@ -28,7 +29,10 @@ export function Preview({ source, entryKey }: Props): JSX.Element {
     sheet?.showModal();
     // The sheet itself, not its first button: arrows and Space belong to what is shown.
     sheet?.focus();
+    // The connections are for what is shown now.
+    holdThumbs(true);
     return () => {
+      holdThumbs(false);
       sheet?.close();
       if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
     };
