@@ -11,6 +11,7 @@ describe("a player that failed", () => {
   it("does not try again what was taken back", () => {
     expect(isFinal("grantRevoked")).toBe(true);
     expect(isFinal("grantExpired")).toBe(true);
+    expect(isFinal("credentialsExpired")).toBe(true);
     expect(isFinal("upstreamUnavailable")).toBe(false);
   });
 });

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useLayoutEffect } from "preact/hooks";
 import { entrance, loadSources, sources, sourcesTrouble } from "../house";
 import { Preview } from "../preview/sheet";
-import { go, mediaRoute, route } from "../router";
+import { go, mediaRoute, parseRoute, route } from "../router";
 import { Broken, Empty } from "../ui/notice";
 import type { Source } from "../wire";
 import { EntryGrid } from "./grid";
@@ -26,6 +26,9 @@ export function MediaPanel(): JSX.Element {
   }, []);
   useEffect(() => {
     const first = sources.value?.find((one) => one.state === "ready") ?? sources.value?.[0];
+    // The address may have changed a moment ago, with its event still to come.
+    const named = parseRoute(location.hash);
+    if (named.panel !== "media" || named.source !== null) return;
     if (source === null && first) go(mediaRoute(first.id), "replace");
   }, [source, sources.value]);
   useLayoutEffect(

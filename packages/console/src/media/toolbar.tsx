@@ -92,8 +92,6 @@ function SearchField({ folder }: { folder: Folder }): JSX.Element {
       <button
         type="button"
         class="link calm how"
-        aria-pressed={starts}
-        aria-label="Only names that start so"
         title={
           starts
             ? "Finds names that start so, as written. Click to look anywhere in the name."
@@ -102,6 +100,7 @@ function SearchField({ folder }: { folder: Folder }): JSX.Element {
         onClick={() => setStarts(!starts)}
         data-testid="starts"
       >
+        <span class="hear">Name </span>
         {starts ? "starts with" : "contains"}
       </button>
       <kbd>/</kbd>

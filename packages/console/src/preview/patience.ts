@@ -21,5 +21,14 @@ export function renewIn(expiresAt: string, now: number): number | null {
 }
 
 /** Refusals that no second try of the same URL will mend. */
-export const isFinal = (denial: string): boolean =>
-  denial.startsWith("grant") || denial === "notFound" || denial === "changed" || denial === "accessDenied";
+export const isFinal = (denial: string): boolean => denial.startsWith("grant") || FINAL.has(denial);
+
+const FINAL = new Set([
+  "notFound",
+  "changed",
+  "accessDenied",
+  "archived",
+  "bucketMissing",
+  "credentialsExpired",
+  "credentialsRejected",
+]);

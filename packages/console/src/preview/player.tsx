@@ -124,7 +124,11 @@ function usePlayer<T extends HTMLMediaElement>({
     };
     on("error", () => void failed());
     on("timeupdate", () => {
-      at = { time: player.currentTime, playing: !player.paused };
+      // While it is loaded again it stands at 0 for a moment.
+      if (!player.error && player.readyState >= 2) at = { ...at, time: player.currentTime };
+    });
+    on("seeking", () => {
+      if (!player.error && player.currentTime > 0) at = { ...at, time: player.currentTime };
     });
     on("play", () => {
       at = { ...at, playing: true };
