@@ -31,7 +31,7 @@ export interface State {
 export interface Source {
   id: string;
   name: string;
-  kind: "folder" | "s3";
+  kind: "folder" | "s3" | "http" | "gcs" | "azure";
   location: string;
   state: "ready" | "failed";
   message: string | null;

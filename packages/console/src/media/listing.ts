@@ -5,6 +5,7 @@ import { type Signal, signal } from "@preact/signals";
 import { type Trouble, troubleOf } from "../denial";
 import { door, onEvent } from "../house";
 import type { Entry, Listing } from "../wire";
+import { isUnlistable, named } from "./byname";
 import { changed, emptied, follow, missing, NOTHING, type Pages, placed, touch, type Want } from "./pages";
 import { selected } from "./selection";
 
@@ -25,6 +26,8 @@ export interface Folder {
   /** A search went through many names without a match, and waits to be told to go on. */
   paused: boolean;
   trouble: Trouble | null;
+  /** The source has files, but no list of them. */
+  unlistable: boolean;
 }
 
 interface Left {
@@ -76,6 +79,7 @@ export function visit(source: string, prefix: string): number {
     fresh: false,
     paused: false,
     trouble: null,
+    unlistable: false,
   };
   return left.top;
 }
@@ -94,6 +98,7 @@ export function show(source: string, prefix: string, q: Search): void {
     fresh: !same,
     paused: false,
     trouble: null,
+    unlistable: false,
   };
   void load({ at: 0, after: null, limit: 200 }, true);
 }
@@ -138,8 +143,13 @@ export function reload(): void {
 export async function find(source: string, key: string): Promise<Entry | null> {
   const cut = key.lastIndexOf("/") + 1;
   const q = { text: key.slice(cut), starts: true };
-  const page = await list(source, key.slice(0, cut), q, { at: 0, after: null, limit: 200 });
-  return page.entries.find((entry) => entry.key === key) ?? null;
+  try {
+    const page = await list(source, key.slice(0, cut), q, { at: 0, after: null, limit: 200 });
+    return page.entries.find((entry) => entry.key === key) ?? null;
+  } catch (cause) {
+    if (!isUnlistable(cause)) throw cause;
+    return named(source, key);
+  }
 }
 
 /** Changes one entry where it stands. */
@@ -208,8 +218,9 @@ async function load(want: Want, anew = false): Promise<void> {
     };
   } catch (cause) {
     if (signal.aborted || !folder.value) return;
-    const trouble = troubleOf(cause, "This folder could not be listed");
-    folder.value = { ...folder.value, busy: false, fresh: false, trouble };
+    const unlistable = isUnlistable(cause);
+    const trouble = unlistable ? null : troubleOf(cause, "This folder could not be listed");
+    folder.value = { ...folder.value, busy: false, fresh: false, trouble, unlistable };
   }
 }
 

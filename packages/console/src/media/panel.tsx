@@ -7,6 +7,7 @@ import { Preview } from "../preview/sheet";
 import { go, mediaRoute, parseRoute, route } from "../router";
 import { Broken, Empty } from "../ui/notice";
 import type { Source } from "../wire";
+import { OpenByName } from "./byname";
 import { EntryGrid } from "./grid";
 import { JustNow } from "./justnow";
 import { onMediaKey } from "./keys";
@@ -90,6 +91,7 @@ function Body({ known, now }: { known: Source | undefined; now: Folder | null })
     return <Broken trouble={trouble} retry={() => void loadSources().then(reload)} />;
   }
   if (!now) return <Skeleton />;
+  if (now.unlistable) return <OpenByName source={now.source} prefix={now.prefix} />;
   return (
     <>
       <Toolbar folder={now} />

@@ -19,7 +19,7 @@ export function HexView({ entry, url }: ViewProps): JSX.Element {
   const last = Math.max(0, Math.ceil(size / PAGE) - 1) * PAGE;
   useEffect(() => {
     const stop = new AbortController();
-    if (size === 0) {
+    if (entry.size === 0) {
       setShown({ at: 0, lines: "" });
       return;
     }
@@ -35,7 +35,7 @@ export function HexView({ entry, url }: ViewProps): JSX.Element {
 
   if (trouble) return <Broken trouble={trouble} />;
   if (!shown) return <div class="bone big" aria-hidden="true" />;
-  if (size === 0) {
+  if (entry.size === 0) {
     return (
       <div class="plain">
         <p>This file is empty.</p>
@@ -75,7 +75,7 @@ export function HexView({ entry, url }: ViewProps): JSX.Element {
           End
         </button>
         <span class="muted">
-          from {offset(shown.at)} of {bytes(size)}
+          from {offset(shown.at)} of {bytes(entry.size)}
         </span>
       </div>
     </>
