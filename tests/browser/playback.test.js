@@ -2,9 +2,6 @@
 // or refuses, players that stand still and hold every connection.
 
 import assert from "node:assert/strict";
-import { mkdtemp, open, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { enter, firstSource, mint, ok, preview } from "./lib/console.js";
 import { startDaemon } from "./lib/daemon.js";
 import { inEngines } from "./lib/engines.js";

@@ -9,6 +9,7 @@ import { amend, sizes } from "./listing";
 import { parseLocation } from "./location";
 
 const ROOM_WITHIN_MS = 1_500;
+const ROOM_AGAIN_MS = [2_500, 5_000, 10_000];
 /** Fewer streams than this leave a browser its connections; reports of them are up to a second old. */
 const TAKEN_AT_LEAST = 3;
 
@@ -61,6 +62,16 @@ export async function renewQuietly(id: string): Promise<boolean> {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Asks again while nothing of a preview has come: players that paused just now count only after a moment. */
+export function keepMakingRoom(id: string, signal: AbortSignal): void {
+  const asked = (): number => live.value.get(id)?.requests ?? 0;
+  const before = asked();
+  for (const wait of ROOM_AGAIN_MS) {
+    const timer = setTimeout(() => asked() === before && void makeRoom(id), wait);
+    signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { makeRoom, renewEntry } from "../media/acts";
+import { keepMakingRoom, makeRoom, renewEntry } from "../media/acts";
 import { lost, replaced } from "../media/listing";
 import type { Entry } from "../wire";
 import { ActiveView } from "./active";
@@ -25,7 +25,11 @@ export interface ViewProps extends StageProps {
 export function Stage({ source, entry }: StageProps): JSX.Element {
   const [roomy, setRoomy] = useState(entry.grantId === null);
   useEffect(() => {
-    if (entry.grantId) void makeRoom(entry.grantId).then(() => setRoomy(true));
+    if (!entry.grantId) return;
+    const stop = new AbortController();
+    void makeRoom(entry.grantId).then(() => setRoomy(true));
+    keepMakingRoom(entry.grantId, stop.signal);
+    return () => stop.abort();
   }, []);
   if (!entry.url) return <NoUrl source={source} entry={entry} />;
   if (!roomy) return <div class="bone big" aria-hidden="true" />;
