@@ -112,6 +112,8 @@ pub struct ListQuery {
     pub limit: Option<usize>,
     /// Only names that contain this.
     pub q: Option<String>,
+    /// Only names that start with this, as it is written.
+    pub starts: Option<String>,
 }
 
 /// What to mint.
@@ -177,6 +179,7 @@ impl Media {
             after: query.after.filter(|after| !after.is_empty()),
             limit: query.limit.unwrap_or(Query::default().limit),
             contains: query.q.filter(|part| !part.is_empty()),
+            starts: query.starts.filter(|part| !part.is_empty()),
         };
         let listed = source.list(asked).await;
         if shelf.note(listed.as_ref().err()) {

@@ -31,7 +31,7 @@ export interface State {
 export interface Source {
   id: string;
   name: string;
-  kind: "folder" | "s3";
+  kind: "folder" | "s3" | "http" | "gcs" | "azure";
   location: string;
   state: "ready" | "failed";
   message: string | null;
@@ -59,6 +59,8 @@ export interface Entry {
   view: View;
   url: string | null;
   grantId: string | null;
+  /** The grant it had before, set by the console when that ended. */
+  lostId?: string;
 }
 
 export interface Listing {

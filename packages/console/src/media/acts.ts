@@ -8,6 +8,11 @@ import type { Disposition, Entry, Minted, Source } from "../wire";
 import { amend, sizes } from "./listing";
 import { parseLocation } from "./location";
 
+const ROOM_WITHIN_MS = 1_500;
+const ROOM_AGAIN_MS = [2_500, 5_000, 10_000];
+/** Fewer streams than this leave a browser its connections; reports of them are up to a second old. */
+const TAKEN_AT_LEAST = 3;
+
 /** Mints one URL for an entry. */
 export async function mint(source: string, key: string, disposition: Disposition): Promise<Minted> {
   const body = { sources: [`${source}:${key}`], disposition };
@@ -44,6 +49,40 @@ export async function revoke(id: string, name: string): Promise<void> {
   } catch (cause) {
     complain(cause, `${name} was not revoked`);
   }
+}
+
+/** Gives a URL that is being played more time. Whether it was given. */
+export async function renewQuietly(id: string): Promise<boolean> {
+  try {
+    const { expiresAt } = await door.post<{ expiresAt: string }>(
+      `/api/grants/${encodeURIComponent(id)}/renew`,
+    );
+    const grant = live.value.get(id);
+    if (grant) live.value = new Map(live.value).set(id, { ...grant, expiresAt });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Asks again while nothing of a preview has come: players that paused just now count only after a moment. */
+export function keepMakingRoom(id: string, signal: AbortSignal): void {
+  const asked = (): number => live.value.get(id)?.requests ?? 0;
+  const before = asked();
+  for (const wait of ROOM_AGAIN_MS) {
+    const timer = setTimeout(() => asked() === before && void makeRoom(id), wait);
+    signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+  }
+}
+
+/** Asks for a free connection: a browser has six, and players that stand still may hold them all. */
+export async function makeRoom(id: string): Promise<void> {
+  const taken = [...live.value.values()].reduce((sum, grant) => sum + grant.streams, 0);
+  if (taken < TAKEN_AT_LEAST) return;
+  const late = new Promise<void>((done) => setTimeout(done, ROOM_WITHIN_MS));
+  // Without room there is no preview yet, but no harm either.
+  const made = door.post(`/api/grants/${encodeURIComponent(id)}/room`).catch(() => {});
+  await Promise.race([made, late]);
 }
 
 export async function extend(id: string, name: string): Promise<void> {

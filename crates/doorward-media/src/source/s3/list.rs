@@ -23,11 +23,14 @@ impl Store {
             prefix.push('/');
         }
         let below = format!("{}{prefix}", self.prefix);
+        // The store itself skips what does not start so: a page is a page, however
+        // many keys there are.
+        let asked = format!("{below}{}", query.starts.as_deref().unwrap_or_default());
         let most = query.bounded_limit().to_string();
         let mut after = query.after.clone();
         let mut listing = Listing::default();
         for _ in 0..PAGES {
-            let page = self.page(&below, &most, after.as_deref()).await?;
+            let page = self.page(&asked, &most, after.as_deref()).await?;
             if page.prefixes.len() + page.objects.len() > query.bounded_limit() {
                 let why = "a listing longer than was asked for";
                 return Err(MediaError::UpstreamWrong(why.to_owned()));
