@@ -308,8 +308,6 @@ impl Store {
     }
 }
 
-}
-
 /// A body that is read whole, such as an error's.
 async fn text(body: Incoming) -> Result<Bytes, MediaError> {
     whole(body, XML).await
