@@ -6,6 +6,7 @@
 //! its source; it is read when the source is asked first, not before.
 
 use std::fmt;
+use std::time::Duration;
 
 use doorward::guard::Clock;
 use doorward::media::MediaError;
@@ -13,6 +14,9 @@ use doorward::media::source::{Credentials, Dialect, Issued, Provide, Providing, 
 use zeroize::Zeroizing;
 
 use crate::failure::{Code, Failure};
+
+/// For a person who types the keyring's password.
+const UNLOCKED_WITHIN: Duration = Duration::from_secs(45);
 
 /// Which keyring has a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,37 @@ pub(crate) struct InKeyring {
     /// The public half of an access key, or the account of an Azure store.
     pub(crate) key_id: Option<String>,
     pub(crate) clock: Clock,
+}
+
+/// Asks the keyring without waiting for it longer than [`UNLOCKED_WITHIN`]: a
+/// prompt that nobody sees is never answered, and its program may be gone.
+///
+/// # Errors
+///
+/// What `work` says; [`Trouble::Locked`] if it says nothing.
+pub(crate) async fn in_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+) -> Result<T, Trouble> {
+    within(UNLOCKED_WITHIN, work).await
+}
+
+async fn within<T: Send + 'static>(
+    time: Duration,
+    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+) -> Result<T, Trouble> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // Not one of the runtime's threads: those are waited for at the end.
+    std::thread::Builder::new()
+        .name("doorward-keyring".to_owned())
+        .spawn(move || {
+            let _ = tell.send(work());
+        })
+        .map_err(|_| Trouble::Failed)?;
+    match tokio::time::timeout(time, told).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(Trouble::Failed),
+        Err(_) => Err(Trouble::Locked),
+    }
 }
 
 // === impl Trouble ===
@@ -103,9 +138,7 @@ impl From<Trouble> for MediaError {
 impl InKeyring {
     async fn issue(&self) -> Result<Issued, MediaError> {
         let id = self.id.clone();
-        // It waits for another program, and perhaps for a person.
-        let read = tokio::task::spawn_blocking(move || read(&id)).await;
-        let secret = read.unwrap_or(Err(Trouble::Failed))?;
+        let secret = in_thread(move || read(&id)).await?;
         self.credentials(&secret).await
     }
 
@@ -278,4 +311,72 @@ pub(crate) fn ask(what: &str) -> Result<Zeroizing<String>, Failure> {
         return Err(failure(&"it is empty"));
     }
     Ok(Zeroizing::new(trimmed.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(dialect: Dialect, key_id: Option<&str>) -> InKeyring {
+        InKeyring {
+            id: "films".to_owned(),
+            dialect,
+            key_id: key_id.map(str::to_owned),
+            clock: Clock::system(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_prompt_that_nobody_answers_is_a_locked_keyring() {
+        let (keep, never) = std::sync::mpsc::sync_channel::<()>(0);
+        let work = move || never.recv().map_err(|_| Trouble::Failed);
+        let short = Duration::from_millis(20);
+        assert_eq!(within(short, work).await, Err(Trouble::Locked));
+        drop(keep);
+        assert_eq!(in_thread(|| Ok(7)).await, Ok(7));
+        assert_eq!(
+            in_thread(|| -> Result<(), _> { panic!("it broke") }).await,
+            Err(Trouble::Failed)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_what_its_store_takes() {
+        for (dialect, id, secret, expected) in [
+            (Dialect::S3, Some("AK"), "hush", "Keys"),
+            (Dialect::Gcs, Some("AK"), "hush", "Keys"),
+            (Dialect::Gcs, None, "ya29.hush", "Bearer"),
+            (Dialect::Azure, Some("account"), "aHVzaA==", "Keys"),
+            (
+                Dialect::Azure,
+                Some("account"),
+                "?sv=1&sig=hush",
+                "Signature",
+            ),
+            (Dialect::Web, None, "hush", "Bearer"),
+        ] {
+            let issued = of(dialect, id).credentials(secret).await.unwrap();
+            let told = format!("{issued:?}");
+            assert!(told.contains(expected) && !told.contains("hush"), "{told}");
+        }
+        let broken = of(Dialect::Gcs, None)
+            .credentials("{\"type\":\"hush\"}")
+            .await;
+        assert!(!format!("{broken:?}").contains("hush"));
+    }
+
+    #[test]
+    fn every_trouble_has_a_name_and_a_sentence() {
+        let all = [
+            Trouble::Absent,
+            Trouble::Locked,
+            Trouble::Missing,
+            Trouble::Failed,
+            Trouble::NotInThisBuild,
+        ];
+        let names: std::collections::HashSet<_> =
+            all.iter().map(|trouble| trouble.name()).collect();
+        assert_eq!(names.len(), all.len());
+        assert!(all.iter().all(|trouble| trouble.sentence().ends_with('.')));
+    }
 }

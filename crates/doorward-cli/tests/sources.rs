@@ -307,15 +307,19 @@ fn m36_a_profile_with_a_program_opens_a_bucket() {
 /// password `pw`, unlocked or not.
 /// Everything is logged, as far as it ever is.
 fn desktop(home: &Home, unlocked: bool, words: &[&str], input: &str) -> Output {
-    let unlock = match unlocked {
-        true => {
-            "printf 'pw' | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1; "
-        }
-        false => "",
+    // The one that is started is ended; one that D-Bus starts ends with its bus.
+    let script = match unlocked {
+        true => concat!(
+            "printf pw | gnome-keyring-daemon --foreground --unlock --components=secrets >/dev/null 2>&1 & K=$!; ",
+            "for i in $(seq 600); do dbus-send --session --print-reply --dest=org.freedesktop.DBus / ",
+            "org.freedesktop.DBus.NameHasOwner string:org.freedesktop.secrets | grep -q true && break; sleep 0.1; done; ",
+            "\"$0\" \"$@\"; CODE=$?; kill $K; exit $CODE"
+        ),
+        false => "exec \"$0\" \"$@\"",
     };
     let plain = home.command(words);
     let mut command = Command::new("dbus-run-session");
-    command.args(["--", "sh", "-c", &format!("{unlock}exec \"$0\" \"$@\"")]);
+    command.args(["--", "sh", "-c", script]);
     command
         .arg(plain.get_program())
         .args(plain.get_args())

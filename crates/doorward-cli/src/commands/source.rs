@@ -9,8 +9,8 @@ use doorward::guard::Clock;
 use serde_json::{Value, json};
 
 use crate::args::{Source, SourceCommand, SourceFile};
-use crate::failure::{Code, Failure};
-use crate::keyring;
+use crate::failure::Failure;
+use crate::keyring::{self, in_thread};
 use crate::serve::Wanted;
 use crate::term::{Paint, remark, say, say_json, say_text, table};
 use file::File;
@@ -55,9 +55,9 @@ async fn remove(name: &str, at: SourceFile) -> Result<(), Failure> {
     file.write()?;
     let id = source.id.clone();
     let secret = match source.place.credentials() {
-        Some(Credentials::Keyring { .. }) => {
-            in_thread(move || keyring::remove(&id).map_err(Failure::from)).await
-        }
+        Some(Credentials::Keyring { .. }) => in_thread(move || keyring::remove(&id))
+            .await
+            .map_err(Failure::from),
         _ => Ok(false),
     };
     // It is not served any more, whatever became of its secret.
@@ -127,7 +127,7 @@ async fn sign_of_life(source: &config::Source, clock: &Clock) -> Result<(), Fail
     if let Some(Credentials::Keyring { .. }) = source.place.credentials() {
         // Asked here first: what is wrong with a keyring has names of its own.
         let id = source.id.clone();
-        in_thread(move || keyring::read(&id).map(drop).map_err(Failure::from)).await?;
+        in_thread(move || keyring::read(&id).map(drop)).await?;
     }
     Wanted::read(source)?.check(clock).await
 }
@@ -153,12 +153,4 @@ fn who(source: &config::Source) -> &'static str {
         Some(Credentials::ServiceAccount(_)) => "service account",
         Some(_) => "variables",
     }
-}
-
-/// A keyring waits for another program, and perhaps for a person.
-async fn in_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let stopped = |_| Failure::new(Code::Failed, "keyringFailed", "the keyring does not work");
-    tokio::task::spawn_blocking(work).await.map_err(stopped)?
 }

@@ -69,11 +69,20 @@ impl Wanted {
     ///
     /// What [`stores::location`] says.
     pub(crate) fn read(source: &config::Source) -> Result<Self, Failure> {
+        let location = stores::location(source)?;
+        let mut shown = source.place.location();
+        // One of the environment is told as well.
+        if let Location::S3(store) = &location
+            && let Some(endpoint) = &store.endpoint
+            && !shown.contains(endpoint.trim_end_matches('/'))
+        {
+            shown.push_str(&format!(" at {endpoint}"));
+        }
         Ok(Self {
             id: source.id.clone(),
             name: source.name.clone(),
-            location: stores::location(source)?,
-            shown: source.place.location(),
+            location,
+            shown,
             asked: source.whence == Whence::Flag,
             trouble: None,
         })

@@ -5,10 +5,10 @@ use serde_json::json;
 use toml_edit::{Array, Table, value};
 
 use super::file::File;
-use super::{in_thread, view};
+use super::view;
 use crate::args::SourceAdd;
 use crate::failure::Failure;
-use crate::keyring::{self, Kept};
+use crate::keyring::{self, Kept, in_thread};
 use crate::term::{Paint, remark, say, say_json};
 
 /// The file is checked as it will be before anybody types a secret; it is written
@@ -24,8 +24,7 @@ pub(super) async fn run(add: SourceAdd) -> Result<(), Failure> {
         true => {
             let secret = keyring::ask(&format!("Secret of {}", source.id))?;
             let id = source.id.clone();
-            let keep = move || keyring::write(&id, &secret).map_err(Failure::from);
-            Some(in_thread(keep).await?)
+            Some(in_thread(move || keyring::write(&id, &secret)).await?)
         }
         false => None,
     };
@@ -33,7 +32,7 @@ pub(super) async fn run(add: SourceAdd) -> Result<(), Failure> {
         if in_keyring {
             let id = source.id.clone();
             // What is told is why there is no such source.
-            let _ = in_thread(move || keyring::remove(&id).map_err(Failure::from)).await;
+            let _ = in_thread(move || keyring::remove(&id)).await;
         }
         return Err(failure);
     }
