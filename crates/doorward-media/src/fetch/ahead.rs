@@ -93,7 +93,7 @@ impl Ahead {
         let mut window = Window::new(Arc::clone(upstream), line, bounds);
         Some(match poll_fn(|cx| window.poll_begin(cx)).await {
             Ok(Begun::Part) => Ok(Opened::Ahead(Self::new(window, stream))),
-            Ok(Begun::Whole(body)) => Ok(Opened::Whole(body)),
+            Ok(Begun::Whole(body)) => Ok(Opened::Whole(*body)),
             Err(error) => Err(error),
         })
     }

@@ -36,7 +36,7 @@ pub(crate) enum Outcome {
         edition: Edition,
         version: Arc<Version>,
         range: ByteRange,
-        body: Resumed,
+        body: Box<Resumed>,
     },
     /// An answer that only one can read, such as everything for a range.
     Alone(Reading),

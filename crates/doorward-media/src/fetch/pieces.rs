@@ -117,7 +117,7 @@ impl Shareable {
                     edition,
                     version,
                     range,
-                    body: Resumed::open(part.body, bounds, Some(upstream), &line),
+                    body: Box::new(Resumed::open(part.body, bounds, Some(upstream), &line)),
                 }),
                 (None, _) => {
                     if bounds != whole {

@@ -57,7 +57,7 @@ pub(crate) enum Begun {
     /// Its bytes come.
     Part,
     /// Everything comes: the source ignores ranges.
-    Whole(Wire),
+    Whole(Box<Wire>),
 }
 
 /// How often it was tried, since when, without a byte.
@@ -123,7 +123,7 @@ impl Resumed {
         let part = ready!(asking.as_mut().poll(cx))?;
         if part.range.is_none() {
             self.state = State::Done;
-            return Poll::Ready(Ok(Begun::Whole(part.body)));
+            return Poll::Ready(Ok(Begun::Whole(Box::new(part.body))));
         }
         Poll::Ready(self.go_on(part).map(|()| Begun::Part))
     }

@@ -150,13 +150,11 @@ impl Media {
 
 fn is_source(grant: &Grant<MediaGrant>, id: &str) -> bool {
     let shelf = grant.data.shelf();
+    if !shelf.id().is_empty() {
+        return shelf.id() == id;
+    }
     // Those that nobody listed have no id, but a location.
-    let own = if shelf.id().is_empty() {
-        shelf.location()
-    } else {
-        shelf.id()
-    };
-    own == id
+    !id.is_empty() && shelf.location().trim_end_matches('/') == id.trim_end_matches('/')
 }
 
 fn is_below(name: &str, prefix: &str) -> bool {

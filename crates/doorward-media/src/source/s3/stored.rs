@@ -166,7 +166,7 @@ impl Named {
                 edition: shareable.edition,
                 version,
                 range,
-                body: pinned.body(Some(range), body),
+                body: Box::new(pinned.body(Some(range), body)),
             }),
             (Some(_), None) if version.encoding.is_some() => {
                 pinned.whole().await.map(Outcome::Alone)
