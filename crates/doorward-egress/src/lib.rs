@@ -23,6 +23,8 @@ pub mod dial;
 mod error;
 mod head;
 mod pool;
+#[doc(hidden)]
+pub mod probe;
 mod stream;
 pub mod target;
 pub mod tls;

@@ -24,6 +24,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("json", body),
     #[cfg(feature = "media")]
     ("range", range),
+    #[cfg(feature = "media")]
+    ("answer", answer),
 ];
 
 const NAME: &str = "doorward_7000";
@@ -290,6 +292,28 @@ fn body(text: &[u8]) {
             serde_json::from_slice::<Shape>(text).is_ok(),
             "only we can read this"
         );
+    }
+}
+
+/// An upstream's answer: it reads the same however its bytes arrive, and a
+/// `HEAD`'s has no body.
+#[cfg(feature = "media")]
+fn answer(bytes: &[u8]) {
+    use doorward_egress::probe::{Outcome, read};
+    use http::Method;
+
+    let at_once = read(bytes, &Method::GET, bytes.len());
+    for step in [1, 7] {
+        assert_eq!(read(bytes, &Method::GET, step), at_once, "by {step}");
+    }
+    match at_once {
+        Outcome::Answer { body, .. } => {
+            assert!(body.len() <= bytes.len());
+        }
+        Outcome::Refused | Outcome::Partial => {}
+    }
+    if let Outcome::Answer { body, .. } = read(bytes, &Method::HEAD, bytes.len()) {
+        assert!(body.is_empty());
     }
 }
 
