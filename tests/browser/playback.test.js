@@ -2,6 +2,9 @@
 // or refuses, players that stand still and hold every connection.
 
 import assert from "node:assert/strict";
+import { cp, mkdtemp, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { enter, firstSource, mint, ok, preview } from "./lib/console.js";
 import { startDaemon } from "./lib/daemon.js";
 import { inEngines } from "./lib/engines.js";
@@ -135,6 +138,68 @@ inStore("m35_credentials_that_run_out_mid_stream_are_named_and_not_asked_for_eve
   await pause(4_000);
   assert.equal(store.asked.length, asked, "nobody goes on asking");
 }, { timeout: 180_000 });
+
+// Closing one of the six from our side frees nothing: browsers do not look at a connection that they do not read. The
+// seventh comes through another port. (Chromium lets go of paused players by itself, after some 15 s.)
+inEngines(
+  "m25_six_players_that_stand_still_do_not_keep_a_seventh_out",
+  async ({ browser, page, t }) => {
+    const folder = await mkdtemp(join(tmpdir(), "dw-long-"));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    for (let i = 0; i < 6; i += 1) await longSound(join(folder, `long-${i}.wav`));
+    await cp(join(await samples(), "picture.png"), join(folder, "picture.png"));
+    const foreign = await startForeign();
+    t.after(() => foreign.stop());
+    const daemon = await startDaemon({ sources: [folder] });
+    t.after(() => daemon.stop());
+    await enter(page, daemon.launchUrl);
+    const source = await firstSource(page);
+    await page.waitFor(() => document.querySelectorAll('[data-testid="entry"]').length === 7, { why: "the folder" });
+    const urls = [];
+    for (let i = 0; i < 6; i += 1) urls.push((await mint(page, source, `long-${i}.wav`)).url);
+    foreign.page("/six", `<!doctype html><title>six</title>${urls.map((url) => `<audio preload="auto" muted src="${url}"></audio>`).join("")}`);
+    const bare = await browser.newPage();
+    await bare.goto(`${foreign.origin}/six`);
+    await bare.evaluate(async () => {
+      for (const player of document.querySelectorAll("audio")) {
+        await player.play();
+        player.pause();
+      }
+    });
+    await page.waitFor((n) => [...document.querySelectorAll('[data-testid="live-row"]')].filter((row) => Number(row.dataset.streams) > 0).length >= n, { args: [3], why: "the players' streams under Live URLs" });
+    await preview(page, source, "picture.png");
+    await page.waitFor(() => document.querySelector('[data-testid="preview"] img')?.naturalWidth === 640, { timeout: 8_000, why: "the seventh" });
+    const from = await page.evaluate(() => new URL(document.querySelector('[data-testid="preview"] img').src).origin);
+    assert.notEqual(from, daemon.content, "the six hold every connection to the first port");
+    // Their own URLs stay what they are, and the seventh's too.
+    const copied = await mint(page, source, "picture.png");
+    assert.ok(copied.url.startsWith(`${daemon.content}/m/`));
+  },
+  { engines: ENGINES, needs: () => needsDaemon() ?? needsFfmpeg() },
+);
+
+/** Half an hour of silence: more than a browser reads ahead. All of it but its head is a hole in the file. */
+async function longSound(path) {
+  const rate = 176_400;
+  const length = rate * 1_800;
+  const head = Buffer.alloc(44);
+  head.write("RIFF");
+  head.writeUInt32LE(36 + length, 4);
+  head.write("WAVEfmt ", 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(2, 22);
+  head.writeUInt32LE(44_100, 24);
+  head.writeUInt32LE(rate, 28);
+  head.writeUInt16LE(4, 32);
+  head.writeUInt16LE(16, 34);
+  head.write("data", 36);
+  head.writeUInt32LE(length, 40);
+  const file = await open(path, "w");
+  await file.write(head);
+  await file.truncate(44 + length);
+  await file.close();
+}
 
 /** A URL that ends soon, made as a person at a terminal would. */
 async function shortLived(daemon, page, source, seconds) {

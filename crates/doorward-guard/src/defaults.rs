@@ -48,6 +48,10 @@ pub const CONNECTIONS: usize = 1_024;
 /// From this connection on, only proven callers stay: a flood from another
 /// process cannot lock out the window that is already open.
 pub const OPEN_CONNECTIONS: usize = 992;
+/// Ports of the content listener. Browsers open six connections to a host and
+/// port, and players that stand still hold theirs for as long as they like: three
+/// give each browser eighteen.
+pub const CONTENT_LANES: usize = 3;
 /// API requests of one surface that run at once.
 pub const IN_FLIGHT: usize = 32;
 

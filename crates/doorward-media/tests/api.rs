@@ -153,6 +153,7 @@ async fn call(
     let connection = Connection {
         peer: Peer::SameUser,
         reserve: false,
+        lane: 0,
     };
     let sealed = match guard.admit(&head, connection) {
         Admission::Answered(sealed) => sealed,

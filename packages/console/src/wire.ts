@@ -21,6 +21,8 @@ export interface State {
   startedAt: string;
   control: string;
   content: string;
+  /** Other ports of the content listener; none from an older daemon. */
+  lanes?: string[];
   companion: string | null;
   session: Session;
   grants: number;

@@ -76,6 +76,7 @@ fn connect(reserve: bool) -> (DuplexStream, tokio::task::JoinHandle<()>) {
     let connection = Connection {
         peer: Peer::SameUser,
         reserve: false,
+        lane: 0,
     };
     let service = service_fn(move |request| {
         crate::dispatch::serve(Arc::clone(&guard), connection, Arc::clone(&shared), request)

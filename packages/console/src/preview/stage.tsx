@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { keepMakingRoom, makeRoom, renewEntry } from "../media/acts";
+import { renewEntry, withConnection } from "../media/acts";
 import { lost, replaced } from "../media/listing";
 import type { Entry } from "../wire";
 import { ActiveView } from "./active";
@@ -23,16 +23,15 @@ export interface ViewProps extends StageProps {
 }
 
 export function Stage({ source, entry }: StageProps): JSX.Element {
-  const [roomy, setRoomy] = useState(entry.grantId === null);
+  const [url, setUrl] = useState<string | null>(entry.grantId === null ? entry.url : null);
   useEffect(() => {
-    if (!entry.grantId) return;
+    if (!entry.url || !entry.grantId) return;
     const stop = new AbortController();
-    void makeRoom(entry.grantId).then(() => setRoomy(true));
-    keepMakingRoom(entry.grantId, stop.signal);
+    void withConnection(entry.url, entry.grantId, stop.signal).then(setUrl);
     return () => stop.abort();
   }, []);
   if (!entry.url) return <NoUrl source={source} entry={entry} />;
-  if (!roomy) return <div class="bone big" aria-hidden="true" />;
+  if (!url) return <div class="bone big" aria-hidden="true" />;
   const isReplaced = entry.grantId !== null && replaced.value.has(entry.grantId);
   return (
     <>
@@ -44,7 +43,7 @@ export function Stage({ source, entry }: StageProps): JSX.Element {
           </button>
         </div>
       ) : null}
-      <View source={source} entry={entry} url={entry.url} />
+      <View source={source} entry={entry} url={url} />
     </>
   );
 }
