@@ -135,12 +135,7 @@ async fn m21_a_replaced_object_is_refused_though_if_match_is_ignored(
     film: &[u8],
 ) {
     let raw = store
-        .ask(
-            "GET",
-            "/bucket/film.mp4",
-            &[("if-match", "\"other\"")],
-            b"",
-        )
+        .ask("GET", "/bucket/film.mp4", &[("if-match", "\"other\"")], b"")
         .await;
     println!("rclone answers If-Match: {}", raw.head);
     assert!(raw.body == film, "it looks at If-Match now");
@@ -152,9 +147,7 @@ async fn m21_a_replaced_object_is_refused_though_if_match_is_ignored(
     // As long as before: only its version tells.
     let other: Vec<u8> = film.iter().map(|byte| !byte).collect();
     store.put("bucket", "swap.mp4", &other).await;
-    let reply = room
-        .get(&url, &[("range", "bytes=2000000-2000009")])
-        .await;
+    let reply = room.get(&url, &[("range", "bytes=2000000-2000009")]).await;
     assert_eq!(
         (reply.status, reply.denial().as_str()),
         (StatusCode::PRECONDITION_FAILED, "changed")
@@ -166,7 +159,14 @@ async fn m21_a_replaced_object_is_refused_though_if_match_is_ignored(
 
 async fn m33_odd_names_are_found(room: &Room, store: &Direct) {
     // They are files here, so not every key is one; radosgw has the rest.
-    for key in ["a b", "a+b", "100%", "%2e%2e", "d/e f/ü ß€.txt", "a&b=c?d#e"] {
+    for key in [
+        "a b",
+        "a+b",
+        "100%",
+        "%2e%2e",
+        "d/e f/ü ß€.txt",
+        "a&b=c?d#e",
+    ] {
         store.put("bucket", key, key.as_bytes()).await;
         let url = room.mint(&format!("s:{key}")).await.url;
         let reply = room.get(&url, &[]).await;

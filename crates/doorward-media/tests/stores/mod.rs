@@ -3,8 +3,11 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that cannot go on must fail"
 )]
+
+pub(crate) mod radosgw;
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
