@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { entry, grant, preview, grant } from "./lib/console.js";
+import { entry, grant, preview } from "./lib/console.js";
 import { samples } from "./lib/samples.js";
 import { inConsole } from "./lib/visit.js";
 
