@@ -95,7 +95,7 @@ pub const PART_GAP: u64 = 128;
 /// players that are slow take some far more often.
 pub const STALLED_AFTER: Duration = Duration::from_secs(2);
 /// With so many of a session standing still, one gives way to the next request:
-/// browsers open six connections to a host, so this keeps one of them free.
+/// browsers open six connections to a host and port, so these are nearly all.
 pub const STALLED_MOST: usize = 5;
 /// A stream that stood still for this long gives way to any other request of its
 /// session: a paused player asks again by range when it plays on.

@@ -205,7 +205,8 @@ impl Media {
     /// `session` is about to open another stream: if its others hold the
     /// connections that its browser has, the one that has stood still longest is
     /// cut off. Its grant stays, and players ask for the rest when they play on.
-    /// Whether one was.
+    /// Whether one was. That frees our side of the connection: a browser notices
+    /// only when it reads on, and opens the next one through another lane.
     ///
     /// That is, if [`defaults::STALLED_MOST`] of them have stood still for
     /// [`defaults::STALLED_AFTER`], or one for [`defaults::STALLED_LONG`].

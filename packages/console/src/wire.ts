@@ -124,6 +124,8 @@ export interface Surface {
 export interface Listener {
   name: string;
   origin: string;
+  /** Other ports with the same surfaces. */
+  lanes?: string[];
   surfaces: Surface[];
 }
 

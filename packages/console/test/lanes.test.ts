@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Feel, onFreeLane } from "../src/media/lanes";
+import { type Feel, onFreeLane, onRecentLane } from "../src/media/lanes";
 
 const OWN = "http://127.0.0.1:7001";
 const LANES = ["http://127.0.0.1:7002", "http://127.0.0.1:7003"];
@@ -65,5 +65,20 @@ describe("onFreeLane", () => {
     await vi.advanceTimersByTimeAsync(3_000);
     expect(await found).toBeNull();
     expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe("onRecentLane", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it("feels once for many", async () => {
+    const { feel, asked } = lanesThat([LANES[0] as string]);
+    const found = [1, 2, 3].map((n) => onRecentLane(`${OWN}/m/${n}`, LANES, feel));
+    await vi.advanceTimersByTimeAsync(250);
+    expect(await Promise.all(found)).toEqual([1, 2, 3].map((n) => `http://127.0.0.1:7002/m/${n}`));
+    expect(asked).toEqual([OWN, LANES[0]]);
+    await vi.advanceTimersByTimeAsync(2_001);
+    expect(await onRecentLane(URL_, LANES, lanesThat([OWN]).feel)).toBe(URL_);
   });
 });

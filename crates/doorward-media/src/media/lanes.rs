@@ -1,9 +1,11 @@
 //! Which streams of a session make no progress, and which of them gives way.
 //!
-//! Browsers open six connections to a host. Six paused players hold all of them,
-//! and the seventh preview waits without us ever seeing it. So whoever is about
-//! to open one says so, and the stream that has stood still longest is ended;
-//! its player asks for the rest when it plays on, and its grant stays.
+//! A paused player holds a connection, its buffers and what its source lends it
+//! for as long as a person pauses. Where its session asks for more, the stream
+//! that has stood still longest is ended; its player asks for the rest when it
+//! plays on, and its grant stays. That frees our side: a browser does not notice
+//! before it reads on, so the seventh preview comes through another port of the
+//! content listener (the console's `media/lanes.ts`).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -6,6 +6,9 @@ const NEXT_AFTER_MS = 250;
 /** As long as a busy machine may take. */
 const FELT_WITHIN_MS = 3_000;
 
+/** What was felt is taken to be so for this long, for small requests in a row. */
+const FELT_FOR_MS = 2_000;
+
 /** Whether a connection to `origin` is to be had: rejects if not, waits while the browser does. */
 export type Feel = (origin: string, signal: AbortSignal) => Promise<void>;
 
@@ -54,4 +57,17 @@ export async function onFreeLane(
   stop.abort();
   for (const timer of timers) clearTimeout(timer);
   return origin && origin + url.slice(own.length);
+}
+
+let felt: { at: number; origin: Promise<string | null> } | null = null;
+
+/** The same for many small requests in a row, which do not each feel for themselves; `url` itself if none answers. */
+export async function onRecentLane(url: string, lanes: readonly string[], by: Feel = feel): Promise<string> {
+  const now = Date.now();
+  if (!felt || now - felt.at > FELT_FOR_MS) {
+    const origin = onFreeLane(url, lanes, by).then((free) => free && new URL(free).origin);
+    felt = { at: now, origin };
+  }
+  const origin = await felt.origin;
+  return origin ? origin + url.slice(new URL(url).origin.length) : url;
 }

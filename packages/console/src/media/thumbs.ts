@@ -3,8 +3,9 @@
 // Few at a time, newest wish first, and every connection given back at once: a browser has six for this origin.
 
 import { playTime } from "../format";
-import { live } from "../house";
+import { live, state } from "../house";
 import type { Entry } from "../wire";
+import { onRecentLane } from "./lanes";
 
 export interface Thumb {
   canvas: HTMLCanvasElement | null;
@@ -57,7 +58,8 @@ export async function thumbOf(source: string, entry: Entry, signal: AbortSignal)
     if (signal.aborted) return null;
     const costly = meter(entry);
     const limits = AbortSignal.any([signal, costly.signal, AbortSignal.timeout(PATIENCE_MS)]);
-    const thumb = await make(url, limits)
+    const reached = await onRecentLane(url, state.peek()?.lanes ?? []);
+    const thumb = await make(reached, limits)
       .catch(() => null)
       .finally(costly.stop);
     if (!signal.aborted) keep(name, thumb);
