@@ -244,3 +244,18 @@ fn buckets_are_checked_at_the_start() {
     assert_eq!((part.status, part.body.as_slice()), (206, &b"the"[..]));
     drop(daemon);
 }
+
+#[test]
+fn a_disk_cache_that_cannot_be_had_is_named() {
+    let home = Home::new();
+    let file = home.file("film.mp4", b"x").display().to_string();
+    let serve = |mib, cache: &str| {
+        let mut command = home.command(&["serve", "--no-open", "."]);
+        command.env("DOORWARD_CONTENT_DISK_CACHE_MIB", mib);
+        command.env("XDG_CACHE_HOME", cache);
+        finish(command)
+    };
+    fails(&serve("64", &file), 1, &["disk cache", &file]);
+    let key = ["disk_cache_mib", "0, or a number from 16"];
+    fails(&serve("3", "/tmp"), 78, &key);
+}

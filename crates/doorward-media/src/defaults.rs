@@ -61,6 +61,9 @@ pub const RUN_MOST: u64 = 1024 * 1024;
 /// Bytes that a room keeps: a folder of thumbnails, or the index and some pages
 /// of a few large documents.
 pub const CACHE: u64 = 64 * 1024 * 1024;
+/// Blocks that are written to disk at once. What leaves memory faster than that is
+/// not kept: a disk that is slow must not hold memory.
+pub const DISK_WRITES: usize = 16;
 /// What keeping a piece takes beside its bytes.
 pub const PIECE_OVERHEAD: u64 = 256;
 /// Objects of which is known where they were read last.

@@ -1,12 +1,13 @@
 //! Between a store and a stream: what is asked for, how often, and what is kept.
 //!
 //! A body that breaks off goes on from the next byte ([`resume`]). Small ranges
-//! are kept, and asked for once however many want them ([`stock`], [`flight`],
-//! [`pieces`]). A long range of a source that is far comes by several connections
+//! are kept, in memory and, if the embedder names a folder, on disk ([`stock`],
+//! [`disk`]), and asked for once however many want them ([`flight`], [`pieces`]). A long range of a source that is far comes by several connections
 //! ([`ahead`]), and straight from any other. Everything here reads one pinned version; an answer that does not
 //! prove to be of it is an error, never a byte.
 
 pub(crate) mod ahead;
+pub(crate) mod disk;
 pub(crate) mod flight;
 pub(crate) mod link;
 mod meter;

@@ -28,6 +28,7 @@ pub mod media;
 mod multipart;
 pub mod name;
 mod play;
+mod positional;
 pub mod range;
 pub mod shelf;
 pub mod source;

@@ -5,7 +5,8 @@ mod lanes;
 mod notice;
 mod stats;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub(crate) use stats::{Running, Stats};
 
 use crate::defaults;
 use crate::error::MediaError;
+use crate::fetch::disk::Disk;
 use crate::fetch::{FetchStats, MediaTuning};
 use crate::grant::{Caps, Disposition, MediaGrant};
 use crate::shelf::{Location, Shelf, Shelves, Wanted, display_path};
@@ -140,6 +142,23 @@ impl Media {
     /// are there already keep theirs: call it first.
     pub fn tune(&self, tuning: MediaTuning) {
         self.shelves.tune(tuning);
+    }
+
+    /// Keeps what its stores gave and memory has no room for in a file in
+    /// `folder`, of at most `bytes`. Sources that are there already do without:
+    /// call it first.
+    ///
+    /// The file has no name, ends with this process, and what is in it is sealed
+    /// with a key that only this process knows. Nothing is kept there unless
+    /// [`MediaTuning::cache`] lets memory keep something. A disk that is full,
+    /// slow or damaged costs requests to the stores, never a byte.
+    ///
+    /// # Errors
+    ///
+    /// The folder does not exist or cannot be written to; less than 16 MiB.
+    pub fn keep_on_disk(&self, folder: &Path, bytes: u64) -> io::Result<()> {
+        self.shelves.keep_on(Disk::create(folder, bytes)?);
+        Ok(())
     }
 
     /// Whether people may add sources from the console; they may not unless

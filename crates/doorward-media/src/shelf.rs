@@ -8,6 +8,7 @@ use doorward_guard::{Clock, Rule};
 use crate::defaults;
 use crate::error::MediaError;
 use crate::fetch::MediaTuning;
+use crate::fetch::disk::Disk;
 use crate::fetch::stock::Stock;
 use crate::source::{Credentials, Folder, Source, StoreConfig};
 
@@ -318,7 +319,14 @@ impl Shelves {
 
     /// Other budgets, for stores that are added from now on.
     pub(crate) fn tune(&self, tuning: MediaTuning) {
-        *self.1.write().unwrap_or_else(PoisonError::into_inner) = Stock::new(tuning);
+        let mut stock = self.1.write().unwrap_or_else(PoisonError::into_inner);
+        *stock = Arc::new(Stock::with(tuning, stock.disk.clone()));
+    }
+
+    /// A place for what leaves memory, for stores that are added from now on.
+    pub(crate) fn keep_on(&self, disk: Disk) {
+        let mut stock = self.1.write().unwrap_or_else(PoisonError::into_inner);
+        *stock = Arc::new(Stock::with(stock.tuning, Some(Arc::new(disk))));
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Shelf>> {

@@ -8,12 +8,13 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::ranged::{Act, Asked, Ranged};
 use common::{Reply, Room, pattern, read};
-use doorward_media::MediaTuning;
+use doorward_media::{Location, MediaTuning};
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
 
@@ -352,4 +353,76 @@ async fn m15_a_small_range_behind_the_end_is_not_satisfiable() {
         assert_eq!(reply.header("content-range"), "bytes */1000");
     }
     assert_eq!(get(&room, &url, 998, 999).await.body, pattern(1000)[998..]);
+}
+
+/// A room with little memory and a disk, and a URL for the object of `store`.
+async fn with_disk(store: &Ranged, folder: &Path) -> (Room, String) {
+    let room = Room::new();
+    room.media.tune(MediaTuning {
+        cache: 4 * BLOCK,
+        ..MediaTuning::default()
+    });
+    room.media.keep_on_disk(folder, 64 * 1024 * 1024).unwrap();
+    store.add(&room).await;
+    let url = room.mint("s:film.mp4").await.url;
+    (room, url)
+}
+
+/// Reads all of the object in small ranges, until a reading asks the store for
+/// nothing: what leaves memory is written in the background.
+async fn look_until_kept(store: &Ranged, room: &Room, url: &str, all: &[u8]) {
+    for _ in 0..50 {
+        let before = store.asked().len();
+        for first in (0..all.len()).step_by(100_000) {
+            let last = (first + 99_999).min(all.len() - 1);
+            assert_eq!(get(room, url, first, last).await.body, all[first..=last]);
+        }
+        if store.asked().len() == before {
+            return;
+        }
+    }
+    panic!("it is never kept");
+}
+
+#[tokio::test]
+async fn what_leaves_memory_is_read_from_disk() {
+    let all = pattern(4 * MIB);
+    let store = Ranged::start(all.clone(), at_once).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (room, url) = with_disk(&store, folder.path()).await;
+    look_until_kept(&store, &room, &url, &all).await;
+    let stats = room.media.fetch_stats("s").unwrap();
+    assert!(stats.stored > 3 * BLOCK, "{stats:?}");
+    assert!(stats.stored <= stats.kept, "{stats:?}");
+    let names = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(names, 0, "the file has no name");
+}
+
+#[tokio::test]
+async fn m14_the_disk_gives_no_bytes_of_another_version_or_source() {
+    let old = pattern(2 * MIB);
+    let store = Ranged::start(old.clone(), at_once).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (room, url) = with_disk(&store, folder.path()).await;
+    look_until_kept(&store, &room, &url, &old).await;
+    let new: Vec<u8> = old.iter().map(|byte| !byte).collect();
+    store.replace(new.clone(), "\"2\"");
+    let fresh = room.mint("s:film.mp4").await.url;
+    look_until_kept(&store, &room, &fresh, &new).await;
+    // The same object through other rights is asked for anew.
+    let location = Location::S3(Box::new(store.config()));
+    room.media.add_source("t", "T", location).await.unwrap();
+    let other = room.mint("t:film.mp4").await.url;
+    let before = store.asked().len();
+    assert_eq!(get(&room, &other, 0, 99_999).await.body, new[..100_000]);
+    assert_eq!(store.asked().len(), before + 1);
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_be_had_is_told_at_once() {
+    let room = Room::new();
+    let folder = tempfile::tempdir().unwrap();
+    let gone = folder.path().join("gone");
+    assert!(room.media.keep_on_disk(&gone, 64 * 1024 * 1024).is_err());
+    assert!(room.media.keep_on_disk(folder.path(), 1024 * 1024).is_err());
 }

@@ -37,6 +37,8 @@ use etcetera::BaseStrategy as _;
 use keys::Key;
 use value::Value;
 
+const MIB: u64 = 1024 * 1024;
+
 /// Names a file instead of the usual one, if no flag does.
 const FILE_VARIABLE: &str = "DOORWARD_CONFIG";
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Where the audit log is written.
     pub audit_path: PathBuf,
+    /// Where files lie that may go at any time.
+    pub cache_path: PathBuf,
     /// What takes effect, but is worth a second look.
     pub warnings: Vec<String>,
     rows: Vec<Row>,
@@ -89,6 +93,8 @@ pub struct Content {
     pub media_drain: Duration,
     /// Grants that are live at once.
     pub grants: usize,
+    /// Bytes of disk for what stores gave and memory has no room for; none if 0.
+    pub disk_cache: u64,
 }
 
 /// A listener, on 127.0.0.1.
@@ -127,6 +133,8 @@ pub struct Places {
     pub config: PathBuf,
     /// The usual audit log.
     pub audit: PathBuf,
+    /// For files that may go at any time.
+    pub cache: PathBuf,
 }
 
 /// One setting, for people.
@@ -202,6 +210,7 @@ impl Places {
             home: base.home_dir().to_owned(),
             config: base.config_dir().join("doorward").join("doorward.toml"),
             audit: state.join("doorward").join("audit.jsonl"),
+            cache: base.cache_dir().join("doorward"),
         })
     }
 
@@ -256,6 +265,7 @@ impl Written {
             content,
             sources,
             audit_path,
+            cache_path: places.cache.clone(),
             warnings,
             rows,
         })
@@ -281,6 +291,7 @@ impl Written {
             listener: self.listener(&CONTENT),
             media_drain: self.time(&keys::MEDIA_DRAIN),
             grants: self.size(&keys::GRANTS),
+            disk_cache: self.count(&keys::DISK_CACHE) * MIB,
         }
     }
 

@@ -4,6 +4,7 @@
 //! fails whoever began it; those who joined it try once more on their own.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -51,6 +52,7 @@ pub(crate) struct Pieces {
 enum From {
     Unknown,
     Kept(Bytes),
+    Stored(Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>),
     Flight {
         flight: Arc<Flight>,
         cursor: Option<Cursor>,
@@ -74,7 +76,7 @@ impl Shareable {
             pieces.find();
             let From::Flight { flight, own, .. } = &pieces.from else {
                 return Ok(match pieces.from {
-                    From::Kept(_) => Opened::Pieces(pieces),
+                    From::Kept(_) | From::Stored(_) => Opened::Pieces(pieces),
                     _ => Opened::Nowhere,
                 });
             };
@@ -179,6 +181,18 @@ impl Pieces {
                     self.from = From::Unknown;
                     return Poll::Ready(Some(Ok(self.give(bytes))));
                 }
+                From::Stored(reading) => {
+                    let read = ready!(reading.as_mut().poll(cx));
+                    // What the disk has lost is asked for like anything else.
+                    self.from = From::Unknown;
+                    if let Some(bytes) = read {
+                        let bytes = self.give(bytes);
+                        let counts = &self.of.line.counts;
+                        counts.kept.add(length(bytes.len()));
+                        counts.stored.add(length(bytes.len()));
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
                 From::Flight {
                     flight,
                     cursor,
@@ -228,6 +242,7 @@ impl Pieces {
                 of.line.counts.kept.add(length(bytes.len()));
                 From::Kept(bytes)
             }
+            Found::Stored(stored) => From::Stored(Box::pin(Arc::clone(of.stock()).restore(stored))),
             Found::Flight(flight, own) => {
                 if !own {
                     of.line.counts.shared.one();

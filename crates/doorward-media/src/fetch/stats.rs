@@ -16,6 +16,8 @@ pub struct FetchStats {
     pub resumes: u64,
     /// Bytes that were kept from before, and so not asked for.
     pub kept: u64,
+    /// Of these, bytes that had been kept on disk.
+    pub stored: u64,
     /// Reads that joined a request of another's.
     pub shared: u64,
     /// Streams that were read ahead by several connections.
@@ -34,6 +36,7 @@ pub(crate) struct Counts {
     pub(crate) drops: Count,
     pub(crate) resumes: Count,
     pub(crate) kept: Count,
+    pub(crate) stored: Count,
     pub(crate) shared: Count,
     pub(crate) ahead: Count,
     pub(crate) let_go: Count,
@@ -52,6 +55,7 @@ impl Counts {
             drops: self.drops.read(),
             resumes: self.resumes.read(),
             kept: self.kept.read(),
+            stored: self.stored.read(),
             shared: self.shared.read(),
             ahead: self.ahead.read(),
             let_go: self.let_go.read(),

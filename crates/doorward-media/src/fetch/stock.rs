@@ -8,13 +8,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::disk::{Disk, Slot};
 use super::flight::{Flight, joined};
 use super::{MediaTuning, length};
 use crate::defaults::{self, BLOCK};
@@ -24,7 +26,8 @@ use crate::range::RangeSpec;
 /// One room's share of memory for all its stores.
 pub(crate) struct Stock {
     pub(crate) tuning: MediaTuning,
-    pieces: Cache<Piece, Bytes, Weight>,
+    pub(crate) disk: Option<Arc<Disk>>,
+    pieces: Cache<Piece, Bytes, Weight, DefaultHashBuilder, Leaving>,
     trails: Cache<Edition, Trail>,
     flights: Mutex<HashMap<Spot, Weak<Flight>>>,
     underway: Arc<Semaphore>,
@@ -83,10 +86,23 @@ pub(crate) enum Gait {
 #[derive(Clone)]
 struct Weight;
 
+/// What makes room for something else, gathered until nothing is locked.
+#[derive(Clone)]
+struct Leaving;
+
+/// A piece on disk, and which of its bytes are wanted.
+pub(crate) struct Stored {
+    piece: Piece,
+    slot: Arc<Slot>,
+    within: Range<usize>,
+}
+
 /// Where bytes are to be had.
 pub(crate) enum Found {
     /// Kept.
     Kept(Bytes),
+    /// Kept on disk.
+    Stored(Stored),
     /// On their way; `true` if they were asked for just now.
     Flight(Arc<Flight>, bool),
     /// Nowhere, and there is no room to share them.
@@ -97,13 +113,15 @@ pub(crate) enum Found {
 
 impl Stock {
     pub(crate) fn new(tuning: MediaTuning) -> Arc<Self> {
-        Arc::new(Self::with(tuning))
+        Arc::new(Self::with(tuning, None))
     }
 
-    fn with(tuning: MediaTuning) -> Self {
+    /// With a place for what leaves memory, if there is one.
+    pub(crate) fn with(tuning: MediaTuning, disk: Option<Arc<Disk>>) -> Self {
         let permits = usize::try_from(tuning.underway / KIB).unwrap_or(usize::MAX);
         Self {
             tuning,
+            disk,
             pieces: pieces(tuning.cache),
             trails: Cache::new(defaults::TRAILS),
             flights: Mutex::default(),
@@ -169,6 +187,9 @@ impl Stock {
         // It may have arrived since.
         if let Some(bytes) = self.kept(&exact, &block, gait) {
             return Found::Kept(bytes);
+        }
+        if let Some(stored) = self.stored(&exact, &block) {
+            return Found::Stored(stored);
         }
         let pieces = match gait {
             Gait::Elsewhere => vec![exact],
@@ -239,9 +260,38 @@ impl Stock {
         while at < end {
             let next = if aligned { edition.block(at).end } else { end };
             let bytes = joined(chunks, first, (at, next));
-            self.pieces.insert(edition.piece(at, next), bytes);
+            self.insert(edition.piece(at, next), bytes);
             at = next;
         }
+    }
+
+    /// Keeps a piece; what it drives out goes to the disk.
+    fn insert(&self, piece: Piece, bytes: Bytes) {
+        let mut left = Vec::new();
+        self.pieces.insert_with_lifecycle(piece, bytes, &mut left);
+        if let Some(disk) = &self.disk {
+            for (piece, bytes) in left {
+                disk.put(piece, bytes);
+            }
+        }
+    }
+
+    /// Brings a piece back into memory. `None` if the disk lost it.
+    pub(crate) async fn restore(self: Arc<Self>, stored: Stored) -> Option<Bytes> {
+        let Stored {
+            piece,
+            slot,
+            within,
+        } = stored;
+        let Ok(Some(bytes)) = slot.read().await else {
+            if let Some(disk) = &self.disk {
+                disk.forget(&piece);
+            }
+            return None;
+        };
+        let wanted = bytes.slice(within);
+        self.insert(piece, bytes);
+        Some(wanted)
     }
 
     /// A request is over: its readers are gone.
@@ -269,9 +319,19 @@ impl Stock {
             return Some(bytes);
         }
         let bytes = look(block)?;
-        let from = usize::try_from(exact.first - block.first).ok()?;
-        let to = usize::try_from(exact.end.min(block.end) - block.first).ok()?;
-        (from < to && to <= bytes.len()).then(|| bytes.slice(from..to))
+        let within = exact.within(block)?;
+        (within.end <= bytes.len()).then(|| bytes.slice(within))
+    }
+
+    fn stored(&self, exact: &Piece, block: &Piece) -> Option<Stored> {
+        let disk = self.disk.as_ref()?;
+        [exact, block].into_iter().find_map(|piece| {
+            Some(Stored {
+                slot: disk.find(piece)?,
+                piece: piece.clone(),
+                within: exact.within(piece)?,
+            })
+        })
     }
 
     /// Blocks from `block` on that are neither kept nor on their way, up to the
@@ -283,6 +343,7 @@ impl Stock {
             let next = block.edition.block(at);
             at = next.end;
             let known = self.pieces.contains_key(&next)
+                || self.disk.as_ref().is_some_and(|disk| disk.has(&next))
                 || flights
                     .get(&Spot::Piece(next.clone()))
                     .is_some_and(|flight| flight.strong_count() > 0);
@@ -307,7 +368,7 @@ impl Stock {
 
 impl Default for Stock {
     fn default() -> Self {
-        Self::with(MediaTuning::default())
+        Self::with(MediaTuning::default(), None)
     }
 }
 
@@ -323,7 +384,7 @@ const KIB: u64 = 1024;
 
 /// What is read once leaves before what was read again. Blocks that were fetched
 /// ahead of a reader stay until it is there: a quarter is for what is new.
-fn pieces(bytes: u64) -> Cache<Piece, Bytes, Weight> {
+fn pieces(bytes: u64) -> Cache<Piece, Bytes, Weight, DefaultHashBuilder, Leaving> {
     let blocks = usize::try_from(bytes / BLOCK).unwrap_or(usize::MAX);
     let options = OptionsBuilder::new()
         .estimated_items_capacity(blocks)
@@ -333,13 +394,14 @@ fn pieces(bytes: u64) -> Cache<Piece, Bytes, Weight> {
         .shards(1)
         .build();
     match options {
-        Ok(options) => Cache::with_options(
-            options,
+        Ok(options) => Cache::with_options(options, Weight, DefaultHashBuilder::default(), Leaving),
+        Err(_) => Cache::with(
+            blocks,
+            bytes,
             Weight,
             DefaultHashBuilder::default(),
-            DefaultLifecycle::default(),
+            Leaving,
         ),
-        Err(_) => Cache::with_weighter(blocks, bytes, Weight),
     }
 }
 
@@ -364,9 +426,21 @@ impl Edition {
     }
 
     /// The aligned block around `at`; the last one is shorter.
-    fn block(&self, at: u64) -> Piece {
+    pub(crate) fn block(&self, at: u64) -> Piece {
         let first = at - at % BLOCK;
         self.piece(first, first.saturating_add(BLOCK).min(self.0.size))
+    }
+}
+
+// === impl Piece ===
+
+impl Piece {
+    /// Where its bytes are in `other`, as far as that reaches; `None` if it does
+    /// not begin there.
+    fn within(&self, other: &Self) -> Option<Range<usize>> {
+        let from = usize::try_from(self.first.checked_sub(other.first)?).ok()?;
+        let to = usize::try_from(self.end.min(other.end).checked_sub(other.first)?).ok()?;
+        (from < to).then_some(from..to)
     }
 }
 
@@ -383,5 +457,15 @@ impl Spot {
 impl Weighter<Piece, Bytes> for Weight {
     fn weight(&self, _: &Piece, bytes: &Bytes) -> u64 {
         length(bytes.len()).saturating_add(defaults::PIECE_OVERHEAD)
+    }
+}
+
+// === impl Leaving ===
+
+impl Lifecycle<Piece, Bytes> for Leaving {
+    type RequestState = Vec<(Piece, Bytes)>;
+
+    fn on_evict(&self, left: &mut Self::RequestState, piece: Piece, bytes: Bytes) {
+        left.push((piece, bytes));
     }
 }

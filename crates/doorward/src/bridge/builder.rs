@@ -21,7 +21,7 @@ use super::settings::Settings;
 use super::{Bridge, House, Sockets};
 use crate::config::{Config, Listener};
 use crate::listener::Socket;
-use crate::{console, listener};
+use crate::{console, listener, platform};
 
 /// Says what to bind. Everything has a safe default: free ports of 127.0.0.1,
 /// the console, an audit in memory, peers checked where the platform can.
@@ -29,6 +29,7 @@ use crate::{console, listener};
 pub struct BridgeBuilder {
     config: Settings,
     native: Option<PathBuf>,
+    disk: Option<(PathBuf, u64)>,
     console: bool,
     app_origins: Vec<Origin>,
     clock: Clock,
@@ -57,6 +58,14 @@ pub enum BindError {
         /// What the system says.
         error: io::Error,
     },
+    /// The disk cache cannot be had.
+    #[error("cannot keep a disk cache in {} ({error})", .path.display())]
+    DiskCache {
+        /// The folder.
+        path: PathBuf,
+        /// What is in the way.
+        error: io::Error,
+    },
     /// Two surfaces in each other's way.
     #[error(transparent)]
     Mount(#[from] MountError),
@@ -67,6 +76,7 @@ impl BridgeBuilder {
         Self {
             config: Settings::default(),
             native: None,
+            disk: None,
             console: true,
             app_origins: Vec::new(),
             clock: Clock::system(),
@@ -82,7 +92,10 @@ impl BridgeBuilder {
             control: config.control.clone(),
             content: config.content.clone(),
         };
-        self
+        match config.content.disk_cache {
+            0 => self,
+            bytes => self.disk_cache(&config.cache_path, bytes),
+        }
     }
 
     /// The control listener's port; 0, the default, is any free one.
@@ -104,6 +117,15 @@ impl BridgeBuilder {
     #[must_use]
     pub fn native_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.native = Some(path.into());
+        self
+    }
+
+    /// Keeps what stores gave and memory has no room for in at most `bytes` of a
+    /// file in `folder`, which is made if it is missing; see
+    /// [`Media::keep_on_disk`].
+    #[must_use]
+    pub fn disk_cache(mut self, folder: impl Into<PathBuf>, bytes: u64) -> Self {
+        self.disk = Some((folder.into(), bytes));
         self
     }
 
@@ -152,7 +174,7 @@ impl BridgeBuilder {
     ///
     /// # Errors
     ///
-    /// A port or socket that cannot be had.
+    /// A port, socket or disk cache that cannot be had.
     pub async fn bind(self) -> Result<Bridge, BindError> {
         let (control_sockets, control) = bind(&self.config.control.listener, 0)?;
         let (mut content_sockets, content) = bind(&self.config.content.listener, 0)?;
@@ -177,6 +199,15 @@ impl BridgeBuilder {
                 })?),
             };
         let house = self.house(control, content, &lanes);
+        if let Some((folder, bytes)) = &self.disk {
+            platform::files::folder(folder)
+                .map_err(io::Error::other)
+                .and_then(|()| house.media.keep_on_disk(folder, *bytes))
+                .map_err(|error| BindError::DiskCache {
+                    path: folder.clone(),
+                    error,
+                })?;
+        }
         let seal = SealConfig {
             content_origin: house.content.clone(),
             content_lanes: house.lanes.clone(),

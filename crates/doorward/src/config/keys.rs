@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Time { most: Duration },
     /// A number from `least` to `most`. `most` is also the default.
     Count { least: u64, most: u64 },
+    /// A number from `least` to `most`, or 0 for none of it, which is the default.
+    Extra { least: u64, most: u64 },
     /// A path. `~/` is the home folder; others are seen from the file's folder.
     Path,
     /// Any text but an empty one.
@@ -108,6 +110,7 @@ keys! { KEYS:
     CONTENT_IDLE = "content.idle_keep_alive" time(defaults::IDLE_KEEP_ALIVE), IDLE;
     MEDIA_DRAIN = "content.media_drain" time(defaults::MEDIA_DRAIN), "A paused player keeps its connection for this long.";
     GRANTS = "content.grants" count(1, defaults::GRANTS), "Media addresses that are live at once.";
+    DISK_CACHE = "content.disk_cache_mib" Kind::Extra { least: 16, most: 1024 * 1024 }, "MiB of disk for what stores gave and memory has no room for; 0 for none. It lies in doorward's cache folder, without a name and sealed, and ends with doorward.";
     CONTENT_REQUEST_LINE = "content.request_line" count(256, defaults::REQUEST_LINE), REQUEST_LINE;
     CONTENT_HEADER_LINE = "content.header_line" count(256, defaults::HEADER_LINE), HEADER_LINE;
     CONTENT_COOKIE_LINE = "content.cookie_line" count(256, defaults::COOKIE_LINE), COOKIE_LINE;

@@ -9,6 +9,7 @@ fn places() -> Places {
         home: "/home/u".into(),
         config: "/home/u/.config/doorward/doorward.toml".into(),
         audit: "/home/u/.local/state/doorward/audit.jsonl".into(),
+        cache: "/home/u/.cache/doorward".into(),
     }
 }
 

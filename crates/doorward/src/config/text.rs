@@ -202,6 +202,11 @@ fn property(key: &Key) -> Json {
         Kind::Count { least, most } => {
             json!({ "type": "integer", "minimum": least, "maximum": most, "default": most })
         }
+        Kind::Extra { least, most } => json!({
+            "type": "integer",
+            "anyOf": [{ "const": 0 }, { "minimum": least, "maximum": most }],
+            "default": 0,
+        }),
         Kind::Path | Kind::Text => json!({ "type": "string", "minLength": 1 }),
         Kind::List => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Choice(choices) => json!({ "enum": choices }),

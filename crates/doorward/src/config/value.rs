@@ -67,7 +67,7 @@ impl Raw {
         let text = text.trim();
         let as_text = || Self::Text(text.to_owned());
         match kind {
-            Kind::Port | Kind::Count { .. } => {
+            Kind::Port | Kind::Count { .. } | Kind::Extra { .. } => {
                 text.parse().map_or_else(|_| as_text(), Self::Number)
             }
             Kind::Flag(_) => text.parse().map_or_else(|_| as_text(), Self::Flag),
@@ -115,6 +115,14 @@ impl Kind {
                 Ok(number) if number >= least => Ok(Value::Count(number)),
                 _ => Err(wrong(&format!("it is a number from {least} to {most}"))),
             },
+            (Self::Extra { least, most }, Raw::Number(number)) => match u64::try_from(*number) {
+                Ok(number) if number == 0 || (least..=most).contains(&number) => {
+                    Ok(Value::Count(number))
+                }
+                _ => Err(wrong(&format!(
+                    "it is 0, or a number from {least} to {most}"
+                ))),
+            },
             (Self::Path, Raw::Text(path)) if !path.is_empty() => Ok(Value::Path(path.into())),
             (Self::Text, Raw::Text(text)) if !text.trim().is_empty() => {
                 Ok(Value::Text(text.clone()))
@@ -141,6 +149,7 @@ impl Kind {
             Self::Bind => Some(Value::Bind { ipv6: false }),
             Self::Time { most } => Some(Value::Time(most)),
             Self::Count { most, .. } => Some(Value::Count(most)),
+            Self::Extra { .. } => Some(Value::Count(0)),
             Self::Path | Self::Text | Self::List | Self::Choice(_) => None,
         }
     }
@@ -152,7 +161,7 @@ impl Kind {
             Self::Flag(_) => "true or false".to_owned(),
             Self::Bind => "a list of addresses, such as [\"127.0.0.1\", \"::1\"]".to_owned(),
             Self::Time { .. } => "a time, such as \"30m\"".to_owned(),
-            Self::Count { .. } => "a number".to_owned(),
+            Self::Count { .. } | Self::Extra { .. } => "a number".to_owned(),
             Self::Path => "a path in quotes".to_owned(),
             Self::Text => "a text in quotes, not an empty one".to_owned(),
             Self::List => "a list of texts in quotes, none of them empty".to_owned(),
@@ -301,6 +310,19 @@ mod tests {
         );
         assert!(matches!(accept(9), Err(Unfit::Wrong(_))));
         assert!(matches!(accept(-1), Err(Unfit::Wrong(_))));
+        let kind = Kind::Extra {
+            least: 10,
+            most: 100,
+        };
+        assert_eq!(kind.default_value(), Some(Value::Count(0)));
+        for number in [0, 10, 100] {
+            let value = Value::Count(u64::try_from(number).unwrap());
+            assert_eq!(kind.accept(&Raw::Number(number)), Ok(value));
+        }
+        for number in [-1, 1, 9, 101] {
+            let refused = kind.accept(&Raw::Number(number));
+            assert!(matches!(refused, Err(Unfit::Wrong(_))), "{number}");
+        }
         let kind = Kind::Time {
             most: Duration::from_secs(1_800),
         };

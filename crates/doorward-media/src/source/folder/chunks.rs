@@ -23,6 +23,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Stamp;
 use crate::error::MediaError;
+use crate::positional;
 
 pub(super) use cached::Cache;
 
@@ -195,27 +196,8 @@ fn failed(error: io::Error) -> MediaError {
 pub(super) fn read_at(file: &File, at: u64, length: u64) -> io::Result<Bytes> {
     let length = usize::try_from(length).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut bytes = vec![0; length];
-    read_exact_at(file, &mut bytes, at)?;
+    positional::read_exact_at(file, &mut bytes, at)?;
     Ok(bytes.into())
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
-    use std::os::windows::fs::FileExt as _;
-    while !bytes.is_empty() {
-        let read = file.seek_read(bytes, at)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        at = at.saturating_add(u64::try_from(read).unwrap_or(0));
-        bytes = bytes.get_mut(read..).unwrap_or_default();
-    }
-    Ok(())
 }
 
 #[cfg(test)]

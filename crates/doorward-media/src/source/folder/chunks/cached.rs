@@ -5,6 +5,8 @@ use std::io;
 
 use bytes::Bytes;
 
+use crate::positional;
+
 /// What is known of the cache in front of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -31,7 +33,7 @@ pub(super) fn warm(file: &File, at: u64, length: usize) -> io::Result<()> {
     let (mut at, mut left) = (at, length);
     while left > 0 {
         let next = scrap.len().min(left);
-        super::read_exact_at(file, scrap.get_mut(..next).unwrap_or_default(), at)?;
+        positional::read_exact_at(file, scrap.get_mut(..next).unwrap_or_default(), at)?;
         at = at.saturating_add(next as u64);
         left -= next;
     }
