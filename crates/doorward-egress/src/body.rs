@@ -33,6 +33,8 @@ pub struct Incoming {
     failed: bool,
     buffer: BytesMut,
     chunk: usize,
+    /// How many reads in a row filled it.
+    filled: u8,
     largest: usize,
     silence: Duration,
     /// Runs only while we wait for the upstream: a slow reader on our own side
@@ -83,6 +85,7 @@ impl Incoming {
             failed: false,
             buffer,
             chunk: defaults::FIRST_CHUNK.min(limits.read_buffer),
+            filled: 0,
             largest: limits.read_buffer,
             silence: limits.body_silence,
             deadline: None,
@@ -144,11 +147,19 @@ impl Incoming {
                 .map_or(self.chunk, |left| left.min(self.chunk)),
             _ => self.chunk,
         };
-        self.buffer.reserve(room);
+        // What a short read left is used for the next, as long as it is worth a
+        // read: chunks that are handed out hold all of the memory they lie in.
+        if self.buffer.capacity() - self.buffer.len() < room / 2 {
+            self.buffer.reserve(room);
+        }
         let mut limited = (&mut self.buffer).limit(room);
         let read = ready!(pin!(open.stream.read_buf(&mut limited)).poll(cx))?;
         if read == self.chunk {
-            self.chunk = (self.chunk * 2).min(self.largest).max(self.chunk);
+            self.filled += 1;
+            if self.filled == defaults::GROW_AFTER {
+                self.filled = 0;
+                self.chunk = (self.chunk * 2).min(self.largest).max(self.chunk);
+            }
         }
         Poll::Ready(Ok(read))
     }
@@ -161,6 +172,7 @@ impl Incoming {
             .is_some_and(|handed| handed.elapsed() > defaults::SLOW_READER);
         if slow {
             self.chunk = defaults::FIRST_CHUNK.min(self.largest);
+            self.filled = 0;
             if self.buffer.is_empty() {
                 self.buffer = BytesMut::new();
             }

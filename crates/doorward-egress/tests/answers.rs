@@ -300,3 +300,35 @@ async fn no_chunk_is_larger_than_the_limit_and_every_byte_comes() {
     });
     futures_util::future::join_all(all).await;
 }
+
+#[tokio::test]
+async fn m23_short_reads_share_their_memory() {
+    const READS: usize = 200;
+    const EACH: usize = 100;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (more, mut wanted) = tokio::sync::mpsc::channel::<()>(1);
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        request(&mut stream).await.unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1 << 30);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        while wanted.recv().await.is_some() {
+            stream.write_all(&[7; EACH]).await.unwrap();
+        }
+    });
+    let request = Request::get(format!("http://{address}/"))
+        .body(Bytes::new())
+        .unwrap();
+    let mut body = client().send(request).await.unwrap().into_body();
+    let mut held: Vec<Bytes> = Vec::new();
+    for _ in 0..READS {
+        more.send(()).await.unwrap();
+        held.push(body.frame().await.unwrap().unwrap().into_data().unwrap());
+    }
+    let apart = |pair: &[Bytes]| pair[0].as_ptr_range().end != pair[1].as_ptr();
+    let buffers = 1 + held.windows(2).filter(|pair| apart(pair)).count();
+    // 20 kB at 8 KiB and more a buffer.
+    assert!(buffers <= 4, "{buffers} buffers for {READS} short reads");
+}

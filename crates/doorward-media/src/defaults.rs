@@ -42,6 +42,9 @@ pub const RATE_OVER: u64 = 1024 * 1024;
 /// A source whose answers never begin sooner is far: local stores and those of
 /// the same city answer within a few milliseconds, if the machine is not busy.
 pub const FAR: Duration = Duration::from_millis(20);
+/// Requests of a source that wait for their answers at once, beside which the time
+/// to an answer still is the source's own.
+pub const CROWD: usize = 4;
 /// A source that gives less on one connection, in bytes a second, is slow: far
 /// below what a local disk or network gives, on a busy machine too.
 pub const SLOW: u64 = 8 * 1024 * 1024;
@@ -85,6 +88,9 @@ pub const PART_FIRST: u64 = 640 * 1024;
 pub const PART_MOST: u64 = 2 * 1024 * 1024;
 /// A stream whose reader has not asked for this long lets go of what waits.
 pub const AHEAD_IDLE: Duration = Duration::from_secs(2);
+/// A reader that kept the source waiting for this long gets less read ahead, however
+/// little of it has passed.
+pub const AHEAD_UNWANTED: Duration = Duration::from_millis(250);
 /// A stream looks after so many bytes whether its source turned out to be far.
 pub const WIDEN_EVERY: u64 = 1024 * 1024;
 

@@ -146,7 +146,8 @@ impl Body {
         let (at, end) = body.bounds();
         let line = body.line();
         let long = end.saturating_sub(at) > defaults::SMALL;
-        self.0 = if long && line.gives_ranges() && line.link.is_far() {
+        let wanted = long && body.is_awaited();
+        self.0 = if wanted && line.gives_ranges() && line.link.is_far() {
             match Ahead::take_over(body) {
                 Ok(ahead) => Kind::Ahead(ahead),
                 Err(body) => Kind::Widening(body, look),

@@ -270,18 +270,20 @@ impl Window {
     }
 
     /// A part has ended. After a round of them, whoever waited longer decides:
-    /// parts that were asked for together come together, so one alone tells little.
+    /// parts that were asked for together come together, so one alone tells little,
+    /// unless its reader took its time.
     fn adapt(&mut self) {
         self.pace.parts += 1;
-        if self.pace.parts < self.width {
+        let unwanted = self.pace.idled > self.pace.waited + defaults::AHEAD_UNWANTED;
+        if self.pace.parts < self.width && !unwanted {
             return;
         }
         let Pace { waited, idled, .. } = std::mem::take(&mut self.pace);
         if waited > idled {
             self.width = (self.width + 1).min(defaults::AHEAD_PARTS);
             self.part = (self.part * 2).min(defaults::PART_MOST);
-        } else if self.width > 2 {
-            self.width = (self.width / 2).max(2);
+        } else {
+            self.width = (self.width / 2).max(1);
         }
     }
 

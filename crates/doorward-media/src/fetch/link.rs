@@ -2,16 +2,33 @@
 //!
 //! What disturbs a measurement only ever makes a link look worse: a busy
 //! machine, a new connection, a reader that is slow. So of the last few the best
-//! counts, not their mean.
+//! counts, not their mean; and of requests that are many at once none counts,
+//! because they wait for each other.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::defaults;
 
 /// The last measurements of one source.
 #[derive(Debug, Default)]
-pub(crate) struct Link(Mutex<Measured>);
+pub(crate) struct Link {
+    measured: Mutex<Measured>,
+    /// Requests whose answers have not begun.
+    asking: AtomicUsize,
+    /// How often one more was sent while many were waiting.
+    crowds: AtomicUsize,
+}
+
+/// A request whose answer has not begun.
+pub(crate) struct Question<'a> {
+    link: &'a Link,
+    asked: Instant,
+    crowds: usize,
+}
 
 #[derive(Debug, Default)]
 struct Measured {
@@ -31,8 +48,21 @@ struct Recent {
 // === impl Link ===
 
 impl Link {
+    /// A request is sent now.
+    pub(crate) fn ask(&self) -> Question<'_> {
+        let crowds = self.crowds.load(Ordering::Relaxed);
+        if self.asking.fetch_add(1, Ordering::Relaxed) >= defaults::CROWD {
+            self.crowds.fetch_add(1, Ordering::Relaxed);
+        }
+        Question {
+            link: self,
+            asked: Instant::now(),
+            crowds,
+        }
+    }
+
     /// An answer's head came after this.
-    pub(crate) fn answered(&self, after: Duration) {
+    pub(super) fn answered(&self, after: Duration) {
         let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
         self.measured(|measured| measured.heads.push(micros));
     }
@@ -56,7 +86,24 @@ impl Link {
     }
 
     fn measured<T>(&self, look: impl FnOnce(&mut Measured) -> T) -> T {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.measured.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+// === impl Question ===
+
+impl Question<'_> {
+    /// Its answer has begun.
+    pub(crate) fn answered(self) {
+        if self.link.crowds.load(Ordering::Relaxed) == self.crowds {
+            self.link.answered(self.asked.elapsed());
+        }
+    }
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        self.link.asking.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -107,6 +154,24 @@ mod tests {
             link.answered(Duration::from_millis(40));
         }
         assert!(link.is_far(), "it was moved away");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_wait_for_each_other_tell_nothing() {
+        let link = Link::default();
+        let wait = || tokio::time::sleep(Duration::from_millis(40));
+        let mut crowd: Vec<_> = (0..64).map(|_| link.ask()).collect();
+        wait().await;
+        crowd.drain(..).for_each(Question::answered);
+        assert!(!link.is_far());
+        for _ in 0..3 {
+            let alone = link.ask();
+            wait().await;
+            assert!(!link.is_far());
+            alone.answered();
+        }
+        assert!(link.is_far());
+        assert_eq!(link.asking.load(Ordering::Relaxed), 0);
     }
 
     #[test]

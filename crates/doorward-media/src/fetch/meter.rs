@@ -14,6 +14,14 @@ pub(super) struct Meter {
     waiting: Option<Instant>,
 }
 
+/// What was measured.
+pub(super) struct Pace {
+    pub(super) bytes: u64,
+    pub(super) time: Duration,
+    /// The source was mostly waited for: otherwise it was the reader who was slow.
+    pub(super) awaited: bool,
+}
+
 // === impl Meter ===
 
 impl Meter {
@@ -30,9 +38,8 @@ impl Meter {
         self.waiting.get_or_insert_with(Instant::now);
     }
 
-    /// Bytes came. After enough of them, how many came in how long, if the source
-    /// was mostly waited for: otherwise it was the reader who was slow.
-    pub(super) fn came(&mut self, bytes: u64) -> Option<(u64, Duration)> {
+    /// Bytes came. After enough of them, how many came in how long.
+    pub(super) fn came(&mut self, bytes: u64) -> Option<Pace> {
         self.bytes = self.bytes.saturating_add(bytes);
         if let Some(since) = self.waiting.take() {
             self.waited += since.elapsed();
@@ -42,6 +49,10 @@ impl Meter {
         }
         let done = std::mem::replace(self, Self::new());
         let time = done.began.elapsed();
-        (done.waited * 2 >= time).then_some((done.bytes, time))
+        Some(Pace {
+            bytes: done.bytes,
+            time,
+            awaited: done.waited * 2 >= time,
+        })
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Resumed {
     state: State,
     /// Its first answer was there.
     begun: bool,
+    /// When its pace was measured last, its reader waited for it.
+    awaited: bool,
     tries: Tries,
     meter: Meter,
 }
@@ -89,6 +91,7 @@ impl Resumed {
             cut: false,
             state: State::Open(body),
             begun: true,
+            awaited: false,
             tries: Tries::default(),
             meter: Meter::new(),
         }
@@ -109,6 +112,7 @@ impl Resumed {
             cut: false,
             state: State::Asking(asking),
             begun: false,
+            awaited: false,
             tries: Tries::default(),
             meter: Meter::new(),
         }
@@ -147,6 +151,12 @@ impl Resumed {
 
     pub(crate) fn upstream(&self) -> Option<Arc<dyn Upstream>> {
         self.upstream.clone()
+    }
+
+    /// Whether its reader waits for it, rather than it for its reader, as far as is
+    /// known.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.awaited
     }
 
     /// The next bytes. Ends cleanly only after the last of them.
@@ -211,8 +221,11 @@ impl Resumed {
     fn take(&mut self, bytes: Bytes) -> Result<Bytes, MediaError> {
         let come = length(bytes.len());
         self.line.counts.received.add(come);
-        if let Some((bytes, time)) = self.meter.came(come) {
-            self.line.link.flowed(bytes, time);
+        if let Some(pace) = self.meter.came(come) {
+            self.awaited = pace.awaited;
+            if pace.awaited {
+                self.line.link.flowed(pace.bytes, pace.time);
+            }
         }
         self.keep(bytes)
     }

@@ -10,9 +10,9 @@ use doorward_guard::policy::Drain;
 use doorward_guard::{Lane, raw};
 use futures_util::task::AtomicWaker;
 
-/// How much a body may give before the client took what it gave: one chunk of a
-/// file, so that a slow reader of a body that is read here costs one chunk.
-const AHEAD: usize = 64 * 1024;
+/// With so much given, a body waits until the kernel took it all: what a slow
+/// reader costs is one chunk, unless chunks are very small.
+const AHEAD: usize = 16 * 1024;
 
 /// What the connection's two halves and the dispatcher tell each other.
 #[derive(Default)]

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use doorward_egress::Incoming;
 use http::header::{CONTENT_LENGTH, IF_MATCH, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use tokio::time::Instant;
 
 use self::answer::{Fitting, Seen, fit, number};
 use self::pinned::Pinned;
@@ -267,13 +266,13 @@ impl Named {
     ) -> Result<Response<Incoming>, MediaError> {
         let line = &self.store.line;
         line.counts.requests.one();
-        let asked = Instant::now();
+        let question = line.link.ask();
         let answer = self.store.send(method, Some(&self.key), &[], headers).await;
         if answer
             .as_ref()
             .is_ok_and(|answer| is_bytes(answer.status()))
         {
-            line.link.answered(asked.elapsed());
+            question.answered();
         }
         answer
     }
