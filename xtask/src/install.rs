@@ -24,6 +24,7 @@ const NEEDS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sample films", &["ffmpeg"]),
+    ("ways out through real proxies", &["tinyproxy", "microsocks"]),
     (
         "text in screenshots",
         &["fonts-liberation", "fonts-dejavu-core"],
