@@ -24,7 +24,10 @@ const NEEDS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sample films", &["ffmpeg"]),
-    ("ways out through real proxies", &["tinyproxy", "microsocks"]),
+    (
+        "ways out through real proxies",
+        &["tinyproxy", "microsocks"],
+    ),
     (
         "text in screenshots",
         &["fonts-liberation", "fonts-dejavu-core"],

@@ -1,5 +1,6 @@
 //! The relay room: its grants, its tunnels, and what they come to.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,6 +144,31 @@ impl Relay {
     pub fn session_ended(&self, id: &SessionId) {
         self.grants
             .revoke_where(Fate::SessionEnded, |grant| grant.owner.as_ref() == Some(id));
+    }
+
+    /// Ends what belongs to a session that is not among `live`.
+    pub fn end_orphans(&self, live: &HashSet<SessionId>) {
+        let orphaned = |owner: &SessionId| !live.contains(owner);
+        if !self.grants.owners().iter().any(orphaned) {
+            return;
+        }
+        self.grants.revoke_where(Fate::SessionEnded, |grant| {
+            grant.owner.as_ref().is_some_and(orphaned)
+        });
+    }
+
+    /// The sessions of which a connection is open.
+    #[must_use]
+    pub fn streaming_sessions(&self) -> Vec<SessionId> {
+        if self.totals().connections == 0 {
+            return Vec::new();
+        }
+        self.grants
+            .live()
+            .iter()
+            .filter(|grant| grant.data.connections() > 0)
+            .filter_map(|grant| grant.owner.clone())
+            .collect()
     }
 
     /// Ends what is due; call it once a second.

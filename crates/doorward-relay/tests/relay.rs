@@ -10,9 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::{Bridge, Serving};
-use doorward_egress::{AddressPolicy, Dialer, Trust};
-use doorward_guard::audit::{AuditSink, Ledger};
-use doorward_guard::events::Events;
 use doorward_guard::{Clock, FakeClock, Origin, Origins};
 use doorward_relay::{Minted, Paths, Relay, RelayOptions, Upstream};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -37,12 +34,14 @@ struct Room {
 
 async fn room() -> Room {
     let (clock, hand) = Clock::fake();
-    let audit: Arc<dyn AuditSink> = Arc::new(Ledger::new(&clock));
-    let mut bridge = Bridge::builder().without_console().bind().await.unwrap();
-    let origin = bridge.house().content_origin().to_owned();
-    let dialer = Dialer::new(AddressPolicy::public(), Trust::platform());
-    let relay = Relay::new(&clock, &Events::new(), &audit, &origin, dialer);
-    bridge.mount(relay.surface()).unwrap();
+    let bridge = Bridge::builder()
+        .without_console()
+        .clock(clock)
+        .bind()
+        .await
+        .unwrap();
+    let origin = bridge.content_origin().to_owned();
+    let relay = Arc::clone(bridge.relay());
     Room {
         serving: bridge.serve(),
         relay,

@@ -29,4 +29,5 @@ mod wire;
 pub use bridge::{Bridge, BridgeBuilder, House, Listener, Serving};
 pub use doorward_guard as guard;
 pub use doorward_media as media;
+pub use doorward_relay as relay;
 pub use native::NATIVE_HOST;
