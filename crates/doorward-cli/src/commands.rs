@@ -8,6 +8,7 @@ pub(crate) mod open;
 pub(crate) mod revoke;
 pub(crate) mod routes;
 pub(crate) mod sessions;
+pub(crate) mod source;
 pub(crate) mod stop;
 pub(crate) mod url;
 

@@ -96,6 +96,11 @@ impl Failure {
         Self::new(Code::Failed, "told", "")
     }
 
+    /// As [`Failure::told`], with the code of this one.
+    pub(crate) fn told_already(&self) -> Self {
+        Self::new(self.0.code, "told", "")
+    }
+
     /// Tells it to people, and to programs if they read; returns how to end.
     pub(crate) fn tell(&self, json: bool) -> ExitCode {
         match self.0.name.as_str() {
@@ -114,6 +119,11 @@ impl Failure {
 
     /// `{"error": …}` on stdout.
     pub(crate) fn tell_json(&self) {
+        let _ = writeln!(io::stdout(), "{}", json!({ "error": self.json() }));
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> serde_json::Value {
         let Story {
             code,
             name,
@@ -121,14 +131,13 @@ impl Failure {
             why,
             next,
         } = &*self.0;
-        let error = json!({
+        json!({
             "code": *code as u8,
             "name": name,
             "message": what,
             "reason": why,
             "action": next,
-        });
-        let _ = writeln!(io::stdout(), "{}", json!({ "error": error }));
+        })
     }
 }
 
@@ -212,6 +221,7 @@ impl From<MediaError> for Failure {
             MediaError::AccessDenied(_)
             | MediaError::CredentialsRejected(_)
             | MediaError::CredentialsExpired
+            | MediaError::CredentialsUnavailable(..)
             | MediaError::EndpointNotAllowed(_) => Code::Refused,
             _ => Code::Failed,
         };

@@ -11,8 +11,10 @@ mod commands;
 mod demo;
 mod desktop;
 mod failure;
+mod keyring;
 mod life;
 mod serve;
+mod stores;
 mod term;
 
 use std::future::Future;
@@ -25,6 +27,20 @@ use failure::Failure;
 
 /// What is logged, unless this variable says otherwise: `warn`, `doorward=debug`.
 const LOG_VARIABLE: &str = "DOORWARD_LOG";
+
+/// Parts of others that know credentials, and never tell more than warnings.
+const SILENT: [&str; 10] = [
+    "aws_config",
+    "aws_credential_types",
+    "aws_runtime",
+    "aws_sdk_sso",
+    "aws_sdk_ssooidc",
+    "aws_sdk_sts",
+    "aws_smithy_http",
+    "aws_smithy_runtime",
+    "aws_smithy_runtime_api",
+    "zbus",
+];
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -49,6 +65,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Sessions(sessions) => wait(commands::sessions::run(sessions, instance)),
         Command::Audit(audit) => wait(commands::audit::run(audit, instance)),
         Command::Routes(routes) => wait(commands::routes::run(routes)),
+        Command::Source(source) => wait(commands::source::run(source)),
         Command::Check(check) => commands::check::run(check),
         Command::Init(init) => commands::init::run(&init),
         Command::Doctor(doctor) => wait(commands::doctor::run(doctor, instance)),
@@ -93,6 +110,13 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn log() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
+    // Their requests carry tokens, which they would write down.
+    let filter = SILENT.iter().fold(filter, |filter, name| {
+        match format!("{name}=warn").parse() {
+            Ok(directive) => filter.add_directive(directive),
+            Err(_) => filter,
+        }
+    });
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

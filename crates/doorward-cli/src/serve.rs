@@ -155,7 +155,7 @@ fn announce(
     } else if serve.quiet {
         announce::quiet(&launch)?;
     } else {
-        announce::people(info, &launch, wanted, config)?;
+        announce::people(info, serving.content_lanes(), &launch, wanted, config)?;
         count::start(wanted);
     }
     let wants_open = serve.open || (!serve.no_open && !serve.json && desktop::is_watched());

@@ -123,7 +123,7 @@ fn bad_configuration_is_78() {
         );
     }
     fails(&home.run(&["check", "none.toml"]), 78, &["none.toml"]);
-    fails(&home.run(&["serve", "gs://bucket"]), 78, &["gs://"]);
+    fails(&home.run(&["serve", "ftp://bucket"]), 78, &["ftp://"]);
     fs::write(&file, "[[source]]\nlocation = \"s3://bucket\"\ncredentials = { access_key_env = \"A_K\", secret_key_env = \"S_K\" }\n").unwrap();
     fails(&home.run(&["serve", "--config", "own.toml"]), 78, &["A_K"]);
     let json = home.run(&["serve", "--json", "--config", "none.toml"]);
@@ -185,7 +185,7 @@ fn what_cannot_be_read_is_refused() {
     let _daemon = home.serve(&["--json", "."]);
     fails(&home.run(&["url", "no-such.txt"]), 1, &["no-such.txt"]);
     fails(&home.run(&["url", "nobody:no-such.txt"]), 1, &[]);
-    let refused = home.run(&["url", "gs://bucket/x", "--json"]);
+    let refused = home.run(&["url", "ftp://bucket/x", "--json"]);
     assert_eq!(refused.status.code(), Some(1));
     let page: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
     assert!(page["error"]["message"].is_string());

@@ -25,13 +25,27 @@ pub const RECEIVE_BUFFER: u32 = 256 * 1024;
 /// The kernel's send buffer per connection: we send heads, hardly ever bodies.
 pub const SEND_BUFFER: u32 = 64 * 1024;
 
-/// hyper's read buffer per connection, which is also the largest chunk.
+/// The largest head of an answer, interim answers included, and the largest
+/// chunk of a body. A stream whose reader stalls holds one such chunk at most.
 pub const READ_BUFFER: usize = 64 * 1024;
+/// The first chunk of a body, and every chunk of one whose reader is slow. It
+/// doubles while reads fill it: a small object needs no large buffer.
+pub const FIRST_CHUNK: usize = 16 * 1024;
+/// A reader that comes back for more after this is slow: at 16 KiB each time
+/// that is less than 1 MB/s.
+pub const SLOW_READER: Duration = Duration::from_millis(20);
+/// A line of the chunked coding: a size of 16 digits, and extensions nobody uses.
+pub const CHUNK_LINE: usize = 1024;
+/// The trailer section of a chunked body, which is dropped.
+pub const TRAILERS: usize = 8 * 1024;
 /// Header lines of an answer.
 pub const ANSWER_HEADERS: usize = 128;
 /// Idle connections that are kept per target. WebKit asks for thousands of
 /// small ranges; six at once is what one browser opens per host.
 pub const IDLE_PER_TARGET: usize = 16;
+/// Idle connections that are kept in all: as many as a busy folder page over a
+/// few stores opens, and far from the usual limit of 1024 descriptors.
+pub const IDLE_TOTAL: usize = 64;
 /// An idle connection is closed after this; S3 itself closes after about 20 s.
 pub const IDLE: Duration = Duration::from_secs(15);
 /// Requests of one client that run at once, bodies included.

@@ -18,11 +18,16 @@
 
 pub mod address;
 mod body;
+mod chunked;
 pub mod client;
 pub mod defaults;
 pub mod dial;
 mod error;
+mod head;
 pub mod no_proxy;
+mod pool;
+#[doc(hidden)]
+pub mod probe;
 pub mod proxy;
 mod socks;
 mod stream;

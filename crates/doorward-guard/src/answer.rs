@@ -11,6 +11,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
 use serde::Serialize;
 
+use crate::raw::Raw;
 use crate::refusal::{Refusal, Rule};
 
 /// What can go wrong while a body is sent.
@@ -25,6 +26,7 @@ pub struct Answer {
     /// A room's own denial: the seal writes its body, with the request id.
     pub(crate) denial: Option<(&'static str, String)>,
     pub(crate) until: Option<Until>,
+    pub(crate) raw: Option<Raw>,
 }
 
 /// Ends an answer that is still on its way.
@@ -118,6 +120,14 @@ impl Answer {
         self
     }
 
+    /// Lets the listener fetch the body's bytes itself where it can: `raw` is
+    /// what the body asks whether it does.
+    #[must_use]
+    pub fn raw(mut self, raw: Option<Raw>) -> Self {
+        self.raw = raw;
+        self
+    }
+
     /// The status so far.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -131,6 +141,7 @@ impl Answer {
             response,
             denial: None,
             until: None,
+            raw: None,
         }
     }
 }

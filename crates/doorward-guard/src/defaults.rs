@@ -38,11 +38,20 @@ pub const API_DRAIN: Duration = Duration::from_secs(10);
 /// for as long as a person may pause.
 pub const MEDIA_DRAIN: Duration = Duration::from_secs(15 * 60);
 
+/// Bytes of a file that are promised to a connection before the kernel took them.
+/// Large enough that promising costs nothing beside sending, small enough that a
+/// client which stalls was counted little more than it took.
+pub const RAW_AHEAD: usize = 512 * 1024;
+
 /// Connections per listener.
 pub const CONNECTIONS: usize = 1_024;
 /// From this connection on, only proven callers stay: a flood from another
 /// process cannot lock out the window that is already open.
 pub const OPEN_CONNECTIONS: usize = 992;
+/// Ports of the content listener. Browsers open six connections to a host and
+/// port, and players that stand still hold theirs for as long as they like: three
+/// give each browser eighteen.
+pub const CONTENT_LANES: usize = 3;
 /// API requests of one surface that run at once.
 pub const IN_FLIGHT: usize = 32;
 

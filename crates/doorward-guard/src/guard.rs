@@ -32,7 +32,8 @@ use door::{Door, Mounted};
 #[derive(Debug)]
 pub struct Guard {
     listener: &'static str,
-    hosts: HostSet,
+    /// Of each lane its own.
+    hosts: Vec<HostSet>,
     stray_seal: SealRule,
     seal: SealConfig,
     doors: Vec<Box<dyn Door>>,
@@ -63,6 +64,9 @@ pub struct Connection {
     pub peer: Peer,
     /// It was accepted from the reserve: only proven callers may stay.
     pub reserve: bool,
+    /// The port of the listener that it came to: 0 is the first, the others are
+    /// those of [`Guard::lane`]. It answers to the names of that port alone.
+    pub lane: usize,
 }
 
 /// What became of a request head.
@@ -89,7 +93,7 @@ impl Guard {
     ) -> Self {
         Self {
             listener,
-            hosts,
+            hosts: vec![hosts],
             stray_seal,
             seal,
             doors: Vec::new(),
@@ -99,6 +103,14 @@ impl Guard {
             run: Secret::<6>::random().reveal().to_string(),
             next_request: AtomicU64::new(1),
         }
+    }
+
+    /// Adds a lane: another port with the same doors. `Host` must name the port
+    /// that a connection came to; one lane's names are refused on another.
+    #[must_use]
+    pub fn lane(mut self, hosts: HostSet) -> Self {
+        self.hosts.push(hosts);
+        self
     }
 
     /// Adds a surface.
@@ -165,7 +177,8 @@ impl Guard {
         if let Some(door) = door {
             rules::peer::check(door.rules().peer, connection.peer)?;
         }
-        let host = rules::host::check(head, &self.hosts)?;
+        let hosts = self.hosts.get(connection.lane);
+        let host = rules::host::check(head, hosts.ok_or(Rule::HostNotAllowed)?)?;
         let door = door.ok_or(Rule::UnknownRoute)?;
         let rules = door.rules();
         rules::fetch_metadata::check(rules.fetch, head)?;
@@ -253,9 +266,9 @@ impl Guard {
         self.listener
     }
 
-    /// The authorities it answers to.
+    /// The authorities it answers to, lane by lane.
     #[must_use]
-    pub fn hosts(&self) -> &HostSet {
+    pub fn hosts(&self) -> &[HostSet] {
         &self.hosts
     }
 

@@ -198,6 +198,14 @@ impl Policy<Open> {
         self
     }
 
+    /// The same for the content listener, so that pages which embed nothing
+    /// unasked (COEP) can tell whether a connection to it is to be had.
+    #[must_use]
+    pub fn on_content(mut self) -> Self {
+        self.rules.seal = SealRule::Media;
+        self
+    }
+
     /// The console's own files: no secret is in them.
     #[must_use]
     pub fn console_files() -> Self {

@@ -21,6 +21,7 @@ use crate::answer::{Answer, Body, Until};
 use crate::caller::GrantCard;
 use crate::origin::{Origin, Origins};
 use crate::policy::{Drain, SealRule};
+use crate::raw::Raw;
 use crate::refusal::{Denial, Refusal};
 use crate::rules::cors::{self, Readable};
 
@@ -29,6 +30,8 @@ use crate::rules::cors::{self, Readable};
 pub struct SealConfig {
     /// `http://127.0.0.1:P` of the content listener.
     pub content_origin: String,
+    /// The origins of its other lanes, for the same URLs.
+    pub content_lanes: Vec<String>,
     /// Pages that may frame media: the console, and what an embedder lists.
     pub app_origins: Vec<String>,
 }
@@ -39,6 +42,7 @@ pub struct Sealed {
     drain: Drain,
     denial: Option<&'static str>,
     until: Option<Until>,
+    raw: Option<Raw>,
 }
 
 /// How one answer is sealed. Grows more precise as the guard learns more.
@@ -71,6 +75,11 @@ impl Sealed {
     /// What cuts it off before its end: for the listener to watch.
     pub fn take_until(&mut self) -> Option<impl Future<Output = ()> + Send + Unpin + use<>> {
         self.until.take()
+    }
+
+    /// What tells its body that the listener fetches the bytes itself.
+    pub fn take_raw(&mut self) -> Option<Raw> {
+        self.raw.take()
     }
 
     /// The response, for the listener to write as it is.
@@ -108,6 +117,7 @@ impl Plan {
             mut response,
             denial,
             until,
+            raw,
         } = answer;
         if let Some((name, message)) = &denial {
             let body = Denial {
@@ -143,6 +153,7 @@ impl Plan {
             },
             denial: denial.map(|(name, _)| name),
             until,
+            raw,
         }
     }
 
@@ -269,8 +280,12 @@ impl fmt::Debug for Sealed {
 
 fn seal_control(headers: &mut HeaderMap, config: &SealConfig) {
     seal_plain(headers);
-    let content = &config.content_origin;
-    let socket = content.replacen("http", "ws", 1);
+    let socket = config.content_origin.replacen("http", "ws", 1);
+    let content = std::iter::once(&config.content_origin)
+        .chain(&config.content_lanes)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(" ");
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' {content}; \
          media-src {content}; connect-src 'self' {content} {socket}; font-src 'self'; \
@@ -373,6 +388,7 @@ mod tests {
     fn config() -> SealConfig {
         SealConfig {
             content_origin: "http://127.0.0.1:7001".into(),
+            content_lanes: vec!["http://127.0.0.1:7002".into()],
             app_origins: vec!["http://127.0.0.1:7000".into()],
         }
     }
@@ -398,7 +414,15 @@ mod tests {
                 .any(|name| name.as_str().starts_with("access-"))
         );
         let policy = header(&sealed, "content-security-policy").unwrap();
-        assert!(policy.contains("connect-src 'self' http://127.0.0.1:7001 ws://127.0.0.1:7001;"));
+        let content = "http://127.0.0.1:7001 http://127.0.0.1:7002";
+        for rule in [
+            format!("connect-src 'self' {content} ws://127.0.0.1:7001;"),
+            format!("img-src 'self' {content};"),
+            format!("media-src {content};"),
+            format!("frame-src {content};"),
+        ] {
+            assert!(policy.contains(&rule), "{policy}");
+        }
         assert!(!policy.contains("unsafe"));
     }
 

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use doorward_guard::Grant;
 use doorward_guard::audit::Kind;
 use doorward_guard::clock::rfc3339;
-use doorward_guard::table::grants::Fate;
-use doorward_guard::{Grant, Rule};
 use serde::{Deserialize, Serialize};
 
 use crate::content_type::{ContentType, View};
 use crate::defaults;
 use crate::disposition::file_name;
 use crate::error::MediaError;
-use crate::grant::{Disposition, MediaGrant};
+use crate::grant::{Caps, Disposition, MediaGrant};
 use crate::media::{Asker, Media, MediaOptions, Minted};
 use crate::shelf::{Location, Shelf, Wanted};
 use crate::source::{Item, Query};
@@ -94,6 +93,8 @@ pub struct GrantView {
     pub bytes: u64,
     /// Requests so far.
     pub requests: u64,
+    /// The object was replaced: it gives nothing any more.
+    pub changed: bool,
     /// RFC 3339.
     pub last_used_at: Option<String>,
 }
@@ -111,6 +112,8 @@ pub struct ListQuery {
     pub limit: Option<usize>,
     /// Only names that contain this.
     pub q: Option<String>,
+    /// Only names that start with this, as it is written.
+    pub starts: Option<String>,
 }
 
 /// What to mint.
@@ -122,6 +125,9 @@ pub struct MintRequest {
     /// For all of them.
     #[serde(default)]
     pub disposition: Disposition,
+    /// For each of them.
+    #[serde(default)]
+    pub caps: Caps,
 }
 
 impl Media {
@@ -173,6 +179,7 @@ impl Media {
             after: query.after.filter(|after| !after.is_empty()),
             limit: query.limit.unwrap_or(Query::default().limit),
             contains: query.q.filter(|part| !part.is_empty()),
+            starts: query.starts.filter(|part| !part.is_empty()),
         };
         let listed = source.list(asked).await;
         if shelf.note(listed.as_ref().err()) {
@@ -191,6 +198,7 @@ impl Media {
             .count();
         if files > 0 {
             self.audit_minting(asker, files)?;
+            self.make_room_for(asker);
         }
         let entries = listing
             .items
@@ -265,11 +273,13 @@ impl Media {
             .collect();
         let found = found?;
         self.audit_minting(asker, found.len())?;
+        self.make_room_for(asker);
         found
             .into_iter()
             .map(|(shelf, place)| {
                 let options = MediaOptions {
                     disposition: request.disposition,
+                    caps: request.caps,
                     owner: asker.session.clone(),
                     ..MediaOptions::default()
                 };
@@ -309,56 +319,9 @@ impl Media {
             streams: data.streams(),
             bytes: data.bytes(),
             requests: data.requests(),
+            changed: data.is_changed(),
             last_used_at: grant.last_used().map(|at| self.clock.rfc3339(at)),
         }
-    }
-
-    /// Ends a grant, written down first. Whether it was live.
-    pub(crate) fn revoke_asked(&self, asker: &Asker, id: &str) -> Result<bool, MediaError> {
-        let known = self
-            .grants
-            .by_id(id)
-            .ok_or_else(|| MediaError::Refused(Rule::NotFound.into()))?;
-        // Ended first: an audit that cannot be written must not keep it open.
-        let ended = self.revoke(id);
-        self.decide(Kind::GrantRevoked, asker, |event| {
-            event.detail(known.id.as_str())
-        })?;
-        Ok(ended)
-    }
-
-    /// Ends those of `grants` that are live and chosen, and writes it down. How
-    /// many there were.
-    pub(crate) fn revoke_chosen(
-        &self,
-        asker: &Asker,
-        mut grants: Vec<Arc<Grant<MediaGrant>>>,
-        chosen: impl Fn(&Grant<MediaGrant>) -> bool,
-    ) -> Result<usize, MediaError> {
-        grants.retain(|grant| grant.fate() == Fate::Live && chosen(grant));
-        if grants.is_empty() {
-            return Ok(0);
-        }
-        // Ended first, as above.
-        let revoked = grants
-            .iter()
-            .filter(|grant| self.revoke(grant.id.as_str()))
-            .count();
-        let count = u64::try_from(revoked).unwrap_or(u64::MAX);
-        self.decide(Kind::GrantRevoked, asker, |event| event.count(count))?;
-        Ok(revoked)
-    }
-
-    /// Renews a grant, written down first. When it ends.
-    pub(crate) fn renew_asked(&self, asker: &Asker, id: &str) -> Result<String, MediaError> {
-        let known = self
-            .grants
-            .by_id(id)
-            .ok_or_else(|| MediaError::Refused(Rule::NotFound.into()))?;
-        self.decide(Kind::GrantRenewed, asker, |event| {
-            event.detail(known.id.as_str())
-        })?;
-        self.renew(id, None)
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::api::{ListQuery, MintRequest};
 use crate::error::MediaError;
-use crate::grant::Disposition;
+use crate::grant::{Caps, Disposition};
 use crate::media::{Asker, Media, MediaOptions};
 
 type Outcome = Result<Answer, MediaError>;
@@ -52,6 +52,7 @@ impl Media {
         .post("/", mint)
         .delete("/{id}", revoke::<Session>)
         .post("/{id}/renew", renew::<Session>)
+        .post("/{id}/room", room)
     }
 
     /// `/native/media`: the same for the user's own command line, which may also
@@ -166,6 +167,8 @@ struct NativeMintRequest {
     sources: Vec<String>,
     #[serde(default)]
     disposition: Disposition,
+    #[serde(default)]
+    caps: Caps,
     /// Seconds.
     life: Option<u64>,
     /// Pages that may read it; any, if there is none.
@@ -200,6 +203,7 @@ async fn mint_natively(media: Arc<Media>, permit: Permit<Native>, call: Call) ->
     let mut options = MediaOptions {
         disposition: request.disposition,
         origins,
+        caps: request.caps,
         ..MediaOptions::default()
     };
     if let Some(seconds) = request.life {
@@ -272,4 +276,10 @@ async fn renew<C: Asks>(media: Arc<Media>, permit: Permit<C>, call: Call) -> Out
     let id = call.param("id");
     let expires_at = media.renew_asked(&C::asker(&permit), id)?;
     Ok(Answer::json(&json!({ "id": id, "expiresAt": expires_at })))
+}
+
+/// A preview is about to be opened.
+async fn room(media: Arc<Media>, permit: Permit<Session>, call: Call) -> Outcome {
+    let made = media.room_asked(&Session::asker(&permit), call.param("id"))?;
+    Ok(Answer::json(&json!({ "made": made })))
 }

@@ -11,6 +11,9 @@ use doorward_guard::{Answer, IntoAnswer, Refusal};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
+use crate::defaults;
+use crate::grant::Cap;
+
 /// The longest that an upstream may tell us to stay away.
 const LONGEST_RETRY: Duration = Duration::from_secs(120);
 
@@ -63,6 +66,19 @@ pub enum MediaError {
     /// The caller names a source, key or cursor that cannot be.
     #[error("not a source: {0}")]
     InvalidSource(&'static str),
+    /// The grant was made for no more than was had of it.
+    #[error("the grant gives no more: {0:?}")]
+    Spent(Cap),
+    /// Whoever issues the credentials cannot: a sentence for people, a note for
+    /// the log.
+    #[error("no credentials: {1}")]
+    CredentialsUnavailable(&'static str, String),
+    /// The source lists nothing; its objects are opened by name.
+    #[error("the source cannot be listed")]
+    NotListable,
+    /// The upstream sends elsewhere, and elsewhere is not configured.
+    #[error("the upstream redirects")]
+    Redirected,
     /// The guard's own tables or rules said no.
     #[error("refused: {}", .0.rule().name())]
     Refused(Refusal),
@@ -90,6 +106,12 @@ impl MediaError {
             Self::UpstreamTimeout => "upstreamTimeout",
             Self::EndpointNotAllowed(_) => "endpointNotAllowed",
             Self::InvalidSource(_) => "invalidSource",
+            Self::Spent(Cap::Uses) => "usesSpent",
+            Self::Spent(Cap::Bytes) => "bytesSpent",
+            Self::Spent(Cap::Streams) => "tooManyStreams",
+            Self::CredentialsUnavailable(..) => "credentialsUnavailable",
+            Self::NotListable => "notListable",
+            Self::Redirected => "redirected",
             Self::Refused(refusal) => refusal.rule().name(),
         }
     }
@@ -103,15 +125,18 @@ impl MediaError {
             | Self::CredentialsRejected(_)
             | Self::NotReadable(_)
             | Self::EndpointNotAllowed(_)
-            | Self::Archived => StatusCode::FORBIDDEN,
-            Self::CredentialsExpired => StatusCode::GONE,
+            | Self::CredentialsUnavailable(..) => StatusCode::FORBIDDEN,
+            Self::CredentialsExpired | Self::Archived => StatusCode::GONE,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
-            Self::UpstreamUnavailable(_) | Self::UpstreamWrong(_) | Self::ClockSkew => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::UpstreamUnavailable(_)
+            | Self::UpstreamWrong(_)
+            | Self::Redirected
+            | Self::ClockSkew => StatusCode::BAD_GATEWAY,
+            Self::NotListable => StatusCode::CONFLICT,
             Self::Throttled(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::InvalidSource(_) => StatusCode::BAD_REQUEST,
+            Self::Spent(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Refused(refusal) => refusal.rule().status(),
         }
     }
@@ -149,17 +174,30 @@ impl MediaError {
                 "The endpoint of this source is an address that doorward does not connect to."
             }
             Self::InvalidSource(what) => what,
+            Self::Spent(Cap::Uses) => {
+                "This address was made for fewer requests. Ask for a new one."
+            }
+            Self::Spent(Cap::Bytes) => "This address was made for fewer bytes. Ask for a new one.",
+            Self::Spent(Cap::Streams) => {
+                "As many answers of this address as may are on their way. Try again when one has ended."
+            }
+            Self::CredentialsUnavailable(what, _) => what,
+            Self::NotListable => "This source does not list its files. Open one by its name.",
+            Self::Redirected => {
+                "The source sends this name elsewhere, and doorward asks only where it was told to."
+            }
             Self::Refused(refusal) => refusal.rule().message(),
         }
     }
 
-    /// When to try again, where the upstream said so.
+    /// When to try again, where somebody knows.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Throttled(after) => {
                 Some(after.unwrap_or(Duration::from_secs(1)).min(LONGEST_RETRY))
             }
+            Self::Spent(Cap::Streams) => Some(defaults::STREAM_RETRY),
             _ => None,
         }
     }
@@ -216,6 +254,12 @@ mod tests {
             MediaError::Throttled(None),
             MediaError::UpstreamTimeout,
             MediaError::EndpointNotAllowed(String::new()),
+            MediaError::Spent(Cap::Uses),
+            MediaError::Spent(Cap::Bytes),
+            MediaError::Spent(Cap::Streams),
+            MediaError::CredentialsUnavailable("Ask again.", String::new()),
+            MediaError::NotListable,
+            MediaError::Redirected,
         ];
         let mut names = std::collections::HashSet::new();
         for error in all {

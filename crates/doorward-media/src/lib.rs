@@ -9,9 +9,10 @@
 //! |---|---|
 //! | what a name may be | [`name`] |
 //! | where bytes come from | [`source`] |
+//! | between a store and a stream | `fetch` |
 //! | what a request asks for | [`range`], [`validator`] |
 //! | what the object is | [`content_type`], [`disposition`] |
-//! | what is answered | `play`, [`stream`] |
+//! | what is answered | `play`, [`stream`], `multipart` |
 //! | who may | [`grant`], [`media`] |
 //! | routes | `surface`, `api_surface` |
 
@@ -21,8 +22,10 @@ pub mod content_type;
 pub mod defaults;
 pub mod disposition;
 pub mod error;
+mod fetch;
 pub mod grant;
 pub mod media;
+mod multipart;
 pub mod name;
 mod play;
 pub mod range;
@@ -33,7 +36,8 @@ mod surface;
 pub mod validator;
 
 pub use error::MediaError;
-pub use grant::{Disposition, MediaGrant};
-pub use media::{Media, MediaOptions, Minted, Totals};
+pub use fetch::{FetchStats, MediaTuning};
+pub use grant::{Cap, Caps, Disposition, MediaGrant};
+pub use media::{About, Media, MediaEvent, MediaOptions, Minted, Totals};
 pub use shelf::Location;
-pub use source::{Addressing, Credentials, Source, StoreConfig};
+pub use source::{Addressing, Credentials, Dialect, Source, StoreConfig};

@@ -1,8 +1,10 @@
 //! The media room: its sources, its grants, and what they come to.
 
+mod endings;
+mod lanes;
+mod notice;
 mod stats;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,17 +12,19 @@ use std::time::Duration;
 
 use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::events::Events;
-use doorward_guard::table::grants::Fate;
 use doorward_guard::{Clock, Grant, GrantOptions, Grants, Origins, Rule, SessionId};
 use serde_json::json;
 
-pub(crate) use stats::Stats;
+pub(crate) use notice::Notices;
+pub use notice::{About, MediaEvent};
+pub(crate) use stats::{Running, Stats};
 
 use crate::defaults;
 use crate::error::MediaError;
-use crate::grant::{Disposition, MediaGrant};
+use crate::fetch::{FetchStats, MediaTuning};
+use crate::grant::{Caps, Disposition, MediaGrant};
 use crate::shelf::{Location, Shelf, Shelves, Wanted, display_path};
-use crate::source::{Folder, Place, Source};
+use crate::source::{Dialect, Folder, Place, Source};
 
 /// The media room. One per bridge, shared by its surfaces.
 #[derive(Debug)]
@@ -30,6 +34,7 @@ pub struct Media {
     pub(crate) grants: Arc<Grants<MediaGrant>>,
     pub(crate) shelves: Shelves,
     pub(crate) stats: Arc<Stats>,
+    notices: Arc<Notices>,
     audit: Arc<dyn AuditSink>,
     content: String,
     /// Sources that grants were made for by path or URL, to share their
@@ -52,6 +57,8 @@ pub struct MediaOptions {
     pub owner: Option<SessionId>,
     /// Which pages may read the answer.
     pub origins: Origins,
+    /// What may be had of it in all.
+    pub caps: Caps,
 }
 
 /// A grant as its maker gets it. The URL is told here and never again.
@@ -77,6 +84,8 @@ pub struct Totals {
     pub streams: u64,
     /// Bytes of bodies since the start.
     pub bytes: u64,
+    /// Streams that stood still and gave way to others, since the start.
+    pub evicted: u64,
 }
 
 /// On whose behalf something is done, for the audit.
@@ -110,19 +119,27 @@ impl Media {
         most: usize,
     ) -> Arc<Self> {
         let grants = Arc::new(Grants::with_capacity(clock, most));
-        let told = events.clone();
-        grants.on_end(move |grant: &Arc<Grant<MediaGrant>>, fate| tell_end(&told, grant, fate));
+        let notices = Arc::new(Notices::new(events));
+        let told = Arc::clone(&notices);
+        grants.on_end(move |grant: &Arc<Grant<MediaGrant>>, fate| told.ended(grant, fate));
         Arc::new(Self {
             clock: clock.clone(),
             events: events.clone(),
             grants,
             shelves: Shelves::default(),
-            stats: Arc::new(Stats::new(events)),
+            stats: Arc::new(Stats::new(clock, &notices)),
+            notices,
             audit: Arc::clone(audit),
             content: content.trim_end_matches('/').to_owned(),
             loose: RwLock::default(),
             console_adds: AtomicBool::new(false),
         })
+    }
+
+    /// Sets the budgets of what is kept and read ahead of its stores. Sources that
+    /// are there already keep theirs: call it first.
+    pub fn tune(&self, tuning: MediaTuning) {
+        self.shelves.tune(tuning);
     }
 
     /// Whether people may add sources from the console; they may not unless
@@ -173,61 +190,29 @@ impl Media {
         };
         let (shelf, place) = self.find(source).await?;
         self.audit_minting(&asker, 1)?;
+        if let Some(owner) = &options.owner {
+            self.make_room(owner);
+        }
         self.mint(&shelf, place, options)
     }
 
-    /// Gives a grant more time; its URL stays. `None` for the default life.
-    /// Returns when it ends.
+    /// Calls `listener` when something happens to a grant, once for each
+    /// [`MediaEvent`], on the thread where it happens: it must not block.
+    pub fn on_event(&self, listener: impl Fn(&MediaEvent) + Send + Sync + 'static) {
+        self.notices.listen(Arc::new(listener));
+    }
+
+    /// `session` is about to open another stream: if its others hold the
+    /// connections that its browser has, the one that has stood still longest is
+    /// cut off. Its grant stays, and players ask for the rest when they play on.
+    /// Whether one was. That frees our side of the connection: a browser notices
+    /// only when it reads on, and opens the next one through another lane.
     ///
-    /// # Errors
-    ///
-    /// [`Rule::NotFound`] if it is not live.
-    pub fn renew(&self, id: &str, life: Option<Duration>) -> Result<String, MediaError> {
-        let life = life
-            .unwrap_or(defaults::GRANT_LIFE)
-            .min(defaults::GRANT_LIFE_MOST);
-        let grant = self.grants.renew(id, life)?;
-        grant.touch(self.clock.now());
-        Ok(self.clock.rfc3339(grant.expires()))
-    }
-
-    /// Ends a grant and every stream of it. Whether it was live until now.
-    pub fn revoke(&self, id: &str) -> bool {
-        self.grants.revoke(id)
-    }
-
-    /// Ends the grant behind a URL or token that the room gave out.
-    pub fn revoke_url(&self, url: &str) -> bool {
-        let token = url.rsplit('/').next().unwrap_or_default();
-        self.grants.revoke_token(token).is_some()
-    }
-
-    /// Ends every grant of a listed source. How many there were.
-    pub fn revoke_source(&self, id: &str) -> usize {
-        self.grants
-            .revoke_where(Fate::Closed, |grant| grant.data.shelf().id() == id)
-    }
-
-    /// Ends what a session owned.
-    pub fn session_ended(&self, id: &SessionId) {
-        self.grants
-            .revoke_where(Fate::SessionEnded, |grant| grant.owner.as_ref() == Some(id));
-    }
-
-    /// Ends what belongs to a session that is not among `live`.
-    pub fn end_orphans(&self, live: &HashSet<SessionId>) {
-        let orphaned = |owner: &SessionId| !live.contains(owner);
-        if !self.grants.owners().iter().any(orphaned) {
-            return;
-        }
-        self.grants.revoke_where(Fate::SessionEnded, |grant| {
-            grant.owner.as_ref().is_some_and(orphaned)
-        });
-    }
-
-    /// Ends everything: doorward stops.
-    pub fn close(&self) {
-        self.grants.revoke_where(Fate::Closed, |_| true);
+    /// That is, if [`defaults::STALLED_MOST`] of them have stood still for
+    /// [`defaults::STALLED_AFTER`], or one for [`defaults::STALLED_LONG`].
+    /// Grants for download are left alone.
+    pub fn make_room(&self, session: &SessionId) -> bool {
+        self.stats.lanes.make_room(session)
     }
 
     /// Once a second: ends what is due, tells what changed.
@@ -258,7 +243,15 @@ impl Media {
             grants: self.grants.len(),
             streams: self.stats.streams(),
             bytes: self.stats.bytes(),
+            evicted: self.stats.lanes.evicted(),
         }
+    }
+
+    /// What reading from a listed source came to; `None` if there is none, and
+    /// for a folder, which is read directly.
+    #[must_use]
+    pub fn fetch_stats(&self, source: &str) -> Option<FetchStats> {
+        self.shelves.find(source)?.source().ok()?.fetch_stats()
     }
 
     /// `id:key` of a listed source.
@@ -286,12 +279,18 @@ impl Media {
             let Location::S3(mut config) = Location::parse(text)? else {
                 return Err(MediaError::NotFound);
             };
+            if config.dialect == Dialect::Web {
+                // Which servers are asked is the configuration's to say.
+                return Err(MediaError::InvalidSource(
+                    "Name this web server as a source first, then its file as name:path.",
+                ));
+            }
             let key = std::mem::take(&mut config.prefix);
-            let name = format!("s3://{}", config.bucket);
+            let name = config.location();
             let shelf = match self.known(&name) {
                 Some(shelf) => shelf,
                 None => {
-                    let store = config.build(&self.clock)?;
+                    let store = config.build(&self.clock)?.sharing(&self.shelves.stock());
                     self.keep(Shelf::loose(name, Source::S3(Arc::new(store))))
                 }
             };
@@ -361,7 +360,7 @@ impl Media {
     ) -> Result<Minted, MediaError> {
         let source = shelf.label(place.name());
         let uses = options.disposition.uses();
-        let data = MediaGrant::new(Arc::clone(shelf), place, options.disposition);
+        let data = MediaGrant::new(Arc::clone(shelf), place, options.disposition, options.caps);
         let options = GrantOptions {
             life: options.life.min(defaults::GRANT_LIFE_MOST),
             idle: options.idle,
@@ -379,21 +378,6 @@ impl Media {
     }
 }
 
-/// Tells the owner that a grant ended. Grants of listings that nobody used pass
-/// away silently, and so do those of an ended session: nobody is left to tell.
-fn tell_end(events: &Events, grant: &Arc<Grant<MediaGrant>>, fate: Fate) {
-    let tell = match fate {
-        Fate::Revoked | Fate::Closed => true,
-        Fate::Expired => grant.data.requests() > 0,
-        Fate::SessionEnded | Fate::Live => false,
-    };
-    if tell {
-        // The URL is not known here: only its hash was kept.
-        let data = json!({ "id": grant.id.as_str(), "url": null, "reason": fate.word() });
-        events.publish("grant.revoked", &data, grant.owner.as_ref());
-    }
-}
-
 // === impl MediaOptions ===
 
 impl Default for MediaOptions {
@@ -404,6 +388,7 @@ impl Default for MediaOptions {
             idle: None,
             owner: None,
             origins: Origins::Any,
+            caps: Caps::default(),
         }
     }
 }

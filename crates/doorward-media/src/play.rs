@@ -2,7 +2,8 @@
 //!
 //! The status comes from what the source really gives: a source that answers a
 //! range with everything makes a `200`, never a wrong `206`. A plain `GET` is
-//! never turned into a part, and an open range is never cut short.
+//! never turned into a part, and an open range is never cut short. Several
+//! ranges make `multipart/byteranges`, unless all of the object is cheaper.
 
 use std::sync::Arc;
 
@@ -18,9 +19,10 @@ use crate::disposition::content_disposition;
 use crate::error::MediaError;
 use crate::grant::{Disposition, MediaGrant};
 use crate::media::Stats;
-use crate::range::{Asked, RangeSpec};
-use crate::source::{Read, Reading, Version};
-use crate::stream::Streaming;
+use crate::multipart::{self, Frame};
+use crate::range::{Asked, ByteRange, Parts, RangeSpec, Unsatisfiable};
+use crate::source::{Object, Read, Reading, Version};
+use crate::stream::{Feed, Streaming};
 use crate::validator::{EntityTag, Validators, Verdict, http_date, is_conditional, judge};
 
 /// Answers one `GET` or `HEAD`.
@@ -37,13 +39,18 @@ pub(crate) async fn play(
     headers: &HeaderMap,
 ) -> Result<Answer, MediaError> {
     let data = &grant.data;
+    if data.is_changed() {
+        return Err(MediaError::Changed);
+    }
     let mut object = data.place().open(data.pinned()).await?;
     let head_only = *method == Method::HEAD;
-    let mut range = match Asked::of(headers) {
-        Asked::One(range) if !head_only => Some(range),
-        Asked::One(_) | Asked::Several | Asked::Whole => None,
+    let (mut range, mut several) = match Asked::of(headers) {
+        Asked::One(range) if !head_only => (Some(range), None),
+        Asked::Several(ranges) if !head_only => (None, Some(ranges)),
+        Asked::One(_) | Asked::Several(_) | Asked::Whole => (None, None),
     };
-    if head_only || is_conditional(headers) {
+    // What several ranges mean can only be told with the size.
+    if head_only || several.is_some() || is_conditional(headers) {
         let version = object.version().await?;
         data.pin(&version)?;
         let validators = Validators {
@@ -53,25 +60,36 @@ pub(crate) async fn play(
         match judge(headers, validators) {
             Verdict::NotModified => return Ok(not_modified(&version)),
             Verdict::PreconditionFailed => return Ok(precondition_failed(&version)),
-            Verdict::ProceedWhole => range = None,
+            Verdict::ProceedWhole => (range, several) = (None, None),
             Verdict::Proceed => {}
         }
         if head_only {
             let answer = described(Answer::empty(StatusCode::OK), grant, &version);
             return Ok(answer.header(CONTENT_LENGTH, HeaderValue::from(version.size)));
         }
-        range = range.filter(|_| version.encoding.is_none());
+        if version.encoding.is_some() {
+            (range, several) = (None, None);
+        }
+        match several.map(|ranges| ranges.within(version.size)) {
+            None | Some(Ok(Parts::Whole)) => {}
+            Some(Ok(Parts::One(one))) => range = Some(one.into()),
+            Some(Ok(Parts::Several(ranges))) => {
+                return read_parts(object, ranges, grant, stats, clock).await;
+            }
+            Some(Err(Unsatisfiable)) => return Ok(unsatisfiable(version.size)),
+        }
     }
     read(object, range, grant, stats, clock).await
 }
 
 async fn read(
-    object: crate::source::Object,
+    object: Object,
     range: Option<RangeSpec>,
     grant: &Arc<Grant<MediaGrant>>,
     stats: &Arc<Stats>,
     clock: &Clock,
 ) -> Result<Answer, MediaError> {
+    let running = stats.stream_begins(grant)?;
     let Reading {
         version,
         range,
@@ -87,11 +105,9 @@ async fn read(
     } else {
         StatusCode::OK
     };
-    let body = Streaming::new(chunks, length, grant, stats, clock);
-    let until = Arc::clone(grant);
-    let answer = Answer::stream(status, body).until(async move {
-        until.ended().await;
-    });
+    let raw = chunks.raw();
+    let body = Streaming::new(Feed::One(chunks), length, running, clock);
+    let answer = streamed(status, body).raw(raw);
     let answer =
         described(answer, grant, &version).header(CONTENT_LENGTH, HeaderValue::from(length));
     let told = range.map(|range| range.content_range(version.size));
@@ -100,6 +116,51 @@ async fn read(
         CONTENT_RANGE,
         told.and_then(|text| HeaderValue::from_str(&text).ok()),
     ))
+}
+
+/// Several ranges. The first is read before anything is answered: a source that
+/// gives everything for it makes a 200.
+async fn read_parts(
+    object: Object,
+    ranges: Vec<ByteRange>,
+    grant: &Arc<Grant<MediaGrant>>,
+    stats: &Arc<Stats>,
+    clock: &Clock,
+) -> Result<Answer, MediaError> {
+    let running = stats.stream_begins(grant)?;
+    let first = ranges.first().copied();
+    let Reading {
+        version,
+        range,
+        chunks,
+    } = match object.read(first.map(RangeSpec::from)).await? {
+        Read::Bytes(reading) => reading,
+        Read::Unsatisfiable { size } => return Ok(unsatisfiable(size)),
+    };
+    grant.data.pin(&version)?;
+    if range.is_none() || range != first {
+        let length = version.size;
+        let body = Streaming::new(Feed::One(chunks), length, running, clock);
+        let answer = streamed(StatusCode::OK, body);
+        let answer = described(answer, grant, &version);
+        return Ok(answer.header(CONTENT_LENGTH, HeaderValue::from(length)));
+    }
+    let shown = shown_as(&version.content_type, grant.data.disposition());
+    let frame = Frame::new(&shown, version.size);
+    let (length, content_type) = (frame.length(&ranges), frame.content_type());
+    let parts = multipart::Parts::new(grant.data.place(), &version, frame, ranges, chunks);
+    let feed = Feed::Several(Box::new(parts));
+    let body = Streaming::new(feed, length, running, clock);
+    let answer = streamed(StatusCode::PARTIAL_CONTENT, body);
+    let answer =
+        described(answer, grant, &version).header(CONTENT_LENGTH, HeaderValue::from(length));
+    Ok(with(answer, CONTENT_TYPE, content_type))
+}
+
+/// A body that can be ended even while nobody reads it.
+fn streamed(status: StatusCode, body: Streaming) -> Answer {
+    let until = body.until();
+    Answer::stream(status, body).until(until)
 }
 
 /// The headers that speak of the object.

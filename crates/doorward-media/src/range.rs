@@ -1,24 +1,40 @@
 //! `Range` (RFC 9110 §14): what was asked, and what it means for one size.
 //!
 //! Whatever is not a valid range of bytes is ignored, as the RFC demands: the
-//! answer is then the whole object. Nothing here allocates, and nothing can
-//! overflow: positions saturate.
+//! answer is then the whole object. Nothing can overflow: positions saturate.
 
 use std::fmt;
 
 use http::HeaderMap;
 use http::header::RANGE;
 
+use crate::defaults;
+
 /// What a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// Everything: no `Range`, another unit, or not a valid one.
     Whole,
     /// One range.
     One(RangeSpec),
-    /// Several ranges. Answered with the whole object for now; answering with
-    /// `multipart/byteranges` is the next floor.
-    Several,
+    /// Two or more ranges.
+    Several(RangeSet),
+}
+
+/// Two or more ranges as they were asked, in that order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeSet(Vec<RangeSpec>);
+
+/// What several ranges mean for one size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// Everything: there are too many of them, they name more bytes than the
+    /// object has, or the object is empty.
+    Whole,
+    /// They come to one range.
+    One(ByteRange),
+    /// Two to [`defaults::PARTS`] ranges that neither overlap nor touch.
+    Several(Vec<ByteRange>),
 }
 
 /// One range as it was asked, not yet held against a size.
@@ -71,7 +87,7 @@ impl Asked {
         if !unit.eq_ignore_ascii_case(b"bytes") {
             return Self::Whole;
         }
-        let mut found = Self::Whole;
+        let mut specs = Vec::new();
         for element in set.split(|byte| *byte == b',') {
             let element = trim_ows(element);
             if element.is_empty() {
@@ -81,13 +97,68 @@ impl Asked {
             let Some(spec) = RangeSpec::parse(element) else {
                 return Self::Whole;
             };
-            found = if found == Self::Whole {
-                Self::One(spec)
-            } else {
-                Self::Several
-            };
+            specs.push(spec);
         }
-        found
+        match specs.as_slice() {
+            [] => Self::Whole,
+            [spec] => Self::One(*spec),
+            _ => Self::Several(RangeSet(specs)),
+        }
+    }
+}
+
+// === impl RangeSet ===
+
+impl RangeSet {
+    /// What this means for an object of `size` bytes. Ranges outside of it are
+    /// left out. Those that overlap, or lie so near that the bytes between them
+    /// are fewer than the frame of a part ([`defaults::PART_GAP`]), become one,
+    /// in the place of the first of them; otherwise the order is kept.
+    ///
+    /// A set that names more bytes than the object has, or more parts than
+    /// [`defaults::PARTS`], means the whole object: it would cost more than that.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsatisfiable`] when no byte lies in any of the ranges.
+    pub fn within(&self, size: u64) -> Result<Parts, Unsatisfiable> {
+        let mut found = Vec::with_capacity(self.0.len());
+        let mut named = 0_u128;
+        for (place, spec) in self.0.iter().enumerate() {
+            match spec.within(size) {
+                Ok(Some(range)) => {
+                    named = named.saturating_add(u128::from(range.len()));
+                    found.push((range, place));
+                }
+                Ok(None) => return Ok(Parts::Whole),
+                Err(Unsatisfiable) => {}
+            }
+        }
+        if found.is_empty() {
+            return Err(Unsatisfiable);
+        }
+        if named > u128::from(size) {
+            return Ok(Parts::Whole);
+        }
+        found.sort_unstable_by_key(|(range, _)| range.first);
+        let mut merged: Vec<(ByteRange, usize)> = Vec::new();
+        for (range, place) in found {
+            match merged.last_mut() {
+                Some((before, first)) if before.is_near(range) => {
+                    before.last = before.last.max(range.last);
+                    *first = place.min(*first);
+                }
+                _ => merged.push((range, place)),
+            }
+        }
+        merged.sort_unstable_by_key(|(_, place)| *place);
+        match merged.as_slice() {
+            [(range, _)] => Ok(Parts::One(*range)),
+            _ if merged.len() > defaults::PARTS => Ok(Parts::Whole),
+            _ => Ok(Parts::Several(
+                merged.into_iter().map(|(range, _)| range).collect(),
+            )),
+        }
     }
 }
 
@@ -179,6 +250,12 @@ impl ByteRange {
         (self.last - self.first).saturating_add(1)
     }
 
+    /// Whether `later`, which begins no earlier, overlaps this, touches it or is
+    /// not worth a part of its own.
+    fn is_near(self, later: Self) -> bool {
+        later.first.saturating_sub(self.last) <= defaults::PART_GAP.saturating_add(1)
+    }
+
     /// The `Content-Range` for an object of `size` bytes.
     #[must_use]
     pub fn content_range(self, size: u64) -> String {
@@ -265,3 +342,7 @@ impl SplitOnceByte for [u8] {
 #[cfg(test)]
 #[path = "range_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "range_property_tests.rs"]
+mod properties;

@@ -7,6 +7,8 @@ use doorward_guard::{Clock, Rule};
 
 use crate::defaults;
 use crate::error::MediaError;
+use crate::fetch::MediaTuning;
+use crate::fetch::stock::Stock;
 use crate::source::{Credentials, Folder, Source, StoreConfig};
 
 /// Where a source is.
@@ -15,7 +17,8 @@ use crate::source::{Credentials, Folder, Source, StoreConfig};
 pub enum Location {
     /// A folder of this machine.
     Folder(PathBuf),
-    /// A bucket, or a prefix of one.
+    /// A bucket, or a prefix of one, in a store of any
+    /// [`Dialect`](crate::source::Dialect).
     S3(Box<StoreConfig>),
 }
 
@@ -30,9 +33,10 @@ pub struct Shelf {
     failure: RwLock<Option<&'static str>>,
 }
 
-/// All shelves, in the order in which they were added.
+/// All shelves, in the order in which they were added, and what their stores
+/// share.
 #[derive(Debug, Default)]
-pub(crate) struct Shelves(RwLock<Vec<Arc<Shelf>>>);
+pub(crate) struct Shelves(RwLock<Vec<Arc<Shelf>>>, RwLock<Arc<Stock>>);
 
 /// A source that is to be added.
 #[derive(Debug)]
@@ -49,47 +53,79 @@ pub(crate) struct Wanted<'a> {
 // === impl Location ===
 
 impl Location {
-    /// Reads what a person writes or drops: an absolute path, or
-    /// `s3://bucket/prefix` with endpoint, region and keys from the environment
+    /// Reads what a person writes or drops: an absolute path, `s3://bucket/prefix`,
+    /// `gs://bucket/prefix`, `az://account/container/prefix` or
+    /// `https://host/path/`.
+    ///
+    /// For S3, endpoint, region and keys come from the environment
     /// (`AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, `AWS_REGION` or
-    /// `AWS_DEFAULT_REGION`, `AWS_ACCESS_KEY_ID` and the like; anonymous without).
+    /// `AWS_DEFAULT_REGION`, `AWS_ACCESS_KEY_ID` and the like); for Azure,
+    /// `AZURE_STORAGE_KEY` or `AZURE_STORAGE_SAS_TOKEN`. Without, nothing is
+    /// signed.
     ///
     /// # Errors
     ///
     /// [`MediaError::InvalidSource`], with a sentence.
     pub fn parse(text: &str) -> Result<Self, MediaError> {
-        if let Some(rest) = text.strip_prefix("s3://") {
-            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            let read = |names: &[&str]| {
-                names
-                    .iter()
-                    .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
-            };
-            let endpoint = read(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]);
-            let credentials = Credentials::from_environment().unwrap_or(Credentials::Anonymous);
-            let mut config = StoreConfig::new(bucket, endpoint.as_deref(), credentials);
-            config.prefix = prefix.to_owned();
-            config.region = read(&["AWS_REGION", "AWS_DEFAULT_REGION"]);
-            return Ok(Self::S3(Box::new(config)));
-        }
-        if text.contains("://") {
-            return Err(MediaError::InvalidSource(
-                "Only folders and s3:// buckets can be opened so far.",
-            ));
-        }
-        let path = Path::new(text);
-        if path.is_absolute() && !text.contains('\0') {
-            return Ok(Self::Folder(path.to_owned()));
-        }
-        Err(MediaError::InvalidSource(
-            "Name a folder by its full path, or a bucket as s3://name.",
-        ))
+        let read = |names: &[&str]| {
+            names
+                .iter()
+                .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
+        };
+        let config = match text.split_once("://") {
+            Some(("s3", rest)) => {
+                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+                let endpoint = read(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]);
+                let credentials = Credentials::from_environment().unwrap_or(Credentials::Anonymous);
+                let mut config = StoreConfig::new(bucket, endpoint.as_deref(), credentials);
+                config.prefix = prefix.to_owned();
+                config.region = read(&["AWS_REGION", "AWS_DEFAULT_REGION"]);
+                config
+            }
+            Some(("gs", rest)) => {
+                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+                let mut config = StoreConfig::gcs(bucket, None, Credentials::Anonymous);
+                config.prefix = prefix.to_owned();
+                config
+            }
+            Some(("az", rest)) => {
+                let mut parts = rest.splitn(3, '/');
+                let mut part = || parts.next().unwrap_or_default();
+                let (account, container, prefix) = (part(), part(), part());
+                let credentials = match read(&["AZURE_STORAGE_KEY"]) {
+                    Some(key) => Credentials::keys(account, &key, None),
+                    None => read(&["AZURE_STORAGE_SAS_TOKEN"])
+                        .map_or(Ok(Credentials::Anonymous), |sas| {
+                            Credentials::signature(&sas)
+                        })?,
+                };
+                let mut config = StoreConfig::azure(account, container, None, credentials);
+                config.prefix = prefix.to_owned();
+                config
+            }
+            Some(("https", _)) => StoreConfig::web(text, Credentials::Anonymous),
+            Some(_) => {
+                return Err(MediaError::InvalidSource(
+                    "Only folders, s3://, gs:// and az:// buckets and https:// servers can be opened.",
+                ));
+            }
+            None => {
+                let path = Path::new(text);
+                if path.is_absolute() && !text.contains('\0') {
+                    return Ok(Self::Folder(path.to_owned()));
+                }
+                return Err(MediaError::InvalidSource(
+                    "Name a folder by its full path, or a bucket as s3://name.",
+                ));
+            }
+        };
+        Ok(Self::S3(Box::new(config)))
     }
 
     fn kind(&self) -> &'static str {
         match self {
             Self::Folder(_) => "folder",
-            Self::S3(_) => "s3",
+            Self::S3(config) => config.dialect.name(),
         }
     }
 
@@ -97,7 +133,7 @@ impl Location {
     fn display(&self) -> String {
         match self {
             Self::Folder(path) => display_path(path),
-            Self::S3(config) => format!("s3://{}/{}", config.bucket, config.prefix),
+            Self::S3(config) => config.location(),
         }
     }
 
@@ -116,14 +152,14 @@ impl Location {
         }
     }
 
-    async fn open(self, clock: &Clock) -> Result<Source, MediaError> {
+    async fn open(self, clock: &Clock, stock: &Arc<Stock>) -> Result<Source, MediaError> {
         match self {
             Self::Folder(path) => {
                 let folder = tokio::task::spawn_blocking(move || Folder::open(&path)).await;
                 let stopped = |_| MediaError::NotReadable("the reader stopped".to_owned());
                 Ok(Source::Folder(Arc::new(folder.map_err(stopped)??)))
             }
-            Self::S3(config) => Ok(Source::S3(Arc::new(config.build(clock)?))),
+            Self::S3(config) => Ok(Source::S3(Arc::new(config.build(clock)?.sharing(stock)))),
         }
     }
 }
@@ -135,7 +171,7 @@ impl Shelf {
     pub(crate) fn loose(location: String, source: Source) -> Self {
         let kind = match source {
             Source::Folder(_) => "folder",
-            Source::S3(_) => "s3",
+            Source::S3(ref store) => store.dialect().name(),
         };
         let name = location.clone().into();
         Self {
@@ -160,7 +196,7 @@ impl Shelf {
         &self.name
     }
 
-    /// `folder` or `s3`.
+    /// `folder`, `s3`, `gcs`, `azure` or `http`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind
@@ -221,6 +257,8 @@ fn is_about_source(error: &MediaError) -> bool {
         MediaError::NotFound
             | MediaError::Changed
             | MediaError::Archived
+            | MediaError::NotListable
+            | MediaError::Redirected
             | MediaError::NotReadable(_)
             | MediaError::InvalidSource(_)
             | MediaError::Refused(_)
@@ -246,7 +284,7 @@ impl Shelves {
         } = wanted;
         let name = name.map_or_else(|| location.usual_name(), str::to_owned);
         let (kind, display) = (location.kind(), location.display());
-        let source = location.open(clock).await;
+        let source = location.open(clock, &self.stock()).await;
         if let (Err(error), false) = (&source, keep_failed) {
             return Err(error.clone());
         }
@@ -271,6 +309,16 @@ impl Shelves {
         });
         all.push(Arc::clone(&shelf));
         Ok((shelf, true))
+    }
+
+    /// What its stores share.
+    pub(crate) fn stock(&self) -> Arc<Stock> {
+        Arc::clone(&self.1.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Other budgets, for stores that are added from now on.
+    pub(crate) fn tune(&self, tuning: MediaTuning) {
+        *self.1.write().unwrap_or_else(PoisonError::into_inner) = Stock::new(tuning);
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Shelf>> {
@@ -348,7 +396,27 @@ mod tests {
             (config.bucket.as_str(), config.prefix.as_str()),
             ("bucket", "a/b")
         );
-        for not in ["", "relative", "gs://bucket", "http://x/", "~/x"] {
+        for (text, kind, shown) in [
+            ("s3://bucket", "s3", "s3://bucket/"),
+            ("gs://bucket/a", "gcs", "gs://bucket/a"),
+            (
+                "az://account/container/a/b",
+                "azure",
+                "az://account/container/a/b",
+            ),
+            (
+                "https://files.example/films",
+                "http",
+                "https://files.example/films/",
+            ),
+        ] {
+            let location = Location::parse(text).unwrap();
+            assert_eq!(
+                (location.kind(), location.display().as_str()),
+                (kind, shown)
+            );
+        }
+        for not in ["", "relative", "ftp://bucket", "http://x/", "~/x"] {
             assert!(
                 matches!(Location::parse(not), Err(MediaError::InvalidSource(_))),
                 "{not}"

@@ -13,14 +13,20 @@ use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use doorward_guard::Raw;
 use http::HeaderValue;
 
 pub use folder::{FileChunks, Folder, OpenFile};
 pub use listing::{Item, Listing, MOST, Query, USUAL};
-pub use s3::{Addressing, Credentials, Store, StoreConfig, Stored};
+pub use s3::{
+    Addressing, Bearer, Credentials, Dialect, Headers, Issued, Keys, Provide, Providing, Renewed,
+    Sas, ServiceAccount, Store, StoreConfig, Stored,
+};
 
 use crate::content_type::ContentType;
 use crate::error::MediaError;
+pub use crate::fetch::Body as StoredChunks;
+use crate::fetch::FetchStats;
 use crate::name::{Key, RelPath};
 use crate::range::{ByteRange, RangeSpec};
 use crate::validator::EntityTag;
@@ -31,7 +37,8 @@ use crate::validator::EntityTag;
 pub enum Source {
     /// A folder of this machine.
     Folder(Arc<Folder>),
-    /// A bucket, or a prefix of one, in an S3-compatible store.
+    /// A bucket, or a prefix of one, in a store that is spoken to by one of the
+    /// [`Dialect`]s.
     S3(Arc<Store>),
 }
 
@@ -100,7 +107,7 @@ pub enum Chunks {
     /// From a file.
     File(FileChunks),
     /// From a store.
-    Stored(doorward_egress::Incoming),
+    Stored(StoredChunks),
 }
 
 // === impl Source ===
@@ -136,18 +143,32 @@ impl Source {
         }
     }
 
+    /// What reading from a store came to; `None` for a folder, which is read
+    /// directly.
+    #[must_use]
+    pub fn fetch_stats(&self) -> Option<FetchStats> {
+        match self {
+            Self::Folder(_) => None,
+            Self::S3(store) => Some(store.fetch_stats()),
+        }
+    }
+
     /// Asks the source for a sign of life.
     ///
     /// # Errors
     ///
     /// Why it is not ready.
     pub async fn check(&self) -> Result<(), MediaError> {
-        self.list(Query {
-            limit: 1,
-            ..Query::default()
-        })
-        .await
-        .map(|_| ())
+        match self {
+            Self::Folder(folder) => {
+                let one = Query {
+                    limit: 1,
+                    ..Query::default()
+                };
+                folder::list(Arc::clone(folder), one).await.map(|_| ())
+            }
+            Self::S3(store) => store.check().await,
+        }
     }
 }
 
@@ -231,11 +252,20 @@ impl Version {
 // === impl Chunks ===
 
 impl Chunks {
-    /// The next chunk. Nothing is read ahead.
+    /// What lets a listener fetch the bytes itself, where it could.
+    #[must_use]
+    pub fn raw(&self) -> Option<Raw> {
+        match self {
+            Self::File(chunks) => chunks.raw(),
+            Self::Stored(_) => None,
+        }
+    }
+
+    /// The next chunk. Of a file nothing is read ahead.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, MediaError>>> {
         match self {
             Self::File(chunks) => chunks.poll_next(cx),
-            Self::Stored(body) => s3::poll_body(body, cx),
+            Self::Stored(chunks) => chunks.poll_next(cx),
         }
     }
 }

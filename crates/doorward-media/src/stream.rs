@@ -8,14 +8,14 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use doorward_guard::table::grants::Fate;
-use doorward_guard::{Clock, Grant, Moment};
+use doorward_guard::{Clock, Moment};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use crate::defaults;
 use crate::error::MediaError;
-use crate::grant::MediaGrant;
-use crate::media::Stats;
+use crate::media::Running;
+use crate::multipart::Parts;
 use crate::source::Chunks;
 
 /// Why a body ended before its promised length. Each of these aborts the
@@ -35,14 +35,27 @@ pub enum Cut {
     /// The source gave more bytes than it promised.
     #[error("the source gave more than it promised")]
     Long,
+    /// Nobody read it, and another request of its session needs the connection.
+    #[error("it stood still and gave way to another")]
+    Evicted,
+    /// The grant was made for fewer bytes.
+    #[error("the grant gives no more bytes")]
+    Spent,
+}
+
+/// Where the bytes of a body come from.
+pub(crate) enum Feed {
+    /// All of it, or one range.
+    One(Chunks),
+    /// Several ranges in their frame.
+    Several(Box<Parts>),
 }
 
 /// Exactly the promised bytes, or an error.
 pub(crate) struct Streaming {
-    chunks: Chunks,
+    feed: Feed,
     left: u64,
-    grant: Arc<Grant<MediaGrant>>,
-    stats: Arc<Stats>,
+    running: Running,
     clock: Clock,
     ended: Pin<Box<dyn Future<Output = Fate> + Send>>,
     /// Set only while the source keeps us waiting.
@@ -51,20 +64,13 @@ pub(crate) struct Streaming {
 }
 
 impl Streaming {
-    pub(crate) fn new(
-        chunks: Chunks,
-        length: u64,
-        grant: &Arc<Grant<MediaGrant>>,
-        stats: &Arc<Stats>,
-        clock: &Clock,
-    ) -> Self {
-        stats.stream_begins(grant);
-        let watched = Arc::clone(grant);
+    pub(crate) fn new(feed: Feed, length: u64, running: Running, clock: &Clock) -> Self {
+        running.lane.progress(clock.now());
+        let watched = Arc::clone(&running.grant);
         Self {
-            chunks,
+            feed,
             left: length,
-            grant: Arc::clone(grant),
-            stats: Arc::clone(stats),
+            running,
             clock: clock.clone(),
             ended: Box::pin(async move { watched.ended().await }),
             expiry: None,
@@ -72,26 +78,42 @@ impl Streaming {
         }
     }
 
+    /// Waits until something ends it that its client need not read for: its grant
+    /// ends, or it has to give way.
+    pub(crate) fn until(&self) -> impl Future<Output = ()> + Send + use<> {
+        let grant = Arc::clone(&self.running.grant);
+        let lane = Arc::clone(&self.running.lane);
+        async move {
+            tokio::select! {
+                _ = grant.ended() => {}
+                () = lane.evicted() => {}
+            }
+        }
+    }
+
     /// Whether the grant still stands. Looked at before every chunk, so that not
     /// a byte is sent after its time, and by a timer while there is none.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Fate> {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
         if let Poll::Ready(fate) = self.ended.as_mut().poll(cx) {
-            return Poll::Ready(fate);
+            return Poll::Ready(Cut::Ended(fate));
         }
-        if self.grant.expires() <= self.clock.now() {
-            return Poll::Ready(Fate::Expired);
+        if self.running.grant.expires() <= self.clock.now() {
+            return Poll::Ready(Cut::Ended(Fate::Expired));
+        }
+        if self.running.lane.is_evicted() {
+            return Poll::Ready(Cut::Evicted);
         }
         Poll::Pending
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         loop {
-            if let Poll::Ready(fate) = self.poll_end(cx) {
-                return Poll::Ready(Some(Err(Cut::Ended(fate))));
+            if let Poll::Ready(cut) = self.poll_end(cx) {
+                return Poll::Ready(Some(Err(cut)));
             }
-            match self.chunks.poll_next(cx) {
+            match self.feed.poll_next(cx) {
                 Poll::Pending => {
-                    let left = self.grant.expires().since(self.clock.now());
+                    let left = self.running.grant.expires().since(self.clock.now());
                     let expiry = self.expiry.get_or_insert_with(|| Box::pin(sleep(left)));
                     if expiry.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
@@ -101,9 +123,7 @@ impl Streaming {
                 }
                 Poll::Ready(None) if self.left == 0 => return Poll::Ready(None),
                 Poll::Ready(None) => return Poll::Ready(Some(Err(Cut::Short(self.left)))),
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Some(Err(Cut::Source(error))));
-                }
+                Poll::Ready(Some(Err(cut))) => return Poll::Ready(Some(Err(cut))),
                 Poll::Ready(Some(Ok(bytes))) => {
                     self.expiry = None;
                     return Poll::Ready(Some(self.account(bytes)));
@@ -112,16 +132,38 @@ impl Streaming {
         }
     }
 
-    fn account(&mut self, bytes: Bytes) -> Result<Bytes, Cut> {
+    fn account(&mut self, mut bytes: Bytes) -> Result<Bytes, Cut> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.left = self.left.checked_sub(length).ok_or(Cut::Long)?;
+        let Running { grant, stats, .. } = &self.running;
+        if length > self.left {
+            return Err(Cut::Long);
+        }
         let now = self.clock.now();
         if now.since(self.touched) >= defaults::TOUCH_EVERY {
-            self.grant.touch(now);
+            grant.touch(now);
             self.touched = now;
         }
-        self.stats.count(&self.grant, length);
+        let allowed = stats.count(grant, length);
+        if allowed < length {
+            // What is left of the cap is sent, and then no more.
+            if allowed == 0 {
+                return Err(Cut::Spent);
+            }
+            bytes.truncate(usize::try_from(allowed).unwrap_or(usize::MAX));
+        }
+        self.left = self.left.saturating_sub(allowed);
         Ok(bytes)
+    }
+}
+
+impl Feed {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        match self {
+            Self::One(chunks) => chunks
+                .poll_next(cx)
+                .map(|next| next.map(|chunk| chunk.map_err(Cut::Source))),
+            Self::Several(parts) => parts.poll_next(cx),
+        }
     }
 }
 
@@ -134,9 +176,16 @@ impl Body for Streaming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = self.get_mut();
-        let chunk = std::task::ready!(this.poll_chunk(cx));
+        let chunk = this.poll_chunk(cx);
+        let lane = &this.running.lane;
+        let Poll::Ready(chunk) = chunk else {
+            lane.waits();
+            return Poll::Pending;
+        };
+        // Whoever polls has sent what came before.
+        lane.progress(this.clock.now());
         if let Some(Err(cut)) = &chunk {
-            this.stats.cut(&this.grant, cut);
+            this.running.stats.cut(&this.running.grant, cut);
         }
         Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
     }
@@ -152,7 +201,6 @@ impl Body for Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        self.grant.touch(self.clock.now());
-        self.stats.stream_ends(&self.grant);
+        self.running.grant.touch(self.clock.now());
     }
 }

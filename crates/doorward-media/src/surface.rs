@@ -26,15 +26,13 @@ async fn bytes(
 ) -> Result<Answer, MediaError> {
     let grant = permit.proof();
     grant.touch(media.clock.now());
-    media.stats.request(grant);
-    let answer = play(
-        grant,
-        &media.stats,
-        &media.clock,
-        call.method(),
-        call.headers(),
-    )
-    .await;
+    let answer = match media.stats.request(grant) {
+        Ok(()) => {
+            let (method, headers) = (call.method(), call.headers());
+            play(grant, &media.stats, &media.clock, method, headers).await
+        }
+        Err(error) => Err(error),
+    };
     if let Err(error) = &answer {
         media.stats.failed(grant, error);
     }

@@ -153,6 +153,7 @@ async fn call(
     let connection = Connection {
         peer: Peer::SameUser,
         reserve: false,
+        lane: 0,
     };
     let sealed = match guard.admit(&head, connection) {
         Admission::Answered(sealed) => sealed,
@@ -345,7 +346,7 @@ async fn the_console_adds_sources_only_where_it_may() {
     assert_eq!(subscription.live.try_recv().unwrap().kind, "source.added");
     let (_, again) = desk.console(Method::POST, "/api/sources", body()).await;
     assert_eq!(again["id"], added["id"], "the same folder is one source");
-    for wrong in ["relative", "gs://x", "/nowhere/at/all"] {
+    for wrong in ["relative", "ftp://x", "/nowhere/at/all"] {
         let body = json!({ "location": wrong });
         let (status, _) = desk.console(Method::POST, "/api/sources", Some(body)).await;
         assert!(status.is_client_error(), "{wrong}");
@@ -372,4 +373,83 @@ async fn the_command_line_names_any_file() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     let (_, all) = desk.native(Method::GET, "/native/media/grants", None).await;
     assert_eq!(all["total"], 1);
+}
+
+#[tokio::test]
+async fn m42_caps_are_asked_for_with_the_grant() {
+    let desk = Desk::new().await;
+    let with = |caps: Value| Some(json!({ "sources": ["pictures:a.png"], "caps": caps }));
+    for (path, native) in [("/api/grants", false), ("/native/media/grants", true)] {
+        let body = with(json!({ "uses": 2, "bytes": 1_000_000, "streams": 4 }));
+        let (status, minted) = if native {
+            desk.native(Method::POST, path, body).await
+        } else {
+            desk.console(Method::POST, path, body).await
+        };
+        assert_eq!(status, StatusCode::CREATED, "{minted}");
+        let url = &minted["grants"][0]["url"];
+        assert_eq!(desk.bytes(url).await, StatusCode::OK);
+        assert_eq!(desk.bytes(url).await, StatusCode::OK);
+        assert_eq!(desk.bytes(url).await, StatusCode::TOO_MANY_REQUESTS);
+    }
+    for wrong in [
+        json!({ "uses": 0 }),
+        json!({ "bytes": -1 }),
+        json!({ "streams": 4_294_967_296_u64 }),
+        json!({ "uses": "many" }),
+        json!({ "minutes": 1 }),
+    ] {
+        let (status, _) = desk
+            .console(Method::POST, "/api/grants", with(wrong.clone()))
+            .await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn m25_room_is_asked_for_with_a_live_grant() {
+    let desk = Desk::new().await;
+    let body = json!({ "sources": ["pictures:a.png"] });
+    let (_, minted) = desk.console(Method::POST, "/api/grants", Some(body)).await;
+    let id = minted["grants"][0]["id"].as_str().unwrap();
+    let room = format!("/api/grants/{id}/room");
+    let (status, made) = desk.console(Method::POST, &room, None).await;
+    assert_eq!((status, made), (StatusCode::OK, json!({ "made": false })));
+    let lines = desk.audit.recent(0, 100).len();
+    desk.console(Method::POST, &room, None).await;
+    assert_eq!(
+        desk.audit.recent(0, 100).len(),
+        lines,
+        "nothing to write down"
+    );
+    desk.media.revoke(id);
+    let (status, refused) = desk.console(Method::POST, &room, None).await;
+    assert_eq!(
+        (status, refused["denial"].as_str()),
+        (StatusCode::NOT_FOUND, Some("notFound"))
+    );
+}
+
+#[tokio::test]
+async fn m7_revoking_twice_over_the_api_is_told_once() {
+    let desk = Desk::new().await;
+    let body = json!({ "sources": ["pictures:a.png"] });
+    let (_, minted) = desk.console(Method::POST, "/api/grants", Some(body)).await;
+    let id = minted["grants"][0]["id"].as_str().unwrap();
+    let mut live = desk.events.subscribe(None).live;
+    for revoked in [true, false, false] {
+        let path = format!("/api/grants/{id}");
+        let (status, answer) = desk.console(Method::DELETE, &path, None).await;
+        assert_eq!(
+            (status, answer),
+            (StatusCode::OK, json!({ "revoked": revoked }))
+        );
+    }
+    let mut told = 0;
+    while let Ok(event) = live.try_recv() {
+        assert_eq!(event.kind, "grant.revoked");
+        assert!(event.is_for(&desk.session));
+        told += 1;
+    }
+    assert_eq!(told, 1);
 }

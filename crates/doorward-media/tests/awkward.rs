@@ -277,7 +277,7 @@ async fn m34_errors_of_stores_are_told_apart() {
             "credentialsRejected",
         ),
         ("403 Forbidden", "RequestTimeTooSkewed", 502, "clockSkew"),
-        ("403 Forbidden", "InvalidObjectState", 403, "archived"),
+        ("403 Forbidden", "InvalidObjectState", 410, "archived"),
         ("400 Bad Request", "ExpiredToken", 410, "credentialsExpired"),
         ("400 Bad Request", "Whatever", 502, "upstreamWrong"),
         (

@@ -45,7 +45,7 @@ async fn all(source: &Source, prefix: &str, limit: usize) -> Vec<String> {
             prefix: prefix.to_owned(),
             after,
             limit,
-            contains: None,
+            ..Query::default()
         };
         let listing = source.list(query).await.unwrap();
         assert!(listing.items.len() <= limit);
@@ -97,6 +97,43 @@ async fn a_folder_is_listed_folders_first_and_in_pages() {
         source.list(query).await,
         Err(MediaError::InvalidSource(_))
     ));
+}
+
+#[tokio::test]
+async fn names_that_start_so_are_found_in_folders_and_buckets() {
+    let files = [
+        "2025/a",
+        "2026-01/a",
+        "2026-02.txt",
+        "x-2026.txt",
+        "2026.TXT",
+    ];
+    let root = tempfile::tempdir().unwrap();
+    let stored = tempfile::tempdir().unwrap();
+    let server = S3Server::start(stored.path()).await.unwrap();
+    for name in files {
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+        server.put("bucket", name, name.as_bytes()).unwrap();
+    }
+    for source in [folder(root.path()), bucket(&server, "")] {
+        let starting = |starts: &str| Query {
+            starts: Some(starts.to_owned()),
+            ..Query::default()
+        };
+        let listing = source.list(starting("2026")).await.unwrap();
+        let mut found = names(&listing);
+        found.sort_unstable();
+        assert_eq!(found, ["2026-01", "2026-02.txt", "2026.TXT"]);
+        assert!(listing.next.is_none());
+        let both = Query {
+            contains: Some("txt".to_owned()),
+            ..starting("2026-")
+        };
+        assert_eq!(names(&source.list(both).await.unwrap()), ["2026-02.txt"]);
+        assert!(source.list(starting("X")).await.unwrap().items.is_empty());
+    }
 }
 
 #[cfg(unix)]

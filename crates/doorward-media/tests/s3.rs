@@ -58,10 +58,9 @@ async fn m14_ranges_of_a_stored_object_are_exact() {
             let before = server.requests();
             let reply = room.get(&url, &[("range", range)]).await;
             assert_eq!(reply.status, StatusCode::PARTIAL_CONTENT, "{range}");
-            assert_eq!(
-                server.requests() - before,
-                1,
-                "one round trip to the first byte"
+            assert!(
+                server.requests() - before <= 1,
+                "one round trip to the first byte, or none if it is kept"
             );
             assert_eq!(
                 reply.header("content-range"),
@@ -222,7 +221,7 @@ async fn an_s3_url_can_be_granted_without_a_listed_source() {
         "s3://",
         "s3:///key",
         "s3://b?ad/key",
-        "gs://bucket/key",
+        "https://files.example/key",
         "s3://bucket/",
     ] {
         assert!(

@@ -24,6 +24,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("json", body),
     #[cfg(feature = "media")]
     ("range", range),
+    #[cfg(feature = "media")]
+    ("answer", answer),
 ];
 
 const NAME: &str = "doorward_7000";
@@ -293,11 +295,33 @@ fn body(text: &[u8]) {
     }
 }
 
+/// An upstream's answer: it reads the same however its bytes arrive, and a
+/// `HEAD`'s has no body.
+#[cfg(feature = "media")]
+fn answer(bytes: &[u8]) {
+    use doorward_egress::probe::{Outcome, read};
+    use http::Method;
+
+    let at_once = read(bytes, &Method::GET, bytes.len());
+    for step in [1, 7] {
+        assert_eq!(read(bytes, &Method::GET, step), at_once, "by {step}");
+    }
+    match at_once {
+        Outcome::Answer { body, .. } => {
+            assert!(body.len() <= bytes.len());
+        }
+        Outcome::Refused | Outcome::Partial => {}
+    }
+    if let Outcome::Answer { body, .. } = read(bytes, &Method::HEAD, bytes.len()) {
+        assert!(body.is_empty());
+    }
+}
+
 /// `Range`, first line of the input, for an object of the size that the second
 /// line spells: whatever is promised lies within the object.
 #[cfg(feature = "media")]
 fn range(value: &[u8]) {
-    use doorward_media::range::{Asked, ByteRange, parse_unsatisfied};
+    use doorward_media::range::{Asked, ByteRange, Parts, parse_unsatisfied};
 
     let mut lines = value.split(|byte| *byte == b'\n');
     let (field, size) = (
@@ -318,8 +342,17 @@ fn range(value: &[u8]) {
     }
     let _ = parse_unsatisfied(field);
 
-    let Asked::One(spec) = Asked::parse(field) else {
-        return;
+    let spec = match Asked::parse(field) {
+        Asked::One(spec) => spec,
+        Asked::Several(set) => {
+            if let Ok(Parts::Several(parts)) = set.within(size) {
+                let bytes: u128 = parts.iter().map(|range| u128::from(range.len())).sum();
+                assert!(parts.len() >= 2 && bytes <= u128::from(size));
+                assert!(parts.iter().all(|range| range.last() < size));
+            }
+            return;
+        }
+        Asked::Whole => return,
     };
     assert_eq!(
         Asked::parse(spec.to_string().as_bytes()),

@@ -144,6 +144,7 @@ fn the_guard_finds_what_is_the_guards_to_find() {
         let connection = Connection {
             peer: Peer::SameUser,
             reserve: false,
+            lane: 0,
         };
         let told = match guard.admit(&parts(head), connection) {
             Admission::Enter(_) => None,

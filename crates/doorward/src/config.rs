@@ -10,9 +10,10 @@
 //! of another type, limits above their default, addresses other than loopback,
 //! and tables of later versions. Errors name the key and the line.
 //!
-//! Secrets never stand in the file: it names the environment variables that hold
-//! them.
+//! Secrets never stand in the file: it names the environment variables, profiles
+//! and keyring entries that hold them.
 
+mod credentials;
 mod error;
 mod keys;
 mod source;
@@ -20,8 +21,9 @@ mod text;
 mod value;
 mod written;
 
+pub use credentials::Credentials;
 pub use error::{ConfigError, Whence};
-pub use source::{Addressing, Bucket, Credentials, Place, Source};
+pub use source::{Addressing, Bucket, Cloud, Place, Source, Web};
 pub use text::{init, schema};
 pub use written::{Flags, Written};
 
@@ -223,8 +225,8 @@ impl Written {
     ///
     /// # Errors
     ///
-    /// Values that contradict each other; sources that are neither a folder nor
-    /// a bucket.
+    /// Values that contradict each other; sources that are neither a folder, a
+    /// bucket nor a web server.
     pub fn build(self, places: &Places) -> Result<Config, ConfigError> {
         let (control, content) = (self.control(), self.content());
         let same = control.listener.port != 0 && control.listener.port == content.listener.port;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use doorward_guard::policy::Rules;
@@ -16,10 +16,9 @@ use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::upgrade::OnUpgrade;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use crate::wire::{Shared, Wire};
+use crate::wire::{Shared, Socket, Wire};
 
 /// Answers one request through `guard`. This is the whole path from head to
 /// sealed answer; listeners and in-process tests share it.
@@ -39,7 +38,7 @@ where
 }
 
 /// The same for a request of hyper's, with the connection told what is going on.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+pub(crate) async fn serve<S: Socket + Send + 'static>(
     guard: Arc<Guard>,
     connection: Connection,
     shared: Arc<Shared>,
@@ -53,19 +52,19 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let mut sealed = answer(&guard, connection, request).await;
     shared.drain_as(sealed.drain());
     shared.cut_at(sealed.take_until().map(|end| Box::pin(end) as _));
+    if let Some(raw) = sealed.take_raw() {
+        shared.arm(&raw);
+    }
     let response = sealed.into_response();
     let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if response.headers().contains_key(CONNECTION) && !switching {
         shared.linger();
     }
-    Ok(response.map(|body| Tracked {
-        body,
-        _answering: answering,
-    }))
+    Ok(response.map(|body| Tracked { body, answering }))
 }
 
 /// The socket under hyper and the gate, with what either has read ahead.
-fn give_up<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(upgrade: OnUpgrade) -> Upgrade {
+fn give_up<S: Socket + Send + 'static>(upgrade: OnUpgrade) -> Upgrade {
     Upgrade::new(move || {
         let upgrade = upgrade.clone();
         Box::pin(async move {
@@ -102,7 +101,7 @@ where
 #[derive(Debug)]
 pub(crate) struct Tracked {
     body: Body,
-    _answering: Answering,
+    answering: Answering,
 }
 
 #[derive(Debug)]
@@ -124,7 +123,17 @@ impl http_body::Body for Tracked {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        let shared = &this.answering.0;
+        ready!(shared.poll_more(cx));
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        if let Some(bytes) = frame
+            .as_ref()
+            .and_then(|frame| frame.as_ref().ok()?.data_ref())
+        {
+            shared.gave(bytes);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

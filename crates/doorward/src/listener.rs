@@ -11,14 +11,13 @@ use doorward_guard::gate::HeadLimits;
 use doorward_guard::{Connection, Guard, Peer, Refusal, Rule, defaults};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dispatch;
 use crate::platform;
-use crate::wire::{Patience, Shared, Wire, turn_away};
+use crate::wire::{self, Patience, Shared, Wire, turn_away};
 
 /// What the kernel holds for a client at most, in bytes (it doubles this for its
 /// own book-keeping). More than a loopback segment of 64 KiB by enough to stream.
@@ -63,7 +62,8 @@ pub(crate) struct Terms {
 /// What is accepted from.
 #[derive(Debug)]
 pub(crate) enum Socket {
-    Tcp(TcpListener),
+    /// And which of the guard's lanes it is.
+    Tcp(TcpListener, usize),
     Unix(UnixListener),
 }
 
@@ -103,7 +103,7 @@ impl Gatekeeper {
 
     async fn accept(self: &Arc<Self>, socket: &Socket) -> io::Result<()> {
         match socket {
-            Socket::Tcp(listener) => {
+            Socket::Tcp(listener, lane) => {
                 let (stream, remote) = listener.accept().await?;
                 // Without it a body just over one loopback segment waits 40 ms.
                 let _ = stream.set_nodelay(true);
@@ -111,12 +111,12 @@ impl Gatekeeper {
                     Ok(local) => self.tcp_peer(local, remote),
                     Err(_) => Peer::Unknown,
                 };
-                self.take(stream, peer);
+                self.take(stream, peer, *lane);
             }
             Socket::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 let peer = platform::unix_peer(&stream);
-                self.take(stream, peer);
+                self.take(stream, peer, 0);
             }
         }
         Ok(())
@@ -132,9 +132,9 @@ impl Gatekeeper {
         }
     }
 
-    fn take<S>(self: &Arc<Self>, stream: S, peer: Peer)
+    fn take<S>(self: &Arc<Self>, stream: S, peer: Peer, lane: usize)
     where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        S: wire::Socket + Send + 'static,
     {
         let number = self.open.fetch_add(1, Ordering::AcqRel);
         let place = Place(Arc::clone(self));
@@ -158,6 +158,7 @@ impl Gatekeeper {
         let connection = Connection {
             peer,
             reserve: number >= self.terms.connections.saturating_sub(RESERVE),
+            lane,
         };
         let keeper = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -168,7 +169,7 @@ impl Gatekeeper {
 
     async fn serve<S>(&self, stream: S, connection: Connection)
     where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        S: wire::Socket + Send + 'static,
     {
         let shared = Arc::new(Shared::default());
         let guard = Arc::clone(&self.guard);
@@ -189,6 +190,9 @@ impl Gatekeeper {
             .max_headers(defaults::HEADER_COUNT)
             // A client may finish sending before it has our answer.
             .half_close(true)
+            // hyper must pass on the very slices that bodies give it: among them
+            // are placeholders, and a copy of one is refused.
+            .writev(true)
             .serve_connection(wire, service)
             .with_upgrades();
         tokio::pin!(http);
@@ -234,21 +238,25 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Binds `port` of 127.0.0.1, and of ::1 if asked; 0 is any free one.
+/// Binds `port` of 127.0.0.1, and of ::1 if asked, as lane `lane`; 0 is any free
+/// port.
 ///
 /// Linux never lets two listeners share a port unless both ask for
 /// `SO_REUSEPORT`, which is not asked for here: a taken port fails.
-pub(crate) fn bind(port: u16, ipv6: bool) -> io::Result<(Vec<Socket>, u16)> {
+pub(crate) fn bind(port: u16, ipv6: bool, lane: usize) -> io::Result<(Vec<Socket>, u16)> {
     let mut tries = if port == 0 { FREE_PORT_TRIES } else { 1 };
     loop {
         let socket = listen(SocketAddr::from(([127, 0, 0, 1], port)))?;
         let bound = socket.local_addr()?.port();
         if !ipv6 {
-            return Ok((vec![Socket::Tcp(socket)], bound));
+            return Ok((vec![Socket::Tcp(socket, lane)], bound));
         }
         tries -= 1;
         match listen(SocketAddr::from((Ipv6Addr::LOCALHOST, bound))) {
-            Ok(second) => return Ok((vec![Socket::Tcp(socket), Socket::Tcp(second)], bound)),
+            Ok(second) => {
+                let both = vec![Socket::Tcp(socket, lane), Socket::Tcp(second, lane)];
+                return Ok((both, bound));
+            }
             // Free on one family, taken on the other: another port may do.
             Err(_) if tries > 0 => {}
             Err(error) => return Err(error),

@@ -3,13 +3,17 @@
 //! hyper reads what the gate released and sees the end of the stream where the
 //! gate refused; when it then closes, the refusal is written first, sealed like
 //! every answer. A head must be whole within five seconds, an idle connection
-//! goes after thirty, and an answer that is not taken is cut.
+//! goes after thirty, and an answer that is not taken is cut. Where hyper writes
+//! placeholders, the pieces that they stand for are sent instead.
+
+mod shared;
+mod socket;
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -24,6 +28,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::io::poll_read_buf;
 
+pub(crate) use shared::Shared;
+pub(crate) use socket::Socket;
+use socket::{Next, next, poll_pieces};
+
 /// How much is read from the socket at once.
 const READ: usize = 8 * 1024;
 /// After the last answer, unread input is thrown away for this long: a reset
@@ -31,27 +39,6 @@ const READ: usize = 8 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 /// And at most this much of it.
 const LINGER_BYTES: usize = 256 * 1024;
-
-/// What the connection's two halves and the dispatcher tell each other.
-#[derive(Default)]
-pub(crate) struct Shared {
-    answering: AtomicUsize,
-    begun: AtomicUsize,
-    drain: AtomicU8,
-    linger: AtomicBool,
-    until: Mutex<Option<Until>>,
-}
-
-/// What cuts the answer off that is on its way.
-type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("answering", &self.answering)
-            .finish_non_exhaustive()
-    }
-}
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -102,52 +89,7 @@ enum Phase {
     Body,
 }
 
-impl Shared {
-    /// A request is being answered: the connection is not idle.
-    pub(crate) fn begin(&self) {
-        self.answering.fetch_add(1, Ordering::AcqRel);
-        self.begun.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Its answer was sent, or given up.
-    pub(crate) fn end(&self) {
-        self.answering.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    /// How long the client may take over the answer that comes now.
-    pub(crate) fn drain_as(&self, drain: Drain) {
-        self.drain.store(drain as u8, Ordering::Release);
-    }
-
-    /// The connection closes after this answer, with input unread.
-    pub(crate) fn linger(&self) {
-        self.linger.store(true, Ordering::Release);
-    }
-
-    /// Cuts the answer off when `end` comes; what was there for an earlier answer
-    /// is forgotten.
-    pub(crate) fn cut_at(&self, end: Option<Until>) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = end;
-    }
-
-    fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        match until.as_mut() {
-            Some(end) => end.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
-    }
-
-    fn drain(&self) -> Drain {
-        let drain = self.drain.load(Ordering::Acquire);
-        [Drain::Media, Drain::Events]
-            .into_iter()
-            .find(|&known| known as u8 == drain)
-            .unwrap_or(Drain::Api)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl<S: Socket> Wire<S> {
     /// A fresh connection. From the `reserve` only a quick head is taken.
     pub(crate) fn new(
         socket: S,
@@ -162,6 +104,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         } else {
             patience.head
         };
+        shared
+            .fetches
+            .store(socket.sends_pieces(), Ordering::Release);
         Self {
             socket,
             gate: HeadGate::new(limits),
@@ -387,7 +332,7 @@ pub(crate) async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S, 
 
 // === impl Read and Write ===
 
-impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Read for Wire<S> {
+impl<S: Socket> hyper::rt::Read for Wire<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -402,18 +347,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Read for Wire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Wire<S> {
+impl<S: Socket> hyper::rt::Write for Wire<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
-        match this.wrote(&written, cx) {
-            Poll::Ready(error) => Poll::Ready(Err(error)),
-            Poll::Pending => written,
-        }
+        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -422,7 +362,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Wire<S> {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.socket).poll_write_vectored(cx, bytes);
+        let written = match next(&this.shared.lane, bytes)? {
+            Next::Plain(bytes) => Pin::new(&mut this.socket).poll_write_vectored(cx, bytes),
+            Next::Pieces(most) => poll_pieces(&this.socket, &this.shared.lane, cx, most),
+        };
         match this.wrote(&written, cx) {
             Poll::Ready(error) => Poll::Ready(Err(error)),
             Poll::Pending => written,
@@ -434,7 +377,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Wire<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+        let this = self.get_mut();
+        // hyper flushes when it has nothing left to write.
+        if this.shared.ahead.swap(0, Ordering::AcqRel) > 0 {
+            this.shared.waiting.wake();
+        }
+        Pin::new(&mut this.socket).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -38,6 +38,12 @@ const ADVICE: Record<string, Advice> = {
   grantExpired: ["Mint a new URL for this file.", null],
   grantRevoked: ["Mint a new URL for this file.", null],
   grantUnknown: ["Mint a new URL for this file, or reload the folder.", null],
+  credentialsExpired: [
+    "Renew the store's credentials, restart the daemon with them, then mint a new URL.",
+    null,
+  ],
+  credentialsRejected: ["Check the store's credentials that the daemon was started with.", null],
+  changed: ["Open it again: that mints a URL for the new file.", null],
   rateLimited: ["Wait a moment, then try again.", null],
   lockedOut: ["Wait until the lockout ends, then try again.", null],
   tooManyConnections: ["Close other tabs or players that use this daemon, then try again.", null],

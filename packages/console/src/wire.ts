@@ -21,6 +21,8 @@ export interface State {
   startedAt: string;
   control: string;
   content: string;
+  /** Other ports of the content listener; none from an older daemon. */
+  lanes?: string[];
   companion: string | null;
   session: Session;
   grants: number;
@@ -31,7 +33,7 @@ export interface State {
 export interface Source {
   id: string;
   name: string;
-  kind: "folder" | "s3";
+  kind: "folder" | "s3" | "http" | "gcs" | "azure";
   location: string;
   state: "ready" | "failed";
   message: string | null;
@@ -59,6 +61,8 @@ export interface Entry {
   view: View;
   url: string | null;
   grantId: string | null;
+  /** The grant it had before, set by the console when that ended. */
+  lostId?: string;
 }
 
 export interface Listing {
@@ -120,6 +124,8 @@ export interface Surface {
 export interface Listener {
   name: string;
   origin: string;
+  /** Other ports with the same surfaces. */
+  lanes?: string[];
   surfaces: Surface[];
 }
 

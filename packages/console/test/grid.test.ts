@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { move } from "../src/media/moves";
-import { neighbour } from "../src/media/selection";
-import { columnsFor, nudge, windowOf } from "../src/media/window";
+import { NOTHING, neighbour, placed } from "../src/media/pages";
+import { columnsFor, faster, nudge, TALLEST, windowOf } from "../src/media/window";
 import type { Entry } from "../src/wire";
 
 describe("moving the selection", () => {
@@ -42,17 +42,33 @@ describe("moving the selection", () => {
 describe("the drawn window", () => {
   const shape = { count: 1_000_000, columns: 5, rowHeight: 200 };
 
-  it("draws a screenful of a million entries, wherever it is", () => {
-    for (const top of [-50, 0, 5_000, 20_000_000, 39_999_000]) {
-      const { first, end, before, after } = windowOf(shape, top, 800);
+  it("draws a screenful of 300,000 entries, wherever it is", () => {
+    const many = { ...shape, count: 300_000 };
+    for (const top of [-50, 0, 5_000, 7_000_000, 11_999_000]) {
+      const { first, end, before, after } = windowOf(many, top, 800);
       expect(end - first).toBeLessThanOrEqual(12 * 5);
-      expect(before + after + ((end - first) / 5) * 200).toBe(200_000 * 200);
+      expect(before + after + ((end - first) / 5) * 200).toBe(60_000 * 200);
       expect(first % 5).toBe(0);
     }
   });
 
+  it("reaches the end of a million entries although no browser draws that many pixels", () => {
+    for (const top of [-50, 0, 5_000, 9_000_000, TALLEST - 800]) {
+      const { first, end, before, after } = windowOf(shape, top, 800);
+      expect(end - first).toBeLessThanOrEqual(12 * 5);
+      expect(before + after + ((end - first) / 5) * 200).toBeCloseTo(TALLEST, 3);
+      expect(first % 5).toBe(0);
+      // What is drawn covers the view.
+      expect(before).toBeLessThanOrEqual(Math.max(0, top));
+      expect(before + ((end - first) / 5) * 200).toBeGreaterThanOrEqual(top + 800 - 1);
+    }
+    expect(windowOf(shape, TALLEST - 800, 800).end).toBe(1_000_000);
+    const by = nudge(999_999, shape, 0, 800);
+    expect(by * faster(shape, 800)).toBeCloseTo(200_000 * 200 - 800, 3);
+  });
+
   it("covers the view with a margin", () => {
-    const { first, end } = windowOf(shape, 2_000, 800);
+    const { first, end } = windowOf({ ...shape, count: 9_000 }, 2_000, 800);
     expect(first).toBeLessThanOrEqual(10 * 5 - 5);
     expect(end).toBeGreaterThanOrEqual(14 * 5 + 5);
   });
@@ -63,9 +79,10 @@ describe("the drawn window", () => {
   });
 
   it("nudges just as far as a row needs", () => {
-    expect(nudge(0, shape, 100, 800)).toBe(-100);
-    expect(nudge(10, shape, 0, 800)).toBe(0);
-    expect(nudge(20, shape, 0, 800)).toBe(200);
+    const few = { ...shape, count: 9_000 };
+    expect(nudge(0, few, 100, 800)).toBe(-100);
+    expect(nudge(10, few, 0, 800)).toBe(0);
+    expect(nudge(20, few, 0, 800)).toBe(200);
   });
 
   it("fits columns into a width", () => {
@@ -76,7 +93,13 @@ describe("the drawn window", () => {
 
 describe("neighbours in the preview", () => {
   const entry = (key: string, kind: Entry["kind"]): Entry => ({ key, kind }) as Entry;
-  const entries = [entry("a/", "folder"), entry("b", "file"), entry("c/", "folder"), entry("d", "file")];
+  const list = [entry("a/", "folder"), entry("b", "file"), entry("c/", "folder"), entry("d", "file")];
+  const entries = placed(
+    NOTHING,
+    { at: 0, after: null, limit: 200 },
+    { prefix: "", entries: list, next: null },
+    1,
+  );
 
   it("steps over folders and stops at the ends", () => {
     expect(neighbour(entries, "b", 1)?.key).toBe("d");

@@ -15,14 +15,14 @@ const run = promisify(execFile);
 /**
  * `doorward serve ... --json --no-open`. Resolves when the ready line has come.
  *
- * @param {{sources?: string[], args?: string[]}} [options]
+ * @param {{sources?: string[], args?: string[], env?: object}} [options]
  */
-export async function startDaemon({ sources = [], args = [] } = {}) {
+export async function startDaemon({ sources = [], args = [], env: more = {} } = {}) {
   const binary = doorwardBinary();
   const home = await mkdtemp(join(tmpdir(), "dw-"));
   // Without a private folder of its own, every daemon would meet the others in the temp folder's.
   await mkdir(join(home, "run"), { mode: 0o700 });
-  const env = isolated(home);
+  const env = { ...isolated(home), ...more };
   const child = keep(spawn(binary, ["serve", ...sources, "--json", "--no-open", ...args], { env, stdio: ["ignore", "pipe", "pipe"] }));
   const log = [];
   child.stderr.setEncoding("utf8").on("data", (text) => log.push(text));

@@ -1,9 +1,10 @@
-//! The client: ranges as fast as they come, or as slowly as a player takes them.
+//! The client: ranges as fast as they come, or as slowly as a player takes them; many small requests
+//! on connections that stay.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -15,6 +16,7 @@ pub(super) struct Target {
 }
 
 /// Readers that take their time.
+#[derive(Clone, Copy)]
 pub(super) struct Slow {
     pub(super) readers: usize,
     pub(super) bytes_per_second: usize,
@@ -32,10 +34,23 @@ impl Target {
         })
     }
 
+    /// `path` at a port of this machine.
+    pub(super) fn at(port: u16, path: &str) -> Self {
+        Self {
+            authority: format!("127.0.0.1:{port}"),
+            path: path.to_owned(),
+        }
+    }
+
+    fn connect(&self) -> Result<TcpStream> {
+        let stream = TcpStream::connect(&self.authority)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
     /// Asks for a range and reads the head of the answer; what follows is the body.
     fn open(&self, first: u64, last: u64) -> Result<TcpStream> {
-        let mut stream = TcpStream::connect(&self.authority)?;
-        stream.set_nodelay(true)?;
+        let mut stream = self.connect()?;
         let (path, host) = (&self.path, &self.authority);
         write!(
             stream,
@@ -121,4 +136,138 @@ pub(super) fn read_slowly(
             .map_err(|_| anyhow::anyhow!("a reader panicked"))??;
     }
     Ok(())
+}
+
+/// Seconds until a range is there whole, on a connection of its own.
+pub(super) fn seek(target: &Target, first: u64, length: u64) -> Result<f64> {
+    let start = Instant::now();
+    let mut stream = target.open(first, first + length - 1)?;
+    let mut buffer = vec![0; 256 * 1024];
+    let mut read = 0;
+    loop {
+        match stream.read(&mut buffer)? {
+            0 => break,
+            some => read += some as u64,
+        }
+    }
+    if read != length {
+        bail!("{read} bytes came instead of {length}");
+    }
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// A connection that stays, and what it has read too much.
+struct Kept {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Kept {
+    fn new(target: &Target) -> Result<Self> {
+        Ok(Self {
+            stream: target.connect()?,
+            buffer: vec![0; 256 * 1024],
+        })
+    }
+
+    /// Sends a request, reads the whole answer, and gives the length of the body.
+    fn ask(&mut self, request: &[u8]) -> Result<usize> {
+        self.stream.write_all(request)?;
+        let mut held = 0;
+        let (body, length) = loop {
+            let free = self.buffer.get_mut(held..).unwrap_or_default();
+            let read = self.stream.read(free)?;
+            if read == 0 {
+                bail!("the connection ended in an answer");
+            }
+            held += read;
+            let some = self.buffer.get(..held).unwrap_or_default();
+            if let Some(end) = some.windows(4).position(|four| four == b"\r\n\r\n") {
+                let head = String::from_utf8_lossy(some.get(..end).unwrap_or_default());
+                if !head.starts_with("HTTP/1.1 20") {
+                    bail!("a request was answered with {head}");
+                }
+                let length = head.lines().find_map(|line| {
+                    let (name, value) = line.split_once(':')?;
+                    name.eq_ignore_ascii_case("content-length")
+                        .then(|| value.trim().parse::<usize>().ok())?
+                });
+                break (end + 4, length.context("an answer without a length")?);
+            }
+        };
+        let mut left = (body + length).saturating_sub(held);
+        while left > 0 {
+            let most = left.min(self.buffer.len());
+            let free = self.buffer.get_mut(..most).unwrap_or_default();
+            match self.stream.read(free)? {
+                0 => bail!("the connection ended in a body"),
+                read => left -= read,
+            }
+        }
+        Ok(length)
+    }
+}
+
+/// Requests per second: each target on a connection of its own, `count` times whole.
+pub(super) fn small(targets: &[Target], count: usize, size: usize) -> Result<f64> {
+    let start = Instant::now();
+    let readers: Vec<_> = targets
+        .iter()
+        .map(|target| {
+            let target = target.clone();
+            thread::spawn(move || -> Result<()> {
+                let mut kept = Kept::new(&target)?;
+                let request = format!(
+                    "GET {} HTTP/1.1\r\nHost: {}\r\n\r\n",
+                    target.path, target.authority
+                );
+                for _ in 0..count {
+                    let length = kept.ask(request.as_bytes())?;
+                    if length != size {
+                        bail!("{length} bytes came instead of {size}");
+                    }
+                }
+                Ok(())
+            })
+        })
+        .collect();
+    for reader in readers {
+        reader
+            .join()
+            .map_err(|_| anyhow::anyhow!("a reader panicked"))??;
+    }
+    Ok((targets.len() * count) as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Milliseconds of the median of `count` ranges of `length` bytes anywhere in the first `size`, one
+/// after the other on one connection. The same `seed` gives the same places.
+pub(super) fn ranges(
+    target: &Target,
+    count: usize,
+    length: u64,
+    size: u64,
+    seed: u64,
+) -> Result<f64> {
+    let mut kept = Kept::new(target)?;
+    let mut state = seed | 1;
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let first = state % (size - length);
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nRange: bytes={first}-{}\r\n\r\n",
+            target.path,
+            target.authority,
+            first + length - 1
+        );
+        let start = Instant::now();
+        let read = kept.ask(request.as_bytes())?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        if read as u64 != length {
+            bail!("{read} bytes came instead of {length}");
+        }
+    }
+    Ok(super::book::median(times))
 }

@@ -37,10 +37,7 @@ pub(crate) fn run(check: Check) -> Result<(), Failure> {
 }
 
 fn source(source: &Source) -> Value {
-    let (kind, location) = match &source.place {
-        Place::Folder(path) => ("folder", path.display().to_string()),
-        Place::Bucket(bucket) => ("s3", format!("s3://{}/{}", bucket.bucket, bucket.prefix)),
-    };
+    let (kind, location) = (source.place.kind(), source.place.location());
     json!({ "id": source.id, "name": source.name, "kind": kind, "location": location })
 }
 
@@ -51,6 +48,6 @@ fn missing(source: &Source) -> Option<String> {
             source.id,
             path.display()
         )),
-        Place::Folder(_) | Place::Bucket(_) => None,
+        _ => None,
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn quiet(launch: &str) -> Result<(), Failure> {
 
 pub(super) fn people(
     info: &RuntimeInfo,
+    lanes: &[String],
     launch: &str,
     wanted: &[Wanted],
     config: &Config,
@@ -73,12 +74,13 @@ pub(super) fn people(
     }
     row("Audit", &config.audit_path.display().to_string())?;
     if std::env::var_os("SSH_CONNECTION").is_some() {
-        let port = |origin: &str| origin.rsplit(':').next().unwrap_or_default().to_owned();
-        let (control, content) = (port(&info.control), port(&info.content));
-        row(
-            "Over ssh",
-            &format!("ssh -L {control}:127.0.0.1:{control} -L {content}:127.0.0.1:{content} HOST"),
-        )?;
+        let forwarded: String = [&info.control, &info.content]
+            .into_iter()
+            .chain(lanes)
+            .filter_map(|origin| origin.rsplit(':').next())
+            .map(|port| format!("-L {port}:127.0.0.1:{port} "))
+            .collect();
+        row("Over ssh", &format!("ssh {forwarded}HOST"))?;
     }
     say(&paint.dim("  Ctrl-C stops it."))
 }

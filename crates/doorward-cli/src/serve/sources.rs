@@ -6,15 +6,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward::config::{self, Bucket, Config, Place, Whence};
+use doorward::config::{self, Config, Whence};
 use doorward::guard::Clock;
-use doorward::media::{self, Location, MediaError, StoreConfig};
+use doorward::media::{self, Dialect, Location, MediaError, StoreConfig};
 
 use crate::failure::{Code, Failure};
+use crate::stores;
 use crate::term::{Paint, remark};
 
 /// A store that takes longer to answer is not ready.
 const STORE_ANSWERS: Duration = Duration::from_secs(15);
+
+/// A web server in a local network needs to be meant.
+const NEAR: &str = "For a server on this machine or in a local network, write local_networks = true under its [[source]].";
 
 /// A source that is to be served.
 #[derive(Clone, Debug)]
@@ -59,19 +63,21 @@ pub(super) async fn check(wanted: &mut [Wanted], clock: &Clock) -> Result<(), Fa
 }
 
 impl Wanted {
-    fn read(source: &config::Source) -> Result<Self, Failure> {
-        let (location, shown) = match &source.place {
-            Place::Folder(path) => (Location::Folder(path.clone()), path.display().to_string()),
-            Place::Bucket(bucket) => {
-                let store = store(&source.id, bucket)?;
-                let at = match &store.endpoint {
-                    Some(endpoint) => format!(" at {endpoint}"),
-                    None => String::new(),
-                };
-                let shown = format!("s3://{}/{}{at}", bucket.bucket, bucket.prefix);
-                (Location::S3(Box::new(store)), shown)
-            }
-        };
+    /// With its credentials; a profile and a keyring are asked when it is.
+    ///
+    /// # Errors
+    ///
+    /// What [`stores::location`] says.
+    pub(crate) fn read(source: &config::Source) -> Result<Self, Failure> {
+        let location = stores::location(source)?;
+        let mut shown = source.place.location();
+        // One of the environment is told as well.
+        if let Location::S3(store) = &location
+            && let Some(endpoint) = &store.endpoint
+            && !shown.contains(endpoint.trim_end_matches('/'))
+        {
+            shown.push_str(&format!(" at {endpoint}"));
+        }
         Ok(Self {
             id: source.id.clone(),
             name: source.name.clone(),
@@ -95,29 +101,50 @@ impl Wanted {
         }
     }
 
-    async fn check(&self, clock: &Clock) -> Result<(), Failure> {
+    /// Asks it for a sign of life.
+    ///
+    /// # Errors
+    ///
+    /// Why it gives none.
+    pub(crate) async fn check(&self, clock: &Clock) -> Result<(), Failure> {
         match &self.location {
             Location::Folder(path) => folder(path),
             Location::S3(store) => {
-                let signed = matches!(store.credentials, media::Credentials::Keys(_));
-                let about = |failure: Failure| {
-                    let failure = failure.about(format!("cannot read {}", self.shown));
-                    if signed {
-                        failure
-                    } else {
-                        failure.next("For a bucket that is not public, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+                let hint = hint(store);
+                let about = |error: MediaError| {
+                    let refused = matches!(error, MediaError::EndpointNotAllowed(_));
+                    let failure = Failure::from(error).about(format!("cannot read {}", self.shown));
+                    match hint {
+                        _ if refused && store.dialect == Dialect::Web => failure.next(NEAR),
+                        Some(hint) => failure.next(hint),
+                        None => failure,
                     }
                 };
-                let store = store.as_ref().clone().build(clock);
-                let store = store.map_err(|error| about(error.into()))?;
+                let store = store.as_ref().clone().build(clock).map_err(about)?;
                 let source = media::Source::S3(Arc::new(store));
                 let asked = tokio::time::timeout(STORE_ANSWERS, source.check()).await;
                 asked
                     .unwrap_or(Err(MediaError::UpstreamTimeout))
-                    .map_err(|error| about(error.into()))
+                    .map_err(about)
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What to do about a store that nobody signs for.
+fn hint(store: &StoreConfig) -> Option<&'static str> {
+    match (&store.credentials, store.dialect) {
+        (media::Credentials::Anonymous, Dialect::S3) => Some(
+            "For a bucket that is not public, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name an AWS profile.",
+        ),
+        (media::Credentials::Anonymous, Dialect::Gcs) => Some(
+            "For a bucket that is not public, set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file.",
+        ),
+        (media::Credentials::Anonymous, Dialect::Azure) => Some(
+            "For a container that is not public, set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN.",
+        ),
+        _ => None,
     }
 }
 
@@ -139,52 +166,4 @@ fn folder(path: &Path) -> Result<(), Failure> {
             .next("Run doorward as a user who may, or change the folder's permissions."),
         _ => failure(Code::Failed, "notReadable").why(error),
     })
-}
-
-/// What the configuration names in the environment is looked up here.
-fn store(id: &str, bucket: &Bucket) -> Result<StoreConfig, Failure> {
-    let read = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-    };
-    let named = |variable: &str| {
-        read(&[variable]).ok_or_else(|| {
-            let what = format!("source {id} has no credentials");
-            Failure::new(Code::Config, "credentialsMissing", what)
-                .why(format!("the environment variable {variable} is not set"))
-                .next("Set it, or correct [source.credentials].")
-        })
-    };
-    let credentials = match &bucket.credentials {
-        config::Credentials::Anonymous => media::Credentials::Anonymous,
-        config::Credentials::Environment => {
-            media::Credentials::from_environment().unwrap_or(media::Credentials::Anonymous)
-        }
-        config::Credentials::Variables {
-            access_key,
-            secret_key,
-            session_token,
-        } => {
-            let token = session_token.as_deref().map(named).transpose()?;
-            let (key, secret) = (named(access_key)?, named(secret_key)?);
-            media::Credentials::keys(&key, &secret, token.as_deref())
-        }
-    };
-    let endpoint = bucket
-        .endpoint
-        .clone()
-        .or_else(|| read(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]));
-    let mut store = StoreConfig::new(&bucket.bucket, endpoint.as_deref(), credentials);
-    store.prefix.clone_from(&bucket.prefix);
-    store.region = bucket
-        .region
-        .clone()
-        .or_else(|| read(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
-    store.addressing = match bucket.addressing {
-        config::Addressing::Auto => media::Addressing::Auto,
-        config::Addressing::Path => media::Addressing::Path,
-        config::Addressing::Virtual => media::Addressing::Virtual,
-    };
-    Ok(store)
 }

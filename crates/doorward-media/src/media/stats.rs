@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use doorward_guard::events::Events;
-use doorward_guard::{Grant, SessionId};
-use serde_json::json;
+use doorward_guard::{Clock, Grant, SessionId};
 
+use super::lanes::{Lane, Lanes};
+use super::notice::Notices;
 use crate::defaults;
 use crate::error::MediaError;
-use crate::grant::MediaGrant;
+use crate::grant::{Disposition, MediaGrant};
 use crate::stream::Cut;
 
 type Held = Arc<Grant<MediaGrant>>;
@@ -19,7 +19,8 @@ type Held = Arc<Grant<MediaGrant>>;
 /// Counters of the whole room. Its lists are bounded by what runs, not by how
 /// many grants there are.
 pub(crate) struct Stats {
-    events: Events,
+    notices: Arc<Notices>,
+    pub(super) lanes: Lanes,
     bytes: AtomicU64,
     streams: AtomicU64,
     /// By the grant's address: it lives as long as it is in here.
@@ -27,10 +28,18 @@ pub(crate) struct Stats {
     news: Mutex<Vec<Held>>,
 }
 
+/// A body on its way, counted until it is dropped.
+pub(crate) struct Running {
+    pub(crate) grant: Held,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) lane: Arc<Lane>,
+}
+
 impl Stats {
-    pub(super) fn new(events: &Events) -> Self {
+    pub(super) fn new(clock: &Clock, notices: &Arc<Notices>) -> Self {
         Self {
-            events: events.clone(),
+            notices: Arc::clone(notices),
+            lanes: Lanes::new(clock),
             bytes: AtomicU64::new(0),
             streams: AtomicU64::new(0),
             running: Mutex::default(),
@@ -68,28 +77,43 @@ impl Stats {
         taken
     }
 
-    pub(crate) fn request(&self, grant: &Held) {
-        grant.data.count_request();
+    pub(crate) fn request(&self, grant: &Held) -> Result<(), MediaError> {
+        if let Some(owner) = &grant.owner {
+            self.lanes.make_room(owner);
+        }
+        grant.data.count_request()?;
         self.is_news(grant);
+        Ok(())
     }
 
-    pub(crate) fn count(&self, grant: &Held, bytes: u64) {
+    /// Up to `bytes` are sent; how many may be.
+    pub(crate) fn count(&self, grant: &Held, bytes: u64) -> u64 {
+        let bytes = grant.data.count_bytes(bytes);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        grant.data.count_bytes(bytes);
         self.is_news(grant);
+        bytes
     }
 
-    pub(crate) fn stream_begins(&self, grant: &Held) {
+    /// A body begins.
+    pub(crate) fn stream_begins(self: &Arc<Self>, grant: &Held) -> Result<Running, MediaError> {
+        grant.data.stream_begins()?;
         self.streams.fetch_add(1, Ordering::Relaxed);
-        grant.data.stream_begins();
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = running
             .entry(address(grant))
             .or_insert_with(|| (Arc::clone(grant), 0));
         entry.1 += 1;
+        drop(running);
+        let yields = grant.data.disposition() != Disposition::Download;
+        Ok(Running {
+            grant: Arc::clone(grant),
+            stats: Arc::clone(self),
+            lane: self.lanes.begin(grant.owner.as_ref(), yields),
+        })
     }
 
-    pub(crate) fn stream_ends(&self, grant: &Held) {
+    fn stream_ends(&self, grant: &Held, lane: &Arc<Lane>) {
+        self.lanes.end(lane);
         self.streams.fetch_sub(1, Ordering::Relaxed);
         grant.data.stream_ends();
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,9 +130,7 @@ impl Stats {
     /// A body was cut, or a request failed, because of this.
     pub(crate) fn failed(&self, grant: &Held, error: &MediaError) {
         if matches!(error, MediaError::Changed) {
-            let data = json!({ "id": grant.id.as_str() });
-            self.events
-                .publish("grant.changed", &data, grant.owner.as_ref());
+            self.notices.changed(grant);
         }
         tracing::debug!(grant = %grant.id, error = %error, "media failed");
     }
@@ -116,7 +138,7 @@ impl Stats {
     pub(crate) fn cut(&self, grant: &Held, cut: &Cut) {
         match cut {
             Cut::Source(error) => self.failed(grant, error),
-            Cut::Ended(_) => {}
+            Cut::Ended(_) | Cut::Evicted | Cut::Spent => {}
             Cut::Short(_) | Cut::Long => tracing::debug!(grant = %grant.id, %cut, "media failed"),
         }
     }
@@ -126,6 +148,12 @@ impl Stats {
             let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
             news.push(Arc::clone(grant));
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stats.stream_ends(&self.grant, &self.lane);
     }
 }
 

@@ -7,7 +7,9 @@
 
 mod chunks;
 mod list;
+mod quick;
 
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use sha2::{Digest as _, Sha256};
 
+use chunks::Cache;
 pub use chunks::FileChunks;
 pub(super) use list::list;
 
@@ -32,6 +35,7 @@ use crate::validator::EntityTag;
 pub struct Folder {
     dir: Dir,
     root: PathBuf,
+    cache: Cache,
 }
 
 /// An open file and the version that it is.
@@ -39,6 +43,7 @@ pub struct Folder {
 pub struct OpenFile {
     file: Arc<std::fs::File>,
     stamp: Stamp,
+    cache: Cache,
     version: Arc<Version>,
 }
 
@@ -89,7 +94,8 @@ impl Folder {
             return Err(MediaError::NotReadable("not a folder".to_owned()));
         }
         let dir = Dir::open_ambient_dir(&root, ambient_authority()).map_err(from_io)?;
-        Ok(Self { dir, root })
+        let cache = Cache::of(&dir);
+        Ok(Self { dir, root, cache })
     }
 
     /// Opens the folder around the file at `path`, and names the file in it.
@@ -128,6 +134,30 @@ impl Folder {
             .open_with(path.as_str(), &options)
             .map_err(from_io)?
             .into_std();
+        let cache = Cache::of(&file);
+        Self::opened(file, cache, path, pin)
+    }
+
+    /// The same without waiting for a disk; `None` where that takes one.
+    fn open_quickly(
+        &self,
+        path: &RelPath,
+        pin: Option<&Arc<Version>>,
+    ) -> Option<Result<OpenFile, MediaError>> {
+        if pin.is_none() && ContentType::needs_head(None, path.as_str()) {
+            return None;
+        }
+        let file = quick::open(&self.dir, self.cache, path.as_str())?;
+        // On the same mount, so behind the same cache.
+        Some(Self::opened(file, self.cache, path, pin))
+    }
+
+    fn opened(
+        file: std::fs::File,
+        cache: Cache,
+        path: &RelPath,
+        pin: Option<&Arc<Version>>,
+    ) -> Result<OpenFile, MediaError> {
         let metadata = file.metadata().map_err(from_io)?;
         if !metadata.is_file() {
             return Err(MediaError::NotReadable("not a regular file".to_owned()));
@@ -142,6 +172,7 @@ impl Folder {
             return Ok(OpenFile {
                 file: Arc::new(file),
                 stamp,
+                cache,
                 version: Arc::clone(pin),
             });
         }
@@ -159,17 +190,21 @@ impl Folder {
         Ok(OpenFile {
             file: Arc::new(file),
             stamp,
+            cache,
             version: Arc::new(version),
         })
     }
 }
 
-/// Opens a file on a thread that may block.
+/// Opens a file, on a thread that may block if anything has to wait.
 pub(super) async fn open(
     folder: Arc<Folder>,
     path: RelPath,
     pin: Option<Arc<Version>>,
 ) -> Result<OpenFile, MediaError> {
+    if let Some(opened) = folder.open_quickly(&path, pin.as_ref()) {
+        return opened;
+    }
     blocking(move || folder.open_file(&path, pin.as_ref())).await
 }
 
@@ -192,7 +227,9 @@ impl OpenFile {
             Some(Err(Unsatisfiable)) => return Read::Unsatisfiable { size },
         };
         let (first, length) = range.map_or((0, size), |range| (range.first(), range.len()));
-        let chunks = Chunks::File(FileChunks::new(self.file, self.stamp, first, length));
+        let chunks = Chunks::File(FileChunks::new(
+            self.file, self.stamp, self.cache, first, length,
+        ));
         Read::Bytes(Reading {
             version: self.version,
             range,
@@ -223,12 +260,11 @@ impl Stamp {
         hash.update(self.size.to_le_bytes());
         hash.update(nanos.to_le_bytes());
         hash.update(self.inode.to_le_bytes());
-        let text: String = hash
-            .finalize()
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mut text = String::with_capacity(32);
+        for byte in hash.finalize().iter().take(16) {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
         EntityTag::strong(&text)
     }
 }

@@ -18,6 +18,9 @@ pub struct Query {
     pub limit: usize,
     /// Only names that contain this, in upper or lower case.
     pub contains: Option<String>,
+    /// Only names that start with this, as it is written. Stores find these
+    /// without looking at the others.
+    pub starts: Option<String>,
 }
 
 /// One page.
@@ -53,6 +56,7 @@ impl Default for Query {
             after: None,
             limit: USUAL,
             contains: None,
+            starts: None,
         }
     }
 }
@@ -67,9 +71,11 @@ impl Query {
     /// Whether `name` is asked for.
     #[must_use]
     pub fn wants(&self, name: &str) -> bool {
-        match &self.contains {
-            Some(part) => name.to_lowercase().contains(&part.to_lowercase()),
-            None => true,
-        }
+        let starts = self.starts.as_deref().unwrap_or_default();
+        name.starts_with(starts)
+            && match &self.contains {
+                Some(part) => name.to_lowercase().contains(&part.to_lowercase()),
+                None => true,
+            }
     }
 }

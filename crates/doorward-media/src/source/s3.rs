@@ -1,4 +1,5 @@
-//! S3-compatible stores, spoken to directly.
+//! Stores: S3 and what speaks like it, Google's, Azure's, and web servers. All
+//! are spoken to directly.
 //!
 //! Not through `object_store`, which was the plan: its paths cannot name keys
 //! with `//`, a leading `/` or a `..` segment, one such key fails the whole page
@@ -6,166 +7,79 @@
 //! the upstream's status, error code and `Retry-After` to itself. What we need
 //! is three requests, a signature and an exact reading of the answers; keys may
 //! contain anything, and no body is passed on that does not fit what was asked.
+//!
+//! What differs is a [`Dialect`]: who signs, and how a listing is asked for.
 
+#[cfg(feature = "aws-profiles")]
+mod aws;
+mod azure;
+mod config;
 mod credentials;
+mod google;
+mod index;
 mod list;
+mod renew;
 mod sign;
 mod stored;
 mod xml;
 
-use std::sync::{PoisonError, RwLock};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use doorward_egress::{AddressPolicy, Client, Dialer, Incoming, Target, Trust};
+use doorward_egress::{Client, Incoming};
 use doorward_guard::Clock;
-use http::header::{ACCEPT_ENCODING, HOST, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST, RANGE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 
-pub use credentials::Credentials;
+pub use config::{Addressing, Dialect, StoreConfig};
+pub use credentials::{Bearer, Credentials, Headers, Keys, Sas};
+pub use google::ServiceAccount;
+pub use renew::{Issued, Provide, Providing, Renewed};
 pub use stored::Stored;
 
 use crate::defaults;
 use crate::error::MediaError;
+use crate::fetch::stock::Stock;
+use crate::fetch::{FetchStats, Line};
 use crate::name::Key;
+use config::{Endpoint, is_region};
+use renew::Current;
 use sign::{encode_path, encode_query};
 
 /// The most that is read of an error's or a listing's XML.
 const XML: usize = 4 * 1024 * 1024;
-/// Where AWS's buckets live, until one says that it lives elsewhere.
-const DEFAULT_REGION: &str = "us-east-1";
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
+const AZURE_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 
-/// How a bucket is addressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Addressing {
-    /// By path for an endpoint of one's own and for buckets with a dot in their
-    /// name, by host name otherwise.
-    #[default]
-    Auto,
-    /// `https://endpoint/bucket/key`.
-    Path,
-    /// `https://bucket.endpoint/key`.
-    Virtual,
-}
-
-/// What a [`Store`] is made of.
-#[derive(Clone, Debug)]
-pub struct StoreConfig {
-    /// The bucket.
-    pub bucket: String,
-    /// Only keys below this prefix; empty for all of them.
-    pub prefix: String,
-    /// `http://` or `https://` URL of the store; AWS if there is none.
-    pub endpoint: Option<String>,
-    /// The region to sign for; `us-east-1` if there is none. A bucket that says
-    /// it lives elsewhere is believed once.
-    pub region: Option<String>,
-    /// How the bucket is addressed.
-    pub addressing: Addressing,
-    /// Who asks.
-    pub credentials: Credentials,
-    /// Whom to believe.
-    pub trust: Trust,
-    /// Which addresses may be reached. [`StoreConfig::new`] chooses: local ones
-    /// for a configured endpoint, and never a metadata service.
-    pub addresses: AddressPolicy,
-}
-
-/// A bucket, or a prefix of one.
+/// A bucket, or a prefix of one; or what a web server has below a URL.
 #[derive(Debug)]
 pub struct Store {
     client: Client,
     clock: Clock,
+    dialect: Dialect,
     credentials: Credentials,
+    headers: Headers,
+    index: Vec<String>,
     bucket: String,
+    account: String,
     prefix: String,
     endpoint: Option<Endpoint>,
     by_path: bool,
-    region: RwLock<String>,
+    /// As configured, or as the bucket said.
+    region: RwLock<Option<String>>,
+    /// What fetching from it taught.
+    line: Arc<Line>,
 }
 
-#[derive(Debug)]
-struct Endpoint {
-    scheme: &'static str,
-    authority: String,
-    base: String,
-}
-
-// === impl StoreConfig ===
-
-impl StoreConfig {
-    /// `bucket` at `endpoint` (AWS if `None`), asked by `credentials`.
-    #[must_use]
-    pub fn new(bucket: &str, endpoint: Option<&str>, credentials: Credentials) -> Self {
-        let public = AddressPolicy::public();
-        Self {
-            bucket: bucket.to_owned(),
-            prefix: String::new(),
-            endpoint: endpoint.map(str::to_owned),
-            region: None,
-            addressing: Addressing::Auto,
-            credentials,
-            trust: Trust::platform(),
-            addresses: if endpoint.is_some() {
-                public.with_local_networks()
-            } else {
-                public
-            },
-        }
-    }
-
-    /// The store. Nothing is sent yet.
-    ///
-    /// # Errors
-    ///
-    /// [`MediaError::InvalidSource`] for a bucket name or endpoint that cannot
-    /// be one.
-    pub fn build(self, clock: &Clock) -> Result<Store, MediaError> {
-        // Wider than AWS's rules, which other stores do not share; narrow
-        // enough to be a path segment or a host label as it stands.
-        let sound = !matches!(self.bucket.as_str(), "" | "." | "..")
-            && self.bucket.len() <= 255
-            && self
-                .bucket
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-        if !sound {
-            return Err(MediaError::InvalidSource(
-                "This is not the name of a bucket.",
-            ));
-        }
-        let endpoint = self.endpoint.as_deref().map(Endpoint::parse).transpose()?;
-        let region = self.region.unwrap_or_else(|| DEFAULT_REGION.to_owned());
-        if !is_region(&region) {
-            return Err(MediaError::InvalidSource(
-                "This is not the name of a region.",
-            ));
-        }
-        let mut prefix = self.prefix.trim_start_matches('/').to_owned();
-        if !prefix.is_empty() && !prefix.ends_with('/') {
-            prefix.push('/');
-        }
-        let by_path = match self.addressing {
-            Addressing::Path => true,
-            Addressing::Virtual => false,
-            Addressing::Auto => endpoint.is_some() || self.bucket.contains('.'),
-        };
-        Ok(Store {
-            client: Client::new(Dialer::new(self.addresses, self.trust)),
-            clock: clock.clone(),
-            credentials: self.credentials,
-            bucket: self.bucket,
-            prefix,
-            endpoint,
-            by_path,
-            region: RwLock::new(region),
-        })
-    }
+/// What is asked.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    method: &'a Method,
+    key: Option<&'a Key>,
+    query: &'a [(&'a str, &'a str)],
+    headers: &'a HeaderMap,
 }
 
 // === impl Store ===
@@ -174,18 +88,55 @@ impl Store {
     /// Whether `key` can lie below the prefix. Some servers resolve `..`, so no
     /// dot segment may stand behind a prefix that is meant as a border.
     pub(in crate::source) fn holds(&self, key: &str) -> bool {
-        self.prefix.is_empty() || !key.split('/').any(|part| part == "." || part == "..")
+        let no_border = self.prefix.is_empty() && self.dialect != Dialect::Web;
+        no_border || !key.split('/').any(|part| part == "." || part == "..")
     }
 
-    /// `s3://bucket/prefix`, for people.
+    /// How it is spoken to.
     #[must_use]
-    pub fn location(&self) -> String {
-        format!("s3://{}/{}", self.bucket, self.prefix)
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Asks for a sign of life.
+    pub(in crate::source) async fn check(&self) -> Result<(), MediaError> {
+        if self.dialect != Dialect::Web {
+            let one = crate::source::Query {
+                limit: 1,
+                ..crate::source::Query::default()
+            };
+            return self.list(&one).await.map(|_| ());
+        }
+        // Whatever it says of its top: it is there, and it knows us.
+        let first = self.index.first().and_then(|name| Key::parse(name));
+        let (key, nothing) = (first.as_ref(), HeaderMap::new());
+        match self.send(Method::HEAD, key, &[], &nothing).await {
+            Ok(answer) => match answer.status().as_u16() {
+                401 | 407 | 429 | 500.. => Err(failure(answer).await),
+                _ => Ok(()),
+            },
+            Err(MediaError::Redirected) if key.is_none() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same store, with the memory of a room instead of its own.
+    pub(crate) fn sharing(mut self, stock: &Arc<Stock>) -> Self {
+        self.line = Line::new(stock);
+        self
+    }
+
+    /// What reading from it came to.
+    #[must_use]
+    pub fn fetch_stats(&self) -> FetchStats {
+        self.line.stats()
     }
 
     /// Sends one signed request. Follows the bucket to its region once; follows
-    /// no other redirect. Any status comes back as an answer. Without a key it is
-    /// the bucket that is asked.
+    /// no other redirect: a web server's is [`MediaError::Redirected`]. Credentials that the store calls expired are renewed
+    /// once, where somebody issues them. Any status comes back as an answer,
+    /// except what says no to such credentials: that comes back as the error
+    /// that it is. Without a key it is the bucket that is asked.
     async fn send(
         &self,
         method: Method,
@@ -193,21 +144,58 @@ impl Store {
         query: &[(&str, &str)],
         headers: &HeaderMap,
     ) -> Result<Response<Incoming>, MediaError> {
-        let region = self.region();
-        let request = self.request(&method, key, query, headers, &region)?;
+        let mut headers = headers.clone();
+        if self.dialect == Dialect::Azure {
+            self.count_from_the_start(key, &mut headers).await?;
+        }
+        let asked = Asked {
+            method: &method,
+            key,
+            query,
+            headers: &headers,
+        };
+        let current = self.credentials.current(&self.clock).await?;
+        let answer = self.exchange(asked, &current).await?;
+        let status = answer.status().as_u16();
+        if self.dialect == Dialect::Web && matches!(status, 301 | 302 | 303 | 307 | 308) {
+            return Err(MediaError::Redirected);
+        }
+        if !matches!(self.credentials, Credentials::Renewed(_))
+            || ![400, 401, 403].contains(&status)
+        {
+            return Ok(answer);
+        }
+        let error = failure(answer).await;
+        // HEAD tells no code; S3 answers 400 to a key that has run out.
+        let spent = matches!(error, MediaError::CredentialsExpired)
+            || status == 401
+            || (status == 400 && method == Method::HEAD);
+        if spent && let Some(fresh) = self.credentials.renew(&current, &self.clock).await {
+            return self.exchange(asked, &fresh?).await;
+        }
+        Err(error)
+    }
+
+    /// One exchange, and a second one if the bucket says that it lives elsewhere.
+    async fn exchange(
+        &self,
+        asked: Asked<'_>,
+        current: &Current,
+    ) -> Result<Response<Incoming>, MediaError> {
+        let region = self.region(current.region.as_deref());
+        let request = self.request(asked, &region, &current.credentials)?;
         let answer = self.client.send(request).await?;
         let moved = answer
             .headers()
             .get(BUCKET_REGION)
             .and_then(|value| value.to_str().ok());
         match (answer.status().as_u16(), moved) {
-            (301 | 307 | 400 | 403, Some(home)) if home != region && is_region(home) => {
+            (301 | 307 | 400 | 403, Some(home))
+                if self.dialect == Dialect::S3 && home != region && is_region(home) =>
+            {
                 let home = home.to_owned();
-                self.region
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .clone_from(&home);
-                let request = self.request(&method, key, query, headers, &home)?;
+                *self.region.write().unwrap_or_else(PoisonError::into_inner) = Some(home.clone());
+                let request = self.request(asked, &home, &current.credentials)?;
                 Ok(self.client.send(request).await?)
             }
             _ => Ok(answer),
@@ -216,112 +204,107 @@ impl Store {
 
     fn request(
         &self,
-        method: &Method,
-        key: Option<&Key>,
-        query: &[(&str, &str)],
-        headers: &HeaderMap,
+        asked: Asked<'_>,
         region: &str,
+        credentials: &Credentials,
     ) -> Result<Request<Bytes>, MediaError> {
-        let (scheme, host, base) = match &self.endpoint {
-            Some(endpoint) => (endpoint.scheme, endpoint.authority.clone(), &*endpoint.base),
-            None => ("https", format!("s3.{region}.amazonaws.com"), ""),
-        };
-        let key = key.map_or_else(String::new, |key| {
+        let key = asked.key.map_or_else(String::new, |key| {
             encode_path(&format!("{}{}", self.prefix, key.as_str()))
         });
-        let (authority, path) = if self.by_path {
-            (host, format!("{base}/{}/{key}", self.bucket))
-        } else {
-            (format!("{}.{host}", self.bucket), format!("{base}/{key}"))
-        };
-        let query = encode_query(query);
+        let (scheme, authority, path) = self.address(&key, region);
+        let mut query = encode_query(asked.query);
+        let signed_query = query.clone();
+        if let Credentials::Signature(sas) = credentials {
+            if sas.ends().is_some_and(|ends| ends <= self.clock.wall()) {
+                return Err(MediaError::CredentialsExpired);
+            }
+            let and = if query.is_empty() { "" } else { "&" };
+            query.push_str(and);
+            query.push_str(&sas.query);
+        }
         let mark = if query.is_empty() { "" } else { "?" };
         let uri: Uri = format!("{scheme}://{authority}{path}{mark}{query}")
             .parse()
             .map_err(|_| MediaError::InvalidSource("The name is too long for a URL."))?;
         let mut request = Request::new(Bytes::new());
-        *request.method_mut() = method.clone();
+        *request.method_mut() = asked.method.clone();
         *request.uri_mut() = uri;
         let out = request.headers_mut();
-        out.extend(headers.clone());
+        out.extend(self.headers.0.clone());
+        out.extend(asked.headers.clone());
         // A body that was compressed on the way would fit no Content-Range.
         out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let host = HeaderValue::from_str(&authority)
             .map_err(|_| MediaError::InvalidSource("The endpoint is not a URL."))?;
         out.insert(HOST, host);
-        if let Credentials::Keys(keys) = &self.credentials {
-            let what = sign::Signable {
-                method,
-                path: &path,
-                query: &query,
-                authority: &authority,
-            };
-            sign::sign(out, &what, keys, region, self.clock.wall())?;
+        if self.dialect == Dialect::Azure {
+            azure::prepare(out);
+        }
+        if !credentials.suit(self.dialect) {
+            return Err(credentials::unusable(()));
+        }
+        match (credentials, self.dialect) {
+            (Credentials::Keys(keys), Dialect::Azure) => {
+                azure::sign(
+                    out,
+                    asked.method,
+                    &path,
+                    asked.query,
+                    keys,
+                    self.clock.wall(),
+                )?;
+            }
+            (Credentials::Keys(keys), _) => {
+                let what = sign::Signable {
+                    method: asked.method,
+                    path: &path,
+                    query: &signed_query,
+                    authority: &authority,
+                };
+                sign::sign(out, &what, keys, region, self.clock.wall())?;
+            }
+            (Credentials::Bearer(bearer), _) => {
+                out.insert(AUTHORIZATION, bearer.0.clone());
+            }
+            // A provider must issue what can be sent.
+            (Credentials::Renewed(_), _) => return Err(credentials::unusable(())),
+            (Credentials::Anonymous | Credentials::Signature(_), _) => {}
         }
         Ok(request)
     }
 
-    fn region(&self) -> String {
-        self.region
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
-
-// === impl Endpoint ===
-
-impl Endpoint {
-    fn parse(text: &str) -> Result<Self, MediaError> {
-        let invalid =
-            MediaError::InvalidSource("The endpoint is not an http:// or https:// URL of a store.");
-        let uri: Uri = text.parse().map_err(|_| invalid.clone())?;
-        let target = Target::parse(&uri).map_err(|_| invalid.clone())?;
-        if uri.query().is_some() {
-            return Err(invalid);
+    /// Azure knows no ranges from the end, so the size is asked for first.
+    async fn count_from_the_start(
+        &self,
+        key: Option<&Key>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), MediaError> {
+        let range = headers.get(RANGE).and_then(|value| value.to_str().ok());
+        let Some(last) = range
+            .and_then(|range| range.strip_prefix("bytes=-"))
+            .and_then(|count| count.parse::<u64>().ok())
+        else {
+            return Ok(());
+        };
+        let nothing = HeaderMap::new();
+        let head = Box::pin(self.send(Method::HEAD, key, &[], &nothing)).await?;
+        let size = head
+            .headers()
+            .get(http::header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        // Else the same request tells what is wrong.
+        if let (StatusCode::OK, Some(size)) = (head.status(), size) {
+            // Where no byte is asked for, one that no reading of the rules has.
+            let nothing = last == 0 || size == 0;
+            let first = if nothing {
+                size.saturating_add(1)
+            } else {
+                size.saturating_sub(last)
+            };
+            let value = HeaderValue::from_str(&format!("bytes={first}-"));
+            headers.insert(RANGE, value.map_err(credentials::unusable)?);
         }
-        let scheme = if target.is_tls() { "https" } else { "http" };
-        // Without the port where it is the usual one, as `Host` is written.
-        let full = target.to_string();
-        let usual = if target.is_tls() { ":443" } else { ":80" };
-        let authority = full.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = authority
-            .strip_suffix(usual)
-            .unwrap_or(authority)
-            .to_owned();
-        Ok(Self {
-            scheme,
-            authority,
-            base: uri.path().trim_end_matches('/').to_owned(),
-        })
-    }
-}
-
-fn is_region(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-}
-
-/// The next bytes of a body that is passed on.
-pub(super) fn poll_body(
-    body: &mut Incoming,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Bytes, MediaError>>> {
-    loop {
-        match ready!(std::pin::Pin::new(&mut *body).poll_frame(cx)) {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-            Some(Ok(frame)) => {
-                // Trailers are nobody's business here.
-                if let Ok(bytes) = frame.into_data()
-                    && !bytes.is_empty()
-                {
-                    return Poll::Ready(Some(Ok(bytes)));
-                }
-            }
-        }
+        Ok(())
     }
 }
 
@@ -350,11 +333,18 @@ async fn whole(body: Incoming, most: usize) -> Result<Bytes, MediaError> {
 async fn failure(answer: Response<Incoming>) -> MediaError {
     let (head, body) = answer.into_parts();
     let status = head.status;
-    let code = text(body)
-        .await
-        .ok()
-        .and_then(|body| xml::error_code(&body))
-        .unwrap_or_default();
+    let told = head
+        .headers
+        .get(AZURE_CODE)
+        .and_then(|value| value.to_str().ok());
+    let code = match told {
+        Some(code) if xml::is_code(code) => code.to_owned(),
+        _ => text(body)
+            .await
+            .ok()
+            .and_then(|body| xml::error_code(&body))
+            .unwrap_or_default(),
+    };
     let retry = head
         .headers
         .get(RETRY_AFTER)
@@ -362,17 +352,24 @@ async fn failure(answer: Response<Incoming>) -> MediaError {
         .map(Duration::from_secs);
     let note = || format!("{} {code}", status.as_u16());
     match (status.as_u16(), code.as_str()) {
-        (_, "NoSuchBucket") => MediaError::BucketMissing,
-        (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "NotSignedUp") => {
-            MediaError::CredentialsRejected(note())
-        }
+        (_, "NoSuchBucket" | "ContainerNotFound") => MediaError::BucketMissing,
+        (
+            _,
+            "InvalidAccessKeyId"
+            | "SignatureDoesNotMatch"
+            | "InvalidToken"
+            | "NotSignedUp"
+            | "InvalidSecurity"
+            | "AuthenticationFailed"
+            | "InvalidAuthenticationInfo",
+        ) => MediaError::CredentialsRejected(note()),
         (_, "ExpiredToken" | "TokenRefreshRequired") => MediaError::CredentialsExpired,
         (_, "RequestTimeTooSkewed") => MediaError::ClockSkew,
-        (403, "InvalidObjectState") => MediaError::Archived,
-        (_, "SlowDown" | "ServiceUnavailable" | "ThrottlingException") | (429 | 503, _) => {
-            MediaError::Throttled(retry)
-        }
-        (404, _) => MediaError::NotFound,
+        (403, "InvalidObjectState") | (409, "BlobArchived") => MediaError::Archived,
+        (_, "SlowDown" | "ServiceUnavailable" | "ServerBusy" | "ThrottlingException")
+        | (429 | 503, _) => MediaError::Throttled(retry),
+        (404 | 410, _) => MediaError::NotFound,
+        (409, "PublicAccessNotPermitted") => MediaError::AccessDenied(note()),
         (401 | 403, _) => MediaError::AccessDenied(note()),
         (412, _) => MediaError::Changed,
         (408 | 504, _) => MediaError::UpstreamTimeout,

@@ -6,6 +6,9 @@
     reason = "a test that cannot go on must fail"
 )]
 
+pub(crate) mod ranged;
+pub(crate) mod scripted;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -55,6 +58,7 @@ impl Room {
         let media = Media::new(&clock, &events, &audit, CONTENT);
         let seal = SealConfig {
             content_origin: CONTENT.to_owned(),
+            content_lanes: Vec::new(),
             app_origins: vec!["http://127.0.0.1:7000".to_owned()],
         };
         let hosts = HostSet::loopback(7001, false);
@@ -107,6 +111,7 @@ impl Room {
         let connection = Connection {
             peer: Peer::NotChecked,
             reserve: false,
+            lane: 0,
         };
         let sealed = match self.guard.admit(&head, connection) {
             Admission::Answered(sealed) => sealed,

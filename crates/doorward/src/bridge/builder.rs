@@ -13,6 +13,7 @@ use doorward_guard::policy::SealRule;
 use doorward_guard::table::sessions::{SessionLimits, Sessions};
 use doorward_guard::{
     Answer, Call, Clock, Guard, HostSet, Open, Origin, Permit, Policy, SealConfig, Secret, Surface,
+    defaults,
 };
 use doorward_media::Media;
 use doorward_relay::Relay;
@@ -95,7 +96,8 @@ impl BridgeBuilder {
         self
     }
 
-    /// The content listener's port; 0, the default, is any free one.
+    /// The content listener's port; 0, the default, is any free one. Its other
+    /// lanes are always on free ports.
     #[must_use]
     pub fn content_port(mut self, port: u16) -> Self {
         self.config.content.listener.port = port;
@@ -165,8 +167,18 @@ impl BridgeBuilder {
     ///
     /// A port or socket that cannot be had.
     pub async fn bind(self) -> Result<Bridge, BindError> {
-        let (control_sockets, control) = bind(&self.config.control.listener)?;
-        let (content_sockets, content) = bind(&self.config.content.listener)?;
+        let (control_sockets, control) = bind(&self.config.control.listener, 0)?;
+        let (mut content_sockets, content) = bind(&self.config.content.listener, 0)?;
+        let mut lanes = Vec::new();
+        let anywhere = Listener {
+            port: 0,
+            ..self.config.content.listener.clone()
+        };
+        for lane in 1..self.lanes() {
+            let (sockets, port) = bind(&anywhere, lane)?;
+            content_sockets.extend(sockets);
+            lanes.push(port);
+        }
         let native_socket =
             match &self.native {
                 None => None,
@@ -177,9 +189,10 @@ impl BridgeBuilder {
                     }
                 })?),
             };
-        let house = self.house(control, content);
+        let house = self.house(control, content, &lanes);
         let seal = SealConfig {
             content_origin: house.content.clone(),
+            content_lanes: house.lanes.clone(),
             app_origins: std::iter::once(house.control.clone())
                 .chain(self.app_origins.iter().map(ToString::to_string))
                 .collect(),
@@ -188,17 +201,17 @@ impl BridgeBuilder {
             let audit = Arc::clone(&house.audit);
             Guard::new(name, hosts, stray_seal, seal.clone(), &house.clock, audit)
         };
+        let ipv6 = self.config.content.listener.ipv6;
+        let content = guard("content", HostSet::loopback(content, ipv6), SealRule::Media);
         let mut bridge = Bridge {
             control: guard(
                 "control",
                 HostSet::loopback(control, self.config.control.listener.ipv6),
                 SealRule::Control,
             ),
-            content: guard(
-                "content",
-                HostSet::loopback(content, self.config.content.listener.ipv6),
-                SealRule::Media,
-            ),
+            content: lanes.iter().fold(content, |content, &port| {
+                content.lane(HostSet::loopback(port, ipv6))
+            }),
             native: native_socket
                 .as_ref()
                 .map(|_| guard("native", HostSet::native(), SealRule::Plain)),
@@ -213,7 +226,9 @@ impl BridgeBuilder {
         bridge
             .control
             .mount(health(Policy::health().on_control()))?;
-        bridge.content.mount(health(Policy::health()))?;
+        bridge
+            .content
+            .mount(health(Policy::health().on_content()))?;
         if let Some(native) = &mut bridge.native {
             native.mount(health(Policy::health()))?;
         }
@@ -230,7 +245,17 @@ impl BridgeBuilder {
         Ok(bridge)
     }
 
-    fn house(&self, control: u16, content: u16) -> Arc<House> {
+    /// Ports of the content listener. Whoever forwards ports forwards those that
+    /// they know: the first.
+    fn lanes(&self) -> usize {
+        if self.config.control.peer_check {
+            defaults::CONTENT_LANES
+        } else {
+            1
+        }
+    }
+
+    fn house(&self, control: u16, content: u16, lanes: &[u16]) -> Arc<House> {
         let clock = self.clock.clone();
         let sessions = Arc::new(Sessions::new(&clock, control, self.config.control.sessions));
         let events = Events::new();
@@ -247,6 +272,7 @@ impl BridgeBuilder {
             started: clock.now(),
             control: origin(control),
             content,
+            lanes: lanes.iter().copied().map(origin).collect(),
             sessions,
             events,
             audit,
@@ -273,7 +299,8 @@ pub struct DangerousBuilder(BridgeBuilder);
 
 impl DangerousBuilder {
     /// Lets any process connect: for forwarded ports, where the peer is the
-    /// forwarder. Tokens and sessions still stand.
+    /// forwarder. Tokens and sessions still stand. Content has one lane then, its
+    /// own port: nobody forwards ports that are not known beforehand.
     #[must_use]
     pub fn without_peer_check(mut self) -> BridgeBuilder {
         self.0.config.control.peer_check = false;
@@ -289,9 +316,9 @@ fn origin(port: u16) -> String {
     }
 }
 
-fn bind(listener: &Listener) -> Result<(Vec<Socket>, u16), BindError> {
+fn bind(listener: &Listener, lane: usize) -> Result<(Vec<Socket>, u16), BindError> {
     let port = listener.port;
-    listener::bind(port, listener.ipv6).map_err(|error| BindError::Port { port, error })
+    listener::bind(port, listener.ipv6, lane).map_err(|error| BindError::Port { port, error })
 }
 
 fn health(policy: Policy<Open>) -> Surface<Open, ()> {

@@ -25,6 +25,7 @@ pub struct House {
     pub(super) started: Moment,
     pub(super) control: String,
     pub(super) content: String,
+    pub(super) lanes: Vec<String>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) events: Events,
     pub(super) audit: Arc<dyn AuditSink>,
@@ -52,6 +53,9 @@ pub struct ListenerRow {
     /// Where it is, while it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// Its other lanes: ports with the same surfaces, while it is open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<String>,
     /// Its surfaces, by prefix.
     pub surfaces: Vec<SurfaceRow>,
     /// What was refused before a surface was found.
@@ -72,6 +76,8 @@ pub struct State {
     pub control: String,
     /// Origin of the content listener.
     pub content: String,
+    /// Origins of its other lanes. Each URL works on all of them.
+    pub lanes: Vec<String>,
     /// Origin of the companion listener, where it is on.
     pub companion: Option<String>,
     /// The session that asks.
@@ -107,6 +113,14 @@ impl House {
     #[must_use]
     pub fn content_origin(&self) -> &str {
         &self.content
+    }
+
+    /// The origins of the content listener's other lanes: ports of their own, free
+    /// ones, with the same surfaces. What is at a URL of [`House::content_origin`]
+    /// is there as well, for browsers whose connections to that one are all taken.
+    #[must_use]
+    pub fn content_lanes(&self) -> &[String] {
+        &self.lanes
     }
 
     /// The browser sessions.
@@ -177,6 +191,7 @@ impl House {
             started_at: self.clock.rfc3339(self.started),
             control: self.control.clone(),
             content: self.content.clone(),
+            lanes: self.lanes.clone(),
             companion: None,
             session: None,
             grants: totals.grants,
@@ -193,7 +208,10 @@ impl House {
         };
         let mut rows = vec![
             ListenerRow::new(&doors.control, Some(self.control.clone())),
-            ListenerRow::new(&doors.content, Some(self.content.clone())),
+            ListenerRow {
+                lanes: self.lanes.clone(),
+                ..ListenerRow::new(&doors.content, Some(self.content.clone()))
+            },
         ];
         let socket = || Some("the native socket".to_owned());
         rows.extend(
@@ -271,6 +289,7 @@ impl ListenerRow {
         Self {
             name: guard.listener(),
             origin,
+            lanes: Vec::new(),
             surfaces: guard.table(),
             refused: guard.strays(),
         }

@@ -33,6 +33,8 @@ pub(super) enum Kind {
     Path,
     /// Any text but an empty one.
     Text,
+    /// Texts, none of them empty.
+    List,
     /// One of these.
     Choice(&'static [&'static str]),
 }
@@ -116,14 +118,24 @@ keys! { KEYS:
 
 keys! { SOURCE_KEYS:
     SOURCE_NAME = "source.name" Kind::Text, "What it is called. Unless set, the last part of its location.";
-    SOURCE_LOCATION = "source.location" Kind::Text, "A folder, or s3://bucket/prefix.";
-    SOURCE_ENDPOINT = "source.endpoint" Kind::Text, "URL of the store, where it is not AWS.";
-    SOURCE_REGION = "source.region" Kind::Text, "Region of the bucket.";
-    SOURCE_ADDRESSING = "source.addressing" Kind::Choice(&["auto", "path", "virtual"]), "Where the bucket's name goes: into the path, or before the host. Unless set, chosen by endpoint and name.";
-    SOURCE_ANONYMOUS = "source.anonymous" Kind::Flag(false), "The bucket is public: requests are not signed.";
+    SOURCE_LOCATION = "source.location" Kind::Text, "A folder, s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix, or https://host/path/.";
+    SOURCE_ENDPOINT = "source.endpoint" Kind::Text, "URL of the store, where it is not the cloud's own.";
+    SOURCE_REGION = "source.region" Kind::Text, "Region of an S3 bucket. Unless set, its profile's, or the one that the bucket names.";
+    SOURCE_ADDRESSING = "source.addressing" Kind::Choice(&["auto", "path", "virtual"]), "Where an S3 bucket's name goes: into the path, or before the host. Unless set, chosen by endpoint and name.";
+    SOURCE_LOCAL_NETWORKS = "source.local_networks" Kind::Flag(false), "A web server may be on this machine or in a local network, and may speak plain http.";
+    SOURCE_INDEX = "source.index" Kind::List, "What a web server has, for the console to list: it lists nothing itself.";
+    SOURCE_HEADERS = "source.headers_env" Kind::List, "What else is sent to a web server, as \"Header: VARIABLE\": environment variables hold the values.";
+    SOURCE_ANONYMOUS = "source.anonymous" Kind::Flag(false), "It is public: requests are not signed.";
+    SOURCE_PROFILE = "source.profile" Kind::Text, "AWS profile whose credentials and region are used: keys, SSO, a role, a program.";
+    SOURCE_KEY_ID = "source.key_id" Kind::Text, "The public half of an access key whose secret is in the keyring.";
+    SOURCE_CREDENTIALS = "source.credentials" Kind::Choice(&["environment", "aws", "keyring"]), "Where the credentials are: the cloud's usual variables, whatever AWS's own tools use, or this user's keyring (`doorward source add`). Or a table of the keys below.";
     SOURCE_ACCESS_KEY = "source.credentials.access_key_env" Kind::Text, "Environment variable that holds the access key. Secrets never stand in this file.";
     SOURCE_SECRET_KEY = "source.credentials.secret_key_env" Kind::Text, "Environment variable that holds the secret key.";
     SOURCE_TOKEN = "source.credentials.session_token_env" Kind::Text, "Environment variable that holds the session token, where there is one.";
+    SOURCE_BEARER = "source.credentials.bearer_env" Kind::Text, "Environment variable that holds a bearer token, for gs://, az:// and web servers.";
+    SOURCE_ACCOUNT_KEY = "source.credentials.account_key_env" Kind::Text, "Environment variable that holds the key of an az:// account.";
+    SOURCE_SAS = "source.credentials.sas_env" Kind::Text, "Environment variable that holds a shared access signature for az://.";
+    SOURCE_SERVICE_ACCOUNT = "source.credentials.service_account" Kind::Path, "JSON key file of a service account, for gs://.";
 }
 
 impl Key {

@@ -1,11 +1,12 @@
-//! Sources: folders and buckets.
+//! Sources: folders, buckets and web servers.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Places;
+use super::credentials::{Credentials, NOT_A_VARIABLE, is_variable};
 use super::error::{ConfigError, Whence};
-use super::keys::{self, Key};
+use super::keys::{self, Key, SOURCE_KEYS};
 use super::value::Value;
 use super::written::Entry;
 
@@ -25,27 +26,64 @@ pub struct Source {
 
 /// Where a source is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Place {
     /// A folder, or a single file. Whether it exists is not known here.
     Folder(PathBuf),
-    /// A bucket of an S3-compatible store.
+    /// A bucket of a store.
     Bucket(Bucket),
+    /// What a web server has below a URL.
+    Web(Web),
 }
 
 /// A bucket, or what lies below a prefix of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bucket {
-    /// Its name.
+    /// What kind of store it is in.
+    pub cloud: Cloud,
+    /// Its name; Azure's container.
     pub bucket: String,
     /// Only keys below this; empty, or ends with a slash.
     pub prefix: String,
-    /// `http://` or `https://` URL of the store; AWS if there is none.
+    /// `http://` or `https://` URL of the store; the cloud's own if there is none.
     pub endpoint: Option<String>,
     /// The region to sign for.
     pub region: Option<String>,
     /// Where the bucket's name goes.
     pub addressing: Addressing,
+    /// Who asks.
+    pub credentials: Credentials,
+}
+
+/// What kind of store a bucket is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cloud {
+    /// S3, or what speaks like it.
+    S3,
+    /// Google Cloud Storage.
+    Gcs,
+    /// Azure Blob Storage.
+    Azure {
+        /// The storage account.
+        account: String,
+    },
+}
+
+/// What a web server has below a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Web {
+    /// Ends with a slash.
+    pub url: String,
+    /// Whether it may be on this machine or in a local network, and speak plain
+    /// `http`.
+    pub local_networks: bool,
+    /// Headers to send, each with the environment variable that holds its value.
+    pub headers: Vec<(String, String)>,
+    /// What it is known to have.
+    pub index: Vec<String>,
     /// Who asks.
     pub credentials: Credentials,
 }
@@ -62,37 +100,15 @@ pub enum Addressing {
     Virtual,
 }
 
-/// Who asks a store. Names of environment variables, never what they hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Credentials {
-    /// The usual `AWS_…` variables, if they are there.
-    Environment,
-    /// Nobody: the bucket is public.
-    Anonymous,
-    /// Variables of these names.
-    Variables {
-        /// Holds the access key.
-        access_key: String,
-        /// Holds the secret key.
-        secret_key: String,
-        /// Holds the session token, where there is one.
-        session_token: Option<String>,
-    },
+/// What a location begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Folder,
+    S3,
+    Gcs,
+    Azure,
+    Web,
 }
-
-/// Keys that say nothing about a folder.
-static BUCKET_KEYS: [&Key; 7] = [
-    &keys::SOURCE_ENDPOINT,
-    &keys::SOURCE_REGION,
-    &keys::SOURCE_ADDRESSING,
-    &keys::SOURCE_ANONYMOUS,
-    &keys::SOURCE_ACCESS_KEY,
-    &keys::SOURCE_SECRET_KEY,
-    &keys::SOURCE_TOKEN,
-];
-
-/// Schemes that later versions will know.
-const LATER: [&str; 4] = ["gs", "az", "http", "https"];
 
 pub(super) fn build(
     entries: &[Entry],
@@ -117,15 +133,14 @@ pub(super) fn build(
                 .find(|id| !ids.contains(id))
                 .unwrap_or(slug);
             ids.insert(id.clone());
-            if let Place::Bucket(Bucket {
-                endpoint: Some(endpoint),
-                ..
-            }) = &place
-                && endpoint.starts_with("http://")
-                && !is_loopback(endpoint)
-            {
+            let url = match &place {
+                Place::Bucket(bucket) => bucket.endpoint.as_deref(),
+                Place::Web(web) => Some(web.url.as_str()),
+                Place::Folder(_) => None,
+            };
+            if let Some(url) = url.filter(|url| url.starts_with("http://") && !is_loopback(url)) {
                 warnings.push(format!(
-                    "source {id}: what is read from {endpoint} is not encrypted on its way"
+                    "source {id}: what is read from {url} is not encrypted on its way"
                 ));
             }
             Ok(Source {
@@ -143,44 +158,79 @@ impl Entry {
         let Some(location) = self.settings.text(&keys::SOURCE_LOCATION) else {
             return Err(self.wrong(
                 &keys::SOURCE_LOCATION,
-                "a source needs a location: a folder, or s3://bucket/prefix",
+                "a source needs a location: a folder, s3://bucket/prefix, or another of those that `doorward init` shows",
             ));
         };
-        match location.split_once("://") {
-            Some(("s3", rest)) => self.bucket(rest).map(Place::Bucket),
-            Some((scheme, _)) if LATER.contains(&scheme) => {
+        let (kind, rest) = match location.split_once("://") {
+            Some(("s3", rest)) => (Kind::S3, rest),
+            Some(("gs", rest)) => (Kind::Gcs, rest),
+            Some(("az", rest)) => (Kind::Azure, rest),
+            Some(("http" | "https", _)) => (Kind::Web, location.as_str()),
+            Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
                 let why = format!(
-                    "{scheme}:// is not in this build: name a folder, or s3://bucket/prefix"
+                    "{scheme}:// is nothing that doorward reads: name a folder, s3://, gs:// or az:// and a bucket, or https://"
                 );
-                Err(self.wrong(&keys::SOURCE_LOCATION, &why))
+                return Err(self.wrong(&keys::SOURCE_LOCATION, &why));
             }
-            _ => {
-                if let Some(key) = BUCKET_KEYS
-                    .iter()
-                    .find(|key| self.settings.written(key).is_some())
-                {
-                    return Err(self.wrong(
-                        key,
-                        "this is for s3://bucket/prefix; the location is a folder",
-                    ));
-                }
+            _ => (Kind::Folder, location.as_str()),
+        };
+        let stray = SOURCE_KEYS
+            .iter()
+            .find(|key| self.settings.written(key).is_some() && !kind.takes(key));
+        if let Some(key) = stray {
+            let why = format!("this says nothing about {}", kind.name());
+            return Err(self.wrong(key, &why));
+        }
+        match kind {
+            Kind::Folder => {
                 let whence = self
                     .settings
                     .written(&keys::SOURCE_LOCATION)
                     .map_or(&self.whence, |(_, whence)| whence);
-                Ok(Place::Folder(places.absolute(Path::new(&location), whence)))
+                Ok(Place::Folder(places.absolute(Path::new(rest), whence)))
+            }
+            Kind::Web => self.web(rest, places).map(Place::Web),
+            Kind::S3 | Kind::Gcs | Kind::Azure => {
+                self.bucket(kind, rest, places).map(Place::Bucket)
             }
         }
     }
 
-    fn bucket(&self, rest: &str) -> Result<Bucket, ConfigError> {
+    fn bucket(&self, kind: Kind, rest: &str, places: &Places) -> Result<Bucket, ConfigError> {
+        let wrong = |why| self.wrong(&keys::SOURCE_LOCATION, why);
+        let (cloud, rest) = match kind {
+            Kind::Azure => {
+                let (account, rest) = rest.split_once('/').unwrap_or((rest, ""));
+                let account = account.to_owned();
+                (Cloud::Azure { account }, rest)
+            }
+            Kind::Gcs => (Cloud::Gcs, rest),
+            _ => (Cloud::S3, rest),
+        };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let is_name = (3..=255).contains(&bucket.len())
-            && bucket
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        if !is_name || prefix.chars().any(char::is_control) {
-            return Err(self.wrong(&keys::SOURCE_LOCATION, "write s3://bucket or s3://bucket/prefix; a bucket is named by 3 or more of a-z, 0-9, dots and dashes"));
+        let is_name = |name: &str| {
+            (3..=255).contains(&name.len())
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        };
+        let sound = is_name(bucket)
+            && match &cloud {
+                Cloud::Azure { account } => is_name(account) && account.len() <= 24,
+                Cloud::S3 | Cloud::Gcs => true,
+            };
+        if !sound || prefix.chars().any(char::is_control) {
+            return Err(wrong(match cloud {
+                Cloud::Azure { .. } => {
+                    "write az://account/container or az://account/container/prefix; each is named by 3 or more of a-z, 0-9 and dashes"
+                }
+                Cloud::Gcs => {
+                    "write gs://bucket or gs://bucket/prefix; a bucket is named by 3 or more of a-z, 0-9, dots, dashes and underscores"
+                }
+                Cloud::S3 => {
+                    "write s3://bucket or s3://bucket/prefix; a bucket is named by 3 or more of a-z, 0-9, dots and dashes"
+                }
+            }));
         }
         let prefix = match prefix {
             "" => String::new(),
@@ -193,12 +243,45 @@ impl Entry {
             _ => Addressing::Auto,
         };
         Ok(Bucket {
+            cloud,
             bucket: bucket.to_owned(),
             prefix,
             endpoint: self.endpoint()?,
             region: self.settings.text(&keys::SOURCE_REGION),
             addressing,
-            credentials: self.credentials()?,
+            credentials: self.credentials(&kind, places)?,
+        })
+    }
+
+    fn web(&self, url: &str, places: &Places) -> Result<Web, ConfigError> {
+        if !is_url(url) {
+            return Err(self.wrong(&keys::SOURCE_LOCATION, "write a URL such as \"https://files.example.com/films/\": http or https, without user name and query"));
+        }
+        let local = self.settings.value(&keys::SOURCE_LOCAL_NETWORKS);
+        let local_networks = local == Some(Value::Flag(true));
+        if url.starts_with("http://") && !local_networks {
+            return Err(self.wrong(&keys::SOURCE_LOCATION, "plain http:// is for servers of local networks: write https://, or local_networks = true"));
+        }
+        let headers = self.settings.list(&keys::SOURCE_HEADERS);
+        let headers: Option<Vec<_>> = headers
+            .iter()
+            .map(|line| {
+                let (name, variable) = line.split_once(':')?;
+                let (name, variable) = (name.trim(), variable.trim());
+                let sound = http::HeaderName::from_bytes(name.as_bytes()).is_ok();
+                (sound && is_variable(variable)).then(|| (name.to_owned(), variable.to_owned()))
+            })
+            .collect();
+        let Some(headers) = headers else {
+            let why = format!("write \"Header: VARIABLE\"; {NOT_A_VARIABLE}");
+            return Err(self.wrong(&keys::SOURCE_HEADERS, &why));
+        };
+        Ok(Web {
+            url: format!("{}/", url.trim_end_matches('/')),
+            local_networks,
+            headers,
+            index: self.settings.list(&keys::SOURCE_INDEX),
+            credentials: self.credentials(&Kind::Web, places)?,
         })
     }
 
@@ -206,57 +289,14 @@ impl Entry {
         let Some(text) = self.settings.text(&keys::SOURCE_ENDPOINT) else {
             return Ok(None);
         };
-        let is_url = text.parse::<http::Uri>().is_ok_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https"))
-                && uri
-                    .authority()
-                    .is_some_and(|authority| !authority.as_str().contains('@'))
-                && uri.query().is_none()
-        });
-        if is_url {
+        if is_url(&text) {
             Ok(Some(text.trim_end_matches('/').to_owned()))
         } else {
             Err(self.wrong(&keys::SOURCE_ENDPOINT, "write the URL of the store, such as \"https://s3.example.com\": http or https, without user name and query"))
         }
     }
 
-    fn credentials(&self) -> Result<Credentials, ConfigError> {
-        let variable = |key: &'static Key| {
-            match self.settings.text(key) {
-            Some(name) if is_variable(&name) => Ok(Some(name)),
-            // Not shown: it may be the secret itself.
-            Some(_) => Err(self.wrong(key, "this is not the name of an environment variable. Do not write the secret itself here")),
-            None => Ok(None),
-        }
-        };
-        let access_key = variable(&keys::SOURCE_ACCESS_KEY)?;
-        let secret_key = variable(&keys::SOURCE_SECRET_KEY)?;
-        let session_token = variable(&keys::SOURCE_TOKEN)?;
-        let anonymous = self.settings.value(&keys::SOURCE_ANONYMOUS) == Some(Value::Flag(true));
-        match (access_key, secret_key, session_token) {
-            (None, None, None) if anonymous => Ok(Credentials::Anonymous),
-            (None, None, None) => Ok(Credentials::Environment),
-            _ if anonymous => Err(self.wrong(
-                &keys::SOURCE_ANONYMOUS,
-                "an anonymous source has no credentials: remove one of the two",
-            )),
-            (Some(access_key), Some(secret_key), session_token) => Ok(Credentials::Variables {
-                access_key,
-                secret_key,
-                session_token,
-            }),
-            (None, ..) => Err(self.wrong(
-                &keys::SOURCE_ACCESS_KEY,
-                "credentials need access_key_env and secret_key_env",
-            )),
-            (_, None, _) => Err(self.wrong(
-                &keys::SOURCE_SECRET_KEY,
-                "credentials need access_key_env and secret_key_env",
-            )),
-        }
-    }
-
-    fn wrong(&self, key: &Key, why: &str) -> ConfigError {
+    pub(super) fn wrong(&self, key: &Key, why: &str) -> ConfigError {
         let whence = self
             .settings
             .written(key)
@@ -270,25 +310,124 @@ impl Entry {
 }
 
 impl Place {
+    /// `folder`, `s3`, `gcs`, `azure` or `http`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Folder(_) => "folder",
+            Self::Bucket(bucket) => match bucket.cloud {
+                Cloud::S3 => "s3",
+                Cloud::Gcs => "gcs",
+                Cloud::Azure { .. } => "azure",
+            },
+            Self::Web(_) => "http",
+        }
+    }
+
+    /// Where it is, for people.
+    #[must_use]
+    pub fn location(&self) -> String {
+        match self {
+            Self::Folder(path) => path.display().to_string(),
+            Self::Bucket(bucket) => {
+                let Bucket {
+                    bucket: name,
+                    prefix,
+                    ..
+                } = bucket;
+                let at = match &bucket.endpoint {
+                    Some(url) => format!(" at {url}"),
+                    None => String::new(),
+                };
+                match &bucket.cloud {
+                    Cloud::S3 => format!("s3://{name}/{prefix}{at}"),
+                    Cloud::Gcs => format!("gs://{name}/{prefix}{at}"),
+                    Cloud::Azure { account } => format!("az://{account}/{name}/{prefix}{at}"),
+                }
+            }
+            Self::Web(web) => web.url.clone(),
+        }
+    }
+
+    /// Who asks; nobody asks for a folder.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Credentials> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Bucket(bucket) => Some(&bucket.credentials),
+            Self::Web(web) => Some(&web.credentials),
+        }
+    }
+
+    /// Who asks, in a few words after a comma; nothing where that is the usual.
+    pub(super) fn asked_by(&self) -> String {
+        match self.credentials() {
+            None | Some(Credentials::Environment) => String::new(),
+            Some(Credentials::Anonymous) => match self {
+                Self::Web(_) => String::new(),
+                _ => ", anonymous".to_owned(),
+            },
+            Some(Credentials::Variables { secret_key, .. }) => format!(", by ${secret_key}"),
+            Some(Credentials::Profile(Some(name))) => format!(", by the profile {name}"),
+            Some(Credentials::Profile(None)) => ", by what AWS's own tools use".to_owned(),
+            Some(Credentials::Keyring { .. }) => ", by a secret of the keyring".to_owned(),
+            Some(
+                Credentials::Bearer(name)
+                | Credentials::AccountKey(name)
+                | Credentials::Signature(name),
+            ) => format!(", by ${name}"),
+            Some(Credentials::ServiceAccount(path)) => format!(", by {}", path.display()),
+        }
+    }
+
     fn last_part(&self) -> String {
+        let last = |path: &str| {
+            let path = path.trim_end_matches('/').rsplit('/').next();
+            path.unwrap_or_default().to_owned()
+        };
         let part = match self {
             Self::Folder(path) => path
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned()),
-            Self::Bucket(Bucket { bucket, prefix, .. }) => {
-                let last = prefix
-                    .trim_end_matches('/')
-                    .rsplit('/')
-                    .next()
-                    .unwrap_or_default();
-                Some(if last.is_empty() {
-                    bucket.clone()
-                } else {
-                    last.to_owned()
-                })
-            }
+            Self::Bucket(Bucket { bucket, prefix, .. }) => Some(match last(prefix) {
+                last if last.is_empty() => bucket.clone(),
+                last => last,
+            }),
+            Self::Web(web) => Some(last(&web.url)),
         };
         part.unwrap_or_else(|| "files".to_owned())
+    }
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Folder => "a folder",
+            Self::S3 => "an s3:// bucket",
+            Self::Gcs => "a gs:// bucket",
+            Self::Azure => "an az:// container",
+            Self::Web => "a web server",
+        }
+    }
+
+    fn takes(self, key: &Key) -> bool {
+        let name = key.path.strip_prefix("source.").unwrap_or(key.path);
+        match name {
+            "name" | "location" => true,
+            "anonymous" | "credentials" => self != Self::Folder,
+            "endpoint" => !matches!(self, Self::Folder | Self::Web),
+            "region" | "addressing" | "profile" | "credentials.session_token_env" => {
+                self == Self::S3
+            }
+            "key_id" | "credentials.access_key_env" | "credentials.secret_key_env" => {
+                matches!(self, Self::S3 | Self::Gcs)
+            }
+            "credentials.bearer_env" => matches!(self, Self::Gcs | Self::Azure | Self::Web),
+            "credentials.account_key_env" | "credentials.sas_env" => self == Self::Azure,
+            "credentials.service_account" => self == Self::Gcs,
+            "local_networks" | "index" | "headers_env" => self == Self::Web,
+            _ => false,
+        }
     }
 }
 
@@ -313,11 +452,14 @@ fn slug(name: &str) -> String {
     }
 }
 
-fn is_variable(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+fn is_url(text: &str) -> bool {
+    text.parse::<http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri
+                .authority()
+                .is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.query().is_none()
+    })
 }
 
 fn is_loopback(endpoint: &str) -> bool {

@@ -95,7 +95,9 @@ fn init_parses_and_equals_the_defaults() {
             )
         })
         .collect();
-    assert_eq!(build(&sources).unwrap().sources.len(), 2);
+    let sources = build(&sources).unwrap().sources;
+    let kinds: Vec<_> = sources.iter().map(|source| source.place.kind()).collect();
+    assert_eq!(kinds, ["folder", "s3", "s3", "gcs", "azure", "http", "s3"]);
 }
 
 #[test]
@@ -342,7 +344,66 @@ fn sources_are_understood() {
 fn sources_that_make_no_sense_are_refused() {
     for (text, part) in [
         ("name = \"x\"", "needs a location"),
-        ("location = \"gs://b\"", "not in this build"),
+        ("location = \"gs://b\"", "write gs://bucket"),
+        (
+            "location = \"az://account\"",
+            "write az://account/container",
+        ),
+        ("location = \"ftp://host/x\"", "ftp:// is nothing"),
+        ("location = \"http://host/x\"", "local_networks = true"),
+        ("location = \"https://u:p@host/x\"", "without user name"),
+        (
+            "location = \"https://host/x?a=b\"",
+            "without user name and query",
+        ),
+        (
+            "location = \"https://host\"\nregion = \"eu\"",
+            "source.region: this says nothing about a web server",
+        ),
+        (
+            "location = \"s3://abc\"\nindex = [\"a\"]",
+            "says nothing about an s3:// bucket",
+        ),
+        (
+            "location = \"https://host\"\nindex = [\"\"]",
+            "a list of texts",
+        ),
+        (
+            "location = \"https://host\"\nheaders_env = [\"X-Key\"]",
+            "Header: VARIABLE",
+        ),
+        (
+            "location = \"https://host\"\ncredentials = \"environment\"",
+            "bearer_env",
+        ),
+        (
+            "location = \"gs://abc\"\ncredentials = \"aws\"",
+            "for s3:// buckets",
+        ),
+        (
+            "location = \"gs://abc\"\nprofile = \"work\"",
+            "says nothing about a gs:// bucket",
+        ),
+        (
+            "location = \"s3://abc\"\ncredentials = \"keyring\"",
+            "write key_id",
+        ),
+        (
+            "location = \"s3://abc\"\nkey_id = \"AK\"",
+            "goes with credentials = \"keyring\"",
+        ),
+        (
+            "location = \"s3://abc\"\nprofile = \"a\"\ncredentials = \"aws\"",
+            "of one kind",
+        ),
+        (
+            "location = \"s3://abc\"\ncredentials = \"secret\"",
+            "expected one of \"environment\", \"aws\", \"keyring\"",
+        ),
+        (
+            "location = \"az://account/box\"\ncredentials = { account_key_env = \"A\", sas_env = \"B\" }",
+            "of one kind",
+        ),
         ("location = \"s3://\"", "write s3://bucket"),
         ("location = \"s3://a b/c\"", "write s3://bucket"),
         (
@@ -380,6 +441,56 @@ fn sources_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn every_kind_of_source_names_who_asks() {
+    let config = build(concat!(
+        "[[source]]\nlocation = \"s3://work\"\nprofile = \"w\"\n",
+        "[[source]]\nlocation = \"s3://any\"\ncredentials = \"aws\"\n",
+        "[[source]]\nlocation = \"s3://mine\"\nkey_id = \"AK\"\ncredentials = \"keyring\"\n",
+        "[[source]]\nlocation = \"gs://bucket/a\"\ncredentials.service_account = \"key.json\"\n",
+        "[[source]]\nlocation = \"gs://bucket-2\"\n[source.credentials]\nbearer_env = \"T\"\n",
+        "[[source]]\nlocation = \"az://account/box/films\"\ncredentials.sas_env = \"S\"\n",
+        "[[source]]\nlocation = \"http://192.168.0.9/films\"\nlocal_networks = true\nindex = [\"a.mp4\"]\n",
+        "headers_env = [\"X-Key: K\", \"Cookie:C\"]\ncredentials = \"keyring\"\n",
+        "[[source]]\nlocation = \"https://files.example\"\n",
+    ))
+    .unwrap();
+    let told: Vec<_> = config
+        .sources
+        .iter()
+        .map(|source| {
+            format!(
+                "{} {} {}{}",
+                source.id,
+                source.place.kind(),
+                source.place.location(),
+                source.place.asked_by()
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "work s3 s3://work/, by the profile w",
+            "any s3 s3://any/, by what AWS's own tools use",
+            "mine s3 s3://mine/, by a secret of the keyring",
+            "a gcs gs://bucket/a/, by /etc/x/key.json",
+            "bucket-2 gcs gs://bucket-2/, by $T",
+            "films azure az://account/box/films/, by $S",
+            "films-2 http http://192.168.0.9/films/, by a secret of the keyring",
+            "files-example http https://files.example/",
+        ]
+    );
+    let Place::Web(web) = &config.sources[6].place else {
+        panic!()
+    };
+    assert!(web.local_networks);
+    assert_eq!(web.index, ["a.mp4"]);
+    let headers = [("X-Key", "K"), ("Cookie", "C")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!(web.headers, headers);
+    assert!(config.warnings[0].contains("films-2") && config.warnings[0].contains("not encrypted"));
+}
+
+#[test]
 fn t91_a_secret_in_the_wrong_place_is_not_repeated() {
     let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     let told = refused(&format!(
@@ -389,6 +500,10 @@ fn t91_a_secret_in_the_wrong_place_is_not_repeated() {
         !told.contains(secret) && told.contains("not the name of an environment variable"),
         "{told}"
     );
+    let told = refused(&format!(
+        "[[source]]\nlocation = \"https://host/\"\nheaders_env = [\"X-Key: {secret}\"]"
+    ));
+    assert!(!told.contains(secret), "{told}");
 }
 
 #[test]

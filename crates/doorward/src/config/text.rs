@@ -6,7 +6,6 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Config;
 use super::keys::{KEYS, Key, Kind, SOURCE_KEYS, TABLES};
-use super::source::Place;
 
 const HEAD: &str = "\
 # doorward.toml
@@ -31,6 +30,29 @@ const SOURCES: &str = "
 # addressing = \"path\"
 # anonymous = false
 # credentials = { access_key_env = \"SCANS_KEY\", secret_key_env = \"SCANS_SECRET\" }
+#
+# [[source]]
+# location = \"s3://work-films\"
+# profile = \"work\"  # of ~/.aws/config: keys, SSO, a role or a program
+#
+# [[source]]
+# location = \"gs://bucket/prefix\"
+# credentials = { service_account = \"~/keys/reader.json\" }
+#
+# [[source]]
+# location = \"az://account/container/prefix\"
+# credentials = { account_key_env = \"AZURE_STORAGE_KEY\" }
+#
+# [[source]]
+# location = \"https://files.example.com/films/\"  # lists nothing: files are opened by name
+# index = [\"trailer.mp4\", \"2026/launch.mp4\"]
+# headers_env = [\"X-Api-Key: FILES_KEY\"]
+#
+# [[source]]
+# name = \"Archive\"
+# location = \"s3://archive\"
+# key_id = \"AKIAIOSFODNN7EXAMPLE\"
+# credentials = \"keyring\"  # `doorward source add` asks for the secret and puts it there
 ";
 
 /// A commented `doorward.toml` that says what the defaults say: what `doorward
@@ -66,16 +88,21 @@ pub fn schema() -> String {
             .filter(move |key| key.table() == name)
     };
     let mut source = table(
-        "A folder or bucket that is served.",
+        "A folder, bucket or web server that is served.",
         of("source"),
         &["location"],
     );
-    let credentials = table(
-        "Environment variables that hold the credentials.",
-        of("source.credentials"),
-        &["access_key_env", "secret_key_env"],
-    );
     if let Some(Json::Object(keys)) = source.get_mut("properties") {
+        // A word, or a table.
+        let word = keys.remove("credentials").unwrap_or_default();
+        let part = |name| word.get(name).cloned().unwrap_or_default();
+        let mut credentials = table("", of("source.credentials"), &[]);
+        if let Json::Object(both) = &mut credentials {
+            both.insert("description".to_owned(), part("description"));
+            both.insert("type".to_owned(), json!(["string", "object"]));
+            both.insert("if".to_owned(), json!({ "type": "string" }));
+            both.insert("then".to_owned(), json!({ "enum": part("enum") }));
+        }
         keys.insert("credentials".to_owned(), credentials);
     }
     tables.insert(
@@ -124,20 +151,10 @@ pub(super) fn explain(config: &Config) -> String {
         );
     }
     for source in &config.sources {
-        let place = match &source.place {
-            Place::Folder(path) => path.display().to_string(),
-            Place::Bucket(bucket) => {
-                let at = bucket
-                    .endpoint
-                    .as_deref()
-                    .map(|url| format!(" at {url}"))
-                    .unwrap_or_default();
-                format!("s3://{}/{}{at}", bucket.bucket, bucket.prefix)
-            }
-        };
+        let (place, who) = (source.place.location(), source.place.asked_by());
         line(
             &mut text,
-            &format!("  {}  {place}  {}", source.id, source.whence),
+            &format!("  {}  {place}{who}  {}", source.id, source.whence),
         );
     }
     for warning in &config.warnings {
@@ -186,6 +203,7 @@ fn property(key: &Key) -> Json {
             json!({ "type": "integer", "minimum": least, "maximum": most, "default": most })
         }
         Kind::Path | Kind::Text => json!({ "type": "string", "minLength": 1 }),
+        Kind::List => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Choice(choices) => json!({ "enum": choices }),
     };
     if let Some(map) = property.as_object_mut() {

@@ -32,6 +32,7 @@ pub(super) enum Value {
     Count(u64),
     Path(PathBuf),
     Text(String),
+    List(Vec<String>),
 }
 
 /// Why a key does not take a value.
@@ -70,7 +71,9 @@ impl Raw {
                 text.parse().map_or_else(|_| as_text(), Self::Number)
             }
             Kind::Flag(_) => text.parse().map_or_else(|_| as_text(), Self::Flag),
-            Kind::Bind => Self::List(text.split(',').map(|part| part.trim().to_owned()).collect()),
+            Kind::Bind | Kind::List => {
+                Self::List(text.split(',').map(|part| part.trim().to_owned()).collect())
+            }
             Kind::Time { .. } | Kind::Path | Kind::Text | Kind::Choice(_) => as_text(),
         }
     }
@@ -116,6 +119,9 @@ impl Kind {
             (Self::Text, Raw::Text(text)) if !text.trim().is_empty() => {
                 Ok(Value::Text(text.clone()))
             }
+            (Self::List, Raw::List(list)) if list.iter().all(|text| !text.trim().is_empty()) => {
+                Ok(Value::List(list.clone()))
+            }
             (Self::Choice(choices), Raw::Text(text)) if choices.contains(&text.as_str()) => {
                 Ok(Value::Text(text.clone()))
             }
@@ -135,7 +141,7 @@ impl Kind {
             Self::Bind => Some(Value::Bind { ipv6: false }),
             Self::Time { most } => Some(Value::Time(most)),
             Self::Count { most, .. } => Some(Value::Count(most)),
-            Self::Path | Self::Text | Self::Choice(_) => None,
+            Self::Path | Self::Text | Self::List | Self::Choice(_) => None,
         }
     }
 
@@ -149,6 +155,7 @@ impl Kind {
             Self::Count { .. } => "a number".to_owned(),
             Self::Path => "a path in quotes".to_owned(),
             Self::Text => "a text in quotes, not an empty one".to_owned(),
+            Self::List => "a list of texts in quotes, none of them empty".to_owned(),
             Self::Choice(choices) => format!("one of \"{}\"", choices.join("\", \"")),
         }
     }
@@ -214,6 +221,7 @@ impl Value {
             Self::Count(number) => number.to_string(),
             Self::Path(path) => toml::Value::String(path.display().to_string()).to_string(),
             Self::Text(text) => toml::Value::String(text.clone()).to_string(),
+            Self::List(list) => toml::Value::from(list.clone()).to_string(),
         }
     }
 }

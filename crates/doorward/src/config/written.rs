@@ -219,11 +219,13 @@ impl File<'_> {
         for (name, value) in values {
             let whence = self.at(&name.span());
             let path = format!("{table}.{}", name.get_ref());
-            if let Some(key) = keys::find(list, &path) {
+            let is_table = list.iter().any(|key| key.table() == path);
+            // A few keys are a text or a table.
+            let written_as_table = is_table && value.get_ref().is_table();
+            if let Some(key) = keys::find(list, &path).filter(|_| !written_as_table) {
                 settings.put(key, &Raw::from_toml(value.get_ref()), whence)?;
                 continue;
             }
-            let is_table = list.iter().any(|key| key.table() == path);
             match value.get_ref().as_table().filter(|_| is_table) {
                 Some(values) => self.settings(list, &path, values, settings)?,
                 None => return Err(unknown_key(whence, list, table, name.get_ref())),
@@ -320,6 +322,13 @@ impl Settings {
         match self.value(key)? {
             Value::Text(text) => Some(text),
             _ => None,
+        }
+    }
+
+    pub(super) fn list(&self, key: &Key) -> Vec<String> {
+        match self.value(key) {
+            Some(Value::List(list)) => list,
+            _ => Vec::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Deadlines and refusals of one connection, on tokio's paused clock.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use doorward_guard::audit::Ledger;
 use doorward_guard::policy::SealRule;
@@ -22,6 +23,9 @@ const PATIENCE: Patience = Patience {
     media_drain: defaults::MEDIA_DRAIN,
 };
 
+/// Chunks that `/counted` gave.
+static GIVEN: AtomicUsize = AtomicUsize::new(0);
+
 fn guard() -> Arc<Guard> {
     let clock = Clock::system();
     let audit = Arc::new(Ledger::new(&clock));
@@ -34,6 +38,14 @@ fn guard() -> Arc<Guard> {
         })
         .get("/endless", |_: Arc<()>, _: Permit<Open>, _: Call| async {
             endless()
+        })
+        .get("/counted", |_: Arc<()>, _: Permit<Open>, _: Call| async {
+            let chunk = || {
+                GIVEN.fetch_add(1, Ordering::AcqRel);
+                Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from(vec![0; 65_536])))
+            };
+            let chunks = http_body_util::StreamBody::new(futures_util::stream::repeat_with(chunk));
+            Answer::stream(http::StatusCode::OK, chunks)
         })
         .get("/cut", |_: Arc<()>, _: Permit<Open>, _: Call| async {
             endless().until(tokio::time::sleep(Duration::from_secs(2)))
@@ -64,6 +76,7 @@ fn connect(reserve: bool) -> (DuplexStream, tokio::task::JoinHandle<()>) {
     let connection = Connection {
         peer: Peer::SameUser,
         reserve: false,
+        lane: 0,
     };
     let service = service_fn(move |request| {
         crate::dispatch::serve::<tokio::io::DuplexStream>(
@@ -215,4 +228,190 @@ async fn t58_what_has_ended_is_cut_though_nobody_reads() {
     let start = Instant::now();
     server.await.unwrap();
     assert_eq!(start.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_client_costs_one_chunk_of_a_body_that_is_read() {
+    let (mut client, _server) = connect(false);
+    let counted = b"GET /healthz/counted HTTP/1.1\r\nHost: 127.0.0.1:7000\r\n\r\n";
+    client.write_all(counted).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // One in the pipe, one ahead of it.
+    let given = GIVEN.load(Ordering::Acquire);
+    assert!((1..=2).contains(&given), "{given}");
+    let mut scrap = vec![0; 64 * 1024];
+    client.read_exact(&mut scrap).await.unwrap();
+    client.read_exact(&mut scrap).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(GIVEN.load(Ordering::Acquire) > given, "then it goes on");
+}
+
+mod raw {
+    //! Bodies that leave pieces to a real socket.
+
+    use std::fs::File;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use doorward_guard::{Lane, Piece, Raw};
+    use http_body::{Body, Frame};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const PIECE: usize = 100_000;
+
+    /// What a body under test does wrong, if anything.
+    #[derive(Clone, Copy, Debug)]
+    enum Fault {
+        None,
+        /// It gives placeholders without pieces.
+        NoPiece,
+        /// It leaves pieces without placeholders.
+        NoPlaceholder,
+        /// It gives copies of placeholders.
+        Copied,
+        /// Its pieces lie behind the file's end.
+        Short,
+    }
+
+    struct Promises {
+        raw: Raw,
+        file: Arc<File>,
+        fault: Fault,
+        left: usize,
+        stray: Lane,
+    }
+
+    impl Body for Promises {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+            let this = self.get_mut();
+            if this.left == 0 {
+                return Poll::Ready(None);
+            }
+            let own = this.raw.lane().expect("armed");
+            let room = ready!(own.poll_room(cx));
+            let length = room.min(PIECE).min(this.left);
+            this.left -= length;
+            let at = match this.fault {
+                Fault::Short => 1 << 40,
+                _ => 0,
+            };
+            let piece = |length| Piece::File {
+                file: Arc::clone(&this.file),
+                at,
+                length,
+            };
+            let bytes = match this.fault {
+                Fault::None | Fault::Short => own.push(piece(length)).unwrap(),
+                Fault::NoPiece => {
+                    this.stray = Lane::default();
+                    this.stray.push(piece(length)).unwrap()
+                }
+                Fault::NoPlaceholder => {
+                    let _ = own.push(piece(length)).unwrap();
+                    vec![b'x'; length].into()
+                }
+                Fault::Copied => own.push(piece(length)).unwrap().to_vec().into(),
+            };
+            Poll::Ready(Some(Ok(Frame::data(bytes))))
+        }
+    }
+
+    /// A folder with a file of ones, and the file.
+    fn ones() -> (tempfile::TempDir, Arc<File>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ones");
+        std::fs::write(&path, vec![1; PIECE]).unwrap();
+        (folder, Arc::new(File::open(path).unwrap()))
+    }
+
+    /// Serves one connection whose every answer is such a body.
+    async fn connect(fault: Fault, length: usize) -> (TcpStream, Arc<Shared>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (mut client, (server, _)) = tokio::try_join!(client, listener.accept()).unwrap();
+        let shared = Arc::new(Shared::default());
+        let limits = HeadLimits::control("doorward_7000");
+        let told = Arc::clone(&shared);
+        let wire = Wire::new(server, limits, guard(), told, PATIENCE, false);
+        let told = Arc::clone(&shared);
+        let service = service_fn(move |_: http::Request<hyper::body::Incoming>| {
+            let (_, file) = ones();
+            let raw = Raw::default();
+            told.arm(&raw);
+            let body = Promises {
+                raw,
+                file,
+                fault,
+                left: length,
+                stray: Lane::default(),
+            };
+            async move { Ok::<_, std::convert::Infallible>(http::Response::new(body)) }
+        });
+        let http = http1::Builder::new()
+            .writev(true)
+            .serve_connection(wire, service);
+        tokio::spawn(async move {
+            let _ = http.await;
+        });
+        let get = [&GET[..GET.len() - 2], b"Connection: close\r\n\r\n"].concat();
+        client.write_all(&get).await.unwrap();
+        (client, shared)
+    }
+
+    /// What comes after the head.
+    async fn body(mut client: TcpStream) -> Vec<u8> {
+        let mut all = Vec::new();
+        let _ = client.read_to_end(&mut all).await;
+        let head = all.windows(4).position(|four| four == b"\r\n\r\n");
+        head.map_or_else(Vec::new, |end| all.split_off(end + 4))
+    }
+
+    #[tokio::test]
+    async fn pieces_are_sent_where_their_placeholders_are() {
+        let (client, shared) = connect(Fault::None, 3 * PIECE).await;
+        let body = body(client).await;
+        // The length is not known, so the bytes come in chunks of their own.
+        let ones = body.iter().filter(|&&byte| byte == 1).count();
+        assert_eq!(ones, 3 * PIECE);
+        assert!(!body.contains(&0) && body.ends_with(b"\r\n0\r\n\r\n"));
+        assert_eq!(shared.lane.owed(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_placeholder_without_its_piece_ends_the_connection() {
+        for fault in [
+            Fault::NoPiece,
+            Fault::NoPlaceholder,
+            Fault::Copied,
+            Fault::Short,
+        ] {
+            let (client, _) = connect(fault, 3 * PIECE).await;
+            let body = body(client).await;
+            assert!(!body.contains(&0), "{fault:?}: zeros were sent");
+            assert!(body.len() < PIECE, "{fault:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stalled_client_is_owed_one_piece_at_most() {
+        let (client, shared) = connect(Fault::None, 1 << 30).await;
+        let (mut owed, mut same) = (0, 0);
+        // Until nothing moves: the buffers of both ends are full.
+        while same < 20 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let now = shared.lane.owed();
+            assert!(now <= defaults::RAW_AHEAD);
+            same = if now == owed && now > 0 { same + 1 } else { 0 };
+            owed = now;
+        }
+        drop(client);
+    }
 }

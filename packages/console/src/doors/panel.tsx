@@ -31,13 +31,15 @@ export function DoorsPanel(): JSX.Element {
   );
 }
 
+const bare = (origin: string): string => origin.replace(/^https?:\/\//, "");
+
 function ListenerCard({ listener }: { listener: Listener }): JSX.Element {
   const title = `listener-${listener.name}`;
   const refused = listener.surfaces.reduce((sum, surface) => sum + refusedCount(surface.refused), 0);
   return (
     <section class="card" aria-labelledby={title} data-testid="listener" data-listener={listener.name}>
       <header>
-        <code>{listener.origin.replace(/^https?:\/\//, "")}</code>
+        <code>{[listener.origin, ...(listener.lanes ?? [])].map(bare).join(" ")}</code>
         <h2 id={title}>{listener.name}</h2>
         <span class="n">
           HTTP/1.1 · {count(listener.surfaces.length, "surface")} · {refused.toLocaleString("en-GB")} refused

@@ -1,12 +1,16 @@
 // What a person can do with an entry or a live URL. Each act says aloud how it went.
 
 import { troubleOf } from "../denial";
-import { door, live, say, shelve } from "../house";
+import { door, live, say, shelve, state } from "../house";
 import { merged, without } from "../live";
 import { copyText } from "../ui/copy";
-import type { Disposition, Entry, Minted, Source } from "../wire";
+import type { Disposition, Entry, Minted, Source, State } from "../wire";
+import { onFreeLane } from "./lanes";
 import { amend, sizes } from "./listing";
 import { parseLocation } from "./location";
+
+const ROOM_WITHIN_MS = 1_500;
+const ROOM_AGAIN_MS = [2_500, 5_000, 10_000];
 
 /** Mints one URL for an entry. */
 export async function mint(source: string, key: string, disposition: Disposition): Promise<Minted> {
@@ -44,6 +48,50 @@ export async function revoke(id: string, name: string): Promise<void> {
   } catch (cause) {
     complain(cause, `${name} was not revoked`);
   }
+}
+
+/** Gives a URL that is being played more time. Whether it was given. */
+export async function renewQuietly(id: string): Promise<boolean> {
+  try {
+    const { expiresAt } = await door.post<{ expiresAt: string }>(
+      `/api/grants/${encodeURIComponent(id)}/renew`,
+    );
+    const grant = live.value.get(id);
+    if (grant) live.value = new Map(live.value).set(id, { ...grant, expiresAt });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Asks again while nothing of a preview has come: players that paused just now count only after a moment. */
+function keepMakingRoom(id: string, signal: AbortSignal): void {
+  const asked = (): number => live.value.get(id)?.requests ?? 0;
+  const before = asked();
+  for (const wait of ROOM_AGAIN_MS) {
+    const timer = setTimeout(() => asked() === before && void makeRoom(id), wait);
+    signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+  }
+}
+
+/**
+ * The URL of the grant `id` on a port to which the browser has a connection left. Where it has none, players that
+ * stand still are asked to give way, for as long as the preview waits.
+ */
+export async function withConnection(url: string, id: string, signal: AbortSignal): Promise<string> {
+  const known = state.value ?? (await door.read<State>("/api/state", signal).catch(() => null));
+  const free = await onFreeLane(url, known?.lanes ?? []);
+  if (free !== null || signal.aborted) return free ?? url;
+  keepMakingRoom(id, signal);
+  await makeRoom(id);
+  return url;
+}
+
+async function makeRoom(id: string): Promise<void> {
+  const late = new Promise<void>((done) => setTimeout(done, ROOM_WITHIN_MS));
+  // Without room there is no preview yet, but no harm either.
+  const made = door.post(`/api/grants/${encodeURIComponent(id)}/room`).catch(() => {});
+  await Promise.race([made, late]);
 }
 
 export async function extend(id: string, name: string): Promise<void> {

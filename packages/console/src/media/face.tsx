@@ -20,8 +20,6 @@ export const ICONS: Record<View, () => JSX.Element> = {
   other: Page,
 };
 
-/** Larger pictures would cost more to fetch and decode than a small square is worth. */
-const LARGEST_PICTURE = 24e6;
 /** Scrolling past costs nothing: a thumbnail is asked for only when a tile has stayed this long. */
 const SETTLE_MS = 120;
 
@@ -31,11 +29,7 @@ export function Face({ source, entry }: { source: string; entry: Entry }): JSX.E
   const tag = entry.view === "image" || entry.view === "folder" ? null : (thumb?.note ?? suffix(entry.name));
   return (
     <span class={`thumb v-${entry.view}`} aria-hidden="true">
-      {entry.view === "image" && entry.url && (entry.size ?? 0) <= LARGEST_PICTURE ? (
-        <Photo key={entry.url} url={entry.url} />
-      ) : (
-        <Icon />
-      )}
+      {thumb?.canvas ? null : <Icon />}
       {thumb?.canvas ? <Drawn canvas={thumb.canvas} whole={entry.view === "pdf"} /> : null}
       {thumb?.text ? <span class="lines">{thumb.text}</span> : null}
       {entry.kind === "file" && entry.url === null ? (
@@ -44,14 +38,6 @@ export function Face({ source, entry }: { source: string; entry: Entry }): JSX.E
         <span class="tag">{tag}</span>
       ) : null}
     </span>
-  );
-}
-
-function Photo({ url }: { url: string }): JSX.Element {
-  const [bad, setBad] = useState(false);
-  if (bad) return <Picture />;
-  return (
-    <img src={url} alt="" loading="lazy" decoding="async" draggable={false} onError={() => setBad(true)} />
   );
 }
 

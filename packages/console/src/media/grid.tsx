@@ -7,8 +7,9 @@ import { bytes, day } from "../format";
 import { go, mediaRoute } from "../router";
 import type { Entry } from "../wire";
 import { Face, ICONS } from "./face";
-import { type Folder, more } from "./listing";
+import { type Folder, look, more, scrolled } from "./listing";
 import type { Grid } from "./moves";
+import { entryAt } from "./pages";
 import { selected, shape } from "./selection";
 import { columnsFor, nudge, type Shape, windowOf } from "./window";
 
@@ -34,14 +35,22 @@ export const drawn: { grid: () => Grid; reveal: (index: number) => void } = {
 export function EntryGrid({ folder }: { folder: Folder }): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const tiles = shape.value === "tiles";
-  const count = folder.entries.length;
+  const count = folder.pages.count;
   const view = useView(box, tiles, count);
-  const { first, end, before, after } = windowOf(view.shape, view.top, view.height);
+  const { first, end, before, after } = windowOf(view.shape, view.top, view.height || 800);
   const nearEnd = end + view.shape.columns * AHEAD_ROWS >= count;
   const roomy = view.shape.columns > 2 || !tiles;
   useLayoutEffect(() => {
     if (nearEnd && roomy) more();
   }, [nearEnd, roomy, count, folder.busy]);
+
+  useLayoutEffect(() => look(first, end), [first, end, folder]);
+  useLayoutEffect(() => {
+    const main = box.current?.closest("main");
+    if (!main || !scrolled.wish || view.height === 0) return;
+    main.scrollTo({ top: scrolled.wish });
+    scrolled.wish = 0;
+  });
 
   drawn.grid = () => ({
     count,
@@ -70,16 +79,21 @@ export function EntryGrid({ folder }: { folder: Folder }): JSX.Element {
         paddingBottom: `${after}px`,
       }}
     >
-      {folder.entries.slice(first, end).map((entry, i) => (
-        <Tile
-          key={entry.key}
-          source={folder.source}
-          entry={entry}
-          index={first + i}
-          count={folder.next === null ? count : -1}
-          tiles={tiles}
-        />
-      ))}
+      {Array.from({ length: end - first }, (_, i) => {
+        const entry = entryAt(folder.pages, first + i);
+        return entry ? (
+          <Tile
+            key={entry.key}
+            source={folder.source}
+            entry={entry}
+            index={first + i}
+            count={folder.pages.next === null ? count : -1}
+            tiles={tiles}
+          />
+        ) : (
+          <Bone key={`bone-${first + i}`} index={first + i} tiles={tiles} />
+        );
+      })}
     </div>
   );
 }
@@ -138,6 +152,25 @@ function Tile({ source, entry, index, count, tiles }: TileProps): JSX.Element {
   );
 }
 
+/** Where an entry was, and will be in a moment. */
+function Bone({ index, tiles }: { index: number; tiles: boolean }): JSX.Element {
+  return (
+    // biome-ignore lint/a11y/useFocusableInteractive: as for a tile
+    <div
+      id={`entry-${index}`}
+      class={tiles ? "tile" : "line"}
+      role="option"
+      aria-selected={selected.value === index}
+      aria-posinset={index + 1}
+      aria-busy="true"
+      aria-label="Being read"
+    >
+      <span class={tiles ? "thumb" : ""} />
+      <span class="bone" />
+    </div>
+  );
+}
+
 export function openEntry(source: string, entry: Entry): void {
   const cut = entry.key.replace(/[^/]*\/?$/, "");
   go(
@@ -152,13 +185,14 @@ function useView(box: { current: HTMLDivElement | null }, tiles: boolean, count:
   const [view, setView] = useState<View>({
     shape: { count: 0, columns: 1, rowHeight: 200 },
     top: 0,
-    height: 800,
+    height: 0,
   });
   useLayoutEffect(() => {
     const main = box.current?.closest("main");
     if (!box.current || !main) return;
     const list = box.current;
-    const look = (): void => {
+    const measure = (): void => {
+      scrolled.top = main.scrollTop;
       const width = list.clientWidth;
       const narrow = width < 420;
       const columns = tiles ? Math.max(2, columnsFor(width, TILE_AT_LEAST, GAP)) : 1;
@@ -167,14 +201,14 @@ function useView(box: { current: HTMLDivElement | null }, tiles: boolean, count:
       const next = { shape: { count, columns, rowHeight }, top: topOf(list), height: main.clientHeight };
       setView((was) => (sameWindow(was, next) ? was : next));
     };
-    look();
-    const sizes = new ResizeObserver(look);
+    measure();
+    const sizes = new ResizeObserver(measure);
     sizes.observe(list);
     sizes.observe(main);
-    main.addEventListener("scroll", look, { passive: true });
+    main.addEventListener("scroll", measure, { passive: true });
     return () => {
       sizes.disconnect();
-      main.removeEventListener("scroll", look);
+      main.removeEventListener("scroll", measure);
     };
   }, [tiles, count]);
   return { ...view, shape: { ...view.shape, count } };
@@ -190,6 +224,8 @@ function sameWindow(a: View, b: View): boolean {
   return (
     x.first === y.first &&
     x.end === y.end &&
+    Math.round(x.before) === Math.round(y.before) &&
+    a.height > 0 &&
     a.shape.columns === b.shape.columns &&
     a.shape.rowHeight === b.shape.rowHeight &&
     a.shape.count === b.shape.count

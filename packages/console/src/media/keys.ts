@@ -5,6 +5,7 @@ import { copyUrl, revoke } from "./acts";
 import { drawn, openEntry } from "./grid";
 import { folder } from "./listing";
 import { move } from "./moves";
+import { entryAt } from "./pages";
 import { selected } from "./selection";
 
 /** The entry that Space opened is to play at once. */
@@ -16,7 +17,7 @@ export function onMediaKey(event: KeyboardEvent): void {
   const target = event.target as HTMLElement;
   if (target.matches("input, textarea, select")) return;
   const now = folder.value;
-  const entry = now?.entries[selected.value];
+  const entry = now ? (entryAt(now.pages, selected.value) ?? undefined) : undefined;
   const onControl = target.matches("button, a, summary");
   switch (event.key) {
     case "/":

@@ -4,15 +4,15 @@ import type { JSX } from "preact";
 import { useEffect, useLayoutEffect } from "preact/hooks";
 import { entrance, loadSources, sources, sourcesTrouble } from "../house";
 import { Preview } from "../preview/sheet";
-import { go, mediaRoute, route } from "../router";
+import { go, mediaRoute, parseRoute, route } from "../router";
 import { Broken, Empty } from "../ui/notice";
 import type { Source } from "../wire";
+import { OpenByName } from "./byname";
 import { EntryGrid } from "./grid";
 import { JustNow } from "./justnow";
 import { onMediaKey } from "./keys";
-import { type Folder, folder, more, reload, show } from "./listing";
+import { type Folder, folder, more, reload, scrolled, visit } from "./listing";
 import { LiveUrls } from "./liveurls";
-import { selected } from "./selection";
 import { hovering, Sources, useDrop } from "./sources";
 import { Toolbar } from "./toolbar";
 
@@ -27,15 +27,23 @@ export function MediaPanel(): JSX.Element {
   }, []);
   useEffect(() => {
     const first = sources.value?.find((one) => one.state === "ready") ?? sources.value?.[0];
+    // The address may have changed a moment ago, with its event still to come.
+    const named = parseRoute(location.hash);
+    if (named.panel !== "media" || named.source !== null) return;
     if (source === null && first) go(mediaRoute(first.id), "replace");
   }, [source, sources.value]);
+  useLayoutEffect(
+    () => () => {
+      scrolled.wish = scrolled.top;
+    },
+    [],
+  );
   useLayoutEffect(() => {
     if (source === null || entrance.value.at !== "inside") return;
     const now = folder.peek();
-    if (now?.source === source && now.prefix === prefix) return;
-    selected.value = -1;
-    document.getElementById("main")?.scrollTo({ top: 0 });
-    show(source, prefix, "");
+    // Coming back from another panel, the same folder is still here.
+    if (now?.source !== source || now.prefix !== prefix) scrolled.wish = visit(source, prefix);
+    if (scrolled.wish === 0) document.getElementById("main")?.scrollTo({ top: 0 });
   }, [source, prefix]);
 
   const known = sources.value?.find((one) => one.id === source);
@@ -83,6 +91,7 @@ function Body({ known, now }: { known: Source | undefined; now: Folder | null })
     return <Broken trouble={trouble} retry={() => void loadSources().then(reload)} />;
   }
   if (!now) return <Skeleton />;
+  if (now.unlistable) return <OpenByName source={now.source} prefix={now.prefix} />;
   return (
     <>
       <Toolbar folder={now} />
@@ -95,20 +104,24 @@ function Body({ known, now }: { known: Source | undefined; now: Folder | null })
 function Foot({ now }: { now: Folder }): JSX.Element | null {
   if (now.trouble) return <Broken trouble={now.trouble} retry={reload} />;
   if (now.fresh) return null;
-  if (now.entries.length === 0 && !now.busy) {
-    return now.q ? (
-      <Empty>Nothing here has “{now.q}” in its name. Esc clears the search.</Empty>
+  const { count, next } = now.pages;
+  if (count === 0 && !now.busy && next === null) {
+    return now.q.text ? (
+      <Empty>
+        Nothing here {now.q.starts ? "has a name that starts with" : "has"} “{now.q.text}”
+        {now.q.starts ? "" : " in its name"}. Esc clears the search.
+      </Empty>
     ) : (
       <Empty>This folder is empty; files put into it appear after a reload.</Empty>
     );
   }
   return (
     <p class="tally muted" role="status">
-      {now.entries.length.toLocaleString("en-GB")} {now.entries.length === 1 ? "entry" : "entries"}
-      {now.next === null ? "" : " so far"}
-      {now.next !== null ? (
-        <button type="button" class="btn" onClick={more} disabled={now.busy}>
-          {now.busy ? "Reading on …" : "Show more"}
+      {count.toLocaleString("en-GB")} {count === 1 ? "entry" : "entries"}
+      {next === null ? "" : " so far"}
+      {next !== null ? (
+        <button type="button" class="btn" onClick={() => more(true)} disabled={now.busy} data-testid="more">
+          {now.busy ? "Reading on …" : now.paused ? "Search on" : "Show more"}
         </button>
       ) : null}
     </p>

@@ -1,8 +1,11 @@
-// Real thumbnails without a thumbnail service: a video's early frame, a PDF's first page, a text's first lines.
+// Real thumbnails without a thumbnail service: a picture made small, a video's early frame, a PDF's first page, a text's
+// first lines. Only the small copy is kept, as a canvas: the console's policy has no `blob:`.
 // Few at a time, newest wish first, and every connection given back at once: a browser has six for this origin.
 
 import { playTime } from "../format";
+import { live, state } from "../house";
 import type { Entry } from "../wire";
+import { onRecentLane } from "./lanes";
 
 export interface Thumb {
   canvas: HTMLCanvasElement | null;
@@ -13,15 +16,27 @@ export interface Thumb {
 
 type Maker = (url: string, signal: AbortSignal) => Promise<Thumb>;
 
-const AT_ONCE = 2;
+const AT_ONCE = 3;
 const KEPT = 400;
 const TEXT_BYTES = 1_200;
 const PATIENCE_MS = 10_000;
 const LARGEST_PDF = 256e6;
+/** Larger pictures would cost more to fetch and decode than a small square is worth. */
+const LARGEST_PICTURE = 24e6;
+/** A video whose early frame costs more than this keeps its icon. Held against the stream's own reports. */
+const LARGEST_STREAM = 12e6;
+const WIDEST = 480;
 
 const kept = new Map<string, Thumb | null>();
 const waiting: (() => void)[] = [];
 let running = 0;
+let held = false;
+
+/** Nothing new is begun while a preview is open. */
+export function holdThumbs(hold: boolean): void {
+  held = hold;
+  next();
+}
 
 const nameOf = (source: string, entry: Entry): string =>
   `${source}:${entry.key}:${entry.size}:${entry.modifiedAt}`;
@@ -41,9 +56,12 @@ export async function thumbOf(source: string, entry: Entry, signal: AbortSignal)
   await turn();
   try {
     if (signal.aborted) return null;
-    const thumb = await make(url, AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])).catch(
-      () => null,
-    );
+    const costly = meter(entry);
+    const limits = AbortSignal.any([signal, costly.signal, AbortSignal.timeout(PATIENCE_MS)]);
+    const reached = await onRecentLane(url, state.peek()?.lanes ?? []);
+    const thumb = await make(reached, limits)
+      .catch(() => null)
+      .finally(costly.stop);
     if (!signal.aborted) keep(name, thumb);
     return thumb;
   } finally {
@@ -54,6 +72,8 @@ export async function thumbOf(source: string, entry: Entry, signal: AbortSignal)
 
 function makerFor(entry: Entry): Maker | null {
   switch (entry.view) {
+    case "image":
+      return (entry.size ?? 0) <= LARGEST_PICTURE ? pictureOf : null;
     case "video":
       return frameOf;
     case "audio":
@@ -68,6 +88,37 @@ function makerFor(entry: Entry): Maker | null {
       return null;
   }
 }
+
+/** Aborts what has cost too much, as the event stream tells it. */
+function meter(entry: Entry): { signal: AbortSignal; stop: () => void } {
+  const over = new AbortController();
+  const bytes = (): number => live.peek().get(entry.grantId ?? "")?.bytes ?? 0;
+  const before = bytes();
+  const stop = live.subscribe(() => {
+    if (bytes() - before > LARGEST_STREAM) over.abort(new Error("costs too much"));
+  });
+  return { signal: entry.view === "image" ? new AbortController().signal : over.signal, stop };
+}
+
+const pictureOf: Maker = async (url, signal) => {
+  const image = new Image();
+  image.crossOrigin = "anonymous";
+  try {
+    await new Promise<void>((done, fail) => {
+      image.addEventListener("load", () => done(), { once: true });
+      image.addEventListener("error", () => fail(new Error("not a picture")), { once: true });
+      signal.addEventListener("abort", () => fail(signal.reason), { once: true });
+      image.src = url;
+    });
+    const canvas = sized(image.naturalWidth, image.naturalHeight);
+    const pen = canvas.getContext("2d");
+    if (pen) pen.imageSmoothingQuality = "high";
+    pen?.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return { canvas, text: null, note: null };
+  } finally {
+    image.removeAttribute("src");
+  }
+};
 
 const frameOf: Maker = (url, signal) =>
   withMedia("video", url, signal, async (media) => {
@@ -97,8 +148,9 @@ async function withMedia(
   use: (media: HTMLMediaElement) => Promise<Thumb>,
 ): Promise<Thumb> {
   const media = document.createElement(kind);
+  media.crossOrigin = "anonymous";
   media.muted = true;
-  media.preload = "auto";
+  media.preload = kind === "video" ? "auto" : "metadata";
   try {
     await new Promise<void>((done, fail) => {
       media.addEventListener(kind === "video" ? "loadeddata" : "loadedmetadata", () => done(), {
@@ -146,7 +198,7 @@ const linesOf: Maker = async (url, signal) => {
 
 function sized(width: number, height: number): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
-  const scale = Math.min(1, 480 / Math.max(1, width));
+  const scale = Math.min(1, WIDEST / Math.max(1, width));
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
   return canvas;
@@ -162,7 +214,7 @@ const turn = (): Promise<void> =>
 
 /** The newest wish first: it is what the person looks at now. */
 function next(): void {
-  while (running < AT_ONCE) {
+  while (running < AT_ONCE && !held) {
     const start = waiting.pop();
     if (!start) return;
     running += 1;

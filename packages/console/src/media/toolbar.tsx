@@ -4,12 +4,13 @@ import { sources } from "../house";
 import { Rows, Search, Tiles } from "../ui/icons";
 import { copyUrl, revoke } from "./acts";
 import { type Folder, show } from "./listing";
+import { entryAt } from "./pages";
 import { selected, shape } from "./selection";
 
 const TYPING_MS = 220;
 
 export function Toolbar({ folder }: { folder: Folder }): JSX.Element {
-  const entry = folder.entries[selected.value];
+  const entry = entryAt(folder.pages, selected.value) ?? undefined;
   return (
     <div class="bar">
       <SearchField folder={folder} key={`${folder.source}:${folder.prefix}`} />
@@ -49,17 +50,20 @@ export function Toolbar({ folder }: { folder: Folder }): JSX.Element {
 }
 
 function SearchField({ folder }: { folder: Folder }): JSX.Element {
-  const [text, setText] = useState(folder.q);
+  const known = sources.value?.find((one) => one.id === folder.source);
+  const [text, setText] = useState(folder.q.text);
+  // A bucket finds what starts so at once, and what holds it only by going through every name.
+  const [starts, setStarts] = useState(folder.q.text ? folder.q.starts : known?.kind !== "folder");
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    if (text === folder.q) return;
+    if (text === folder.q.text && (text === "" || starts === folder.q.starts)) return;
     const timer = setTimeout(() => {
       selected.value = -1;
-      show(folder.source, folder.prefix, text);
+      show(folder.source, folder.prefix, { text, starts });
     }, TYPING_MS);
     return () => clearTimeout(timer);
-  }, [text]);
-  const named = sources.value?.find((one) => one.id === folder.source)?.name ?? folder.source;
+  }, [text, starts]);
+  const named = known?.name ?? folder.source;
   const where = [named, folder.prefix.replace(/\/$/, "")].filter(Boolean).join("/");
   return (
     <div class="search">
@@ -80,11 +84,25 @@ function SearchField({ folder }: { folder: Folder }): JSX.Element {
             field.current?.blur();
           } else if (event.key === "ArrowDown" || event.key === "Enter") {
             event.preventDefault();
-            selected.value = folder.entries.length > 0 ? 0 : -1;
+            selected.value = folder.pages.count > 0 ? 0 : -1;
             document.querySelector<HTMLElement>("[role=listbox]")?.focus({ preventScroll: true });
           }
         }}
       />
+      <button
+        type="button"
+        class="link calm how"
+        title={
+          starts
+            ? "Finds names that start so, as written. Click to look anywhere in the name."
+            : "Finds names that hold it anywhere. Click to find only names that start so."
+        }
+        onClick={() => setStarts(!starts)}
+        data-testid="starts"
+      >
+        <span class="hear">Name </span>
+        {starts ? "starts with" : "contains"}
+      </button>
       <kbd>/</kbd>
     </div>
   );

@@ -1,4 +1,5 @@
-// Which part of a long list is worth drawing. Pure arithmetic; rows all have one height.
+// Which part of a long list is worth drawing. Pure arithmetic; rows all have one height. Browsers draw nothing beyond
+// some 17 million pixels: a longer list is scrolled faster than it is tall, so that its end can be reached.
 
 export interface Shape {
   count: number;
@@ -16,26 +17,42 @@ export interface Window {
 }
 
 const MARGIN_ROWS = 3;
+/** Firefox stops at 17.8 million, Chromium at 33.5 million. */
+export const TALLEST = 15_000_000;
 
 /** `top` is how far the list's first row lies above the view's upper edge (negative while it is below). */
-export function windowOf({ count, columns, rowHeight }: Shape, top: number, viewHeight: number): Window {
+export function windowOf(shape: Shape, top: number, viewHeight: number): Window {
+  const { count, columns, rowHeight } = shape;
   const rows = Math.ceil(count / columns);
-  const firstRow = clamp(Math.floor(top / rowHeight) - MARGIN_ROWS, rows);
-  const endRow = clamp(Math.ceil((top + viewHeight) / rowHeight) + MARGIN_ROWS, rows);
+  const height = Math.min(rows * rowHeight, TALLEST);
+  const real = top > 0 ? top * faster(shape, viewHeight) : top;
+  const firstRow = clamp(Math.floor(real / rowHeight) - MARGIN_ROWS, rows);
+  const endRow = clamp(Math.ceil((real + viewHeight) / rowHeight) + MARGIN_ROWS, rows);
+  const drawn = (endRow - firstRow) * rowHeight;
+  const before = Math.min(Math.max(0, top - (real - firstRow * rowHeight)), Math.max(0, height - drawn));
   return {
     first: firstRow * columns,
     end: Math.min(count, endRow * columns),
-    before: firstRow * rowHeight,
-    after: (rows - endRow) * rowHeight,
+    before,
+    after: Math.max(0, height - before - drawn),
   };
 }
 
+/** How many pixels of the list pass by for each that is scrolled: 1 but for the longest lists. */
+export function faster({ count, columns, rowHeight }: Shape, viewHeight: number): number {
+  const height = Math.ceil(count / columns) * rowHeight;
+  return height <= TALLEST ? 1 : (height - viewHeight) / (TALLEST - viewHeight);
+}
+
 /** How far to scroll so that a row is wholly in view; 0 when it is. */
-export function nudge(index: number, { columns, rowHeight }: Shape, top: number, viewHeight: number): number {
+export function nudge(index: number, shape: Shape, top: number, viewHeight: number): number {
+  const { columns, rowHeight } = shape;
+  const by = faster(shape, viewHeight);
+  const real = top > 0 ? top * by : top;
   const rowTop = Math.floor(index / columns) * rowHeight;
-  if (rowTop < top) return rowTop - top;
-  const over = rowTop + rowHeight - (top + viewHeight);
-  return over > 0 ? Math.min(over, rowTop - top) : 0;
+  if (rowTop < real) return (rowTop - real) / by;
+  const over = rowTop + rowHeight - (real + viewHeight);
+  return over > 0 ? Math.min(over, rowTop - real) / by : 0;
 }
 
 export const columnsFor = (width: number, atLeast: number, gap: number): number =>

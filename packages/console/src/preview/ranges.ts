@@ -1,8 +1,10 @@
 // Text by ranges: one piece at a time, so that a log of gigabytes opens as fast as a note.
 
+import { type Ranges, Unlisted } from "../archive/read";
 import { Denied, denialOf, unreachable } from "../denial";
 
-export const FIRST_PIECE = 1024 * 1024;
+/** What a screen of text needs, and some more to scroll through. */
+export const FIRST_PIECE = 256 * 1024;
 
 export interface Piece {
   text: string;
@@ -42,18 +44,50 @@ export class TextReader {
     return { text: "", next: null, total };
   }
 
-  async #fetch(range: string, signal: AbortSignal): Promise<Response> {
-    try {
-      return await this.fetcher(this.url, {
-        headers: { range },
-        credentials: "omit",
-        cache: "no-store",
-        signal,
-      });
-    } catch (cause) {
-      if (signal.aborted) throw cause;
-      throw new Denied(0, unreachable().denial, "The content listener does not answer");
+  #fetch(range: string, signal: AbortSignal): Promise<Response> {
+    return asked(this.fetcher, this.url, range, signal);
+  }
+}
+
+type Fetcher = (url: string, init: RequestInit) => Promise<Response>;
+
+/** A file behind a media URL, read here and there. No answer is read further than was asked for. */
+export function rangesOf(
+  url: string,
+  size: number | null,
+  signal: AbortSignal,
+  fetcher: Fetcher = (to, init) => fetch(to, init),
+): Ranges {
+  const answered = async (from: number, length: number): Promise<Response> => {
+    const answer = await asked(fetcher, url, `bytes=${from}-${from + length - 1}`, signal);
+    if (!answer.ok && answer.status !== 416) throw await denialOf(answer);
+    // A source that cannot seek answers with everything, from its start.
+    if (answer.status === 200 && from > 0) {
+      await answer.body?.cancel();
+      throw new Unlisted("Its source gives no ranges, so only the whole of it can be had");
     }
+    return answer;
+  };
+  return {
+    size,
+    read: async (from, length) => {
+      if (length <= 0) return new Uint8Array();
+      const answer = await answered(from, length);
+      return answer.status === 416 ? new Uint8Array() : firstBytes(answer, length);
+    },
+    stream: async (most) => {
+      const answer = await answered(0, most);
+      return answer.body ?? new ReadableStream({ start: (controller) => controller.close() });
+    },
+  };
+}
+
+async function asked(fetcher: Fetcher, url: string, range: string, signal: AbortSignal): Promise<Response> {
+  try {
+    return await fetcher(url, { headers: { range }, credentials: "omit", cache: "no-store", signal });
+  } catch (cause) {
+    if (signal.aborted) throw cause;
+    throw new Denied(0, unreachable().denial, "The content listener does not answer");
   }
 }
 

@@ -5,8 +5,10 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Trouble, troubleOf } from "../denial";
 import { bytes, day } from "../format";
 import { copyUrl, download, renewEntry, revoke } from "../media/acts";
-import { find, folder, note } from "../media/listing";
-import { neighbour, select } from "../media/selection";
+import { find, folder, look, note } from "../media/listing";
+import { entryAt, indexOfKey, neighbour } from "../media/pages";
+import { selected } from "../media/selection";
+import { holdThumbs } from "../media/thumbs";
 import { go, mediaRoute, route } from "../router";
 import { Cross, Left, Right } from "../ui/icons";
 import { Broken } from "../ui/notice";
@@ -27,19 +29,28 @@ export function Preview({ source, entryKey }: Props): JSX.Element {
     sheet?.showModal();
     // The sheet itself, not its first button: arrows and Space belong to what is shown.
     sheet?.focus();
+    // The connections are for what is shown now.
+    holdThumbs(true);
     return () => {
+      holdThumbs(false);
       sheet?.close();
       if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
     };
   }, []);
   const step = (by: 1 | -1): void => {
-    const entries = folder.value?.entries ?? [];
-    const to = neighbour(entries, entryKey, by);
-    if (!to) return;
-    select(entries, to.key);
+    const to = folder.value ? neighbour(folder.value.pages, entryKey, by) : null;
+    if (!to || !folder.value) return;
+    selected.value = indexOfKey(folder.value.pages, to.key);
     go(mediaRoute(source, routePrefix(), to.key), "replace");
   };
-  const entries = folder.value?.entries ?? [];
+  const [before, after] = folder.value
+    ? [neighbour(folder.value.pages, entryKey, -1), neighbour(folder.value.pages, entryKey, 1)]
+    : [null, null];
+  const at = folder.value ? indexOfKey(folder.value.pages, entryKey) : -1;
+  // The entries beside it are to be held, however far the list behind was scrolled.
+  useEffect(() => {
+    if (at >= 0) look(Math.max(0, at - 2), at + 3);
+  }, [at, folder.value]);
   return (
     <dialog
       ref={dialog}
@@ -67,7 +78,7 @@ export function Preview({ source, entryKey }: Props): JSX.Element {
             class="btn icon-only"
             aria-label="Previous"
             title="Previous (←)"
-            disabled={!neighbour(entries, entryKey, -1)}
+            disabled={!before}
             onClick={() => step(-1)}
           >
             <Left />
@@ -77,7 +88,7 @@ export function Preview({ source, entryKey }: Props): JSX.Element {
             class="btn icon-only"
             aria-label="Next"
             title="Next (→)"
-            disabled={!neighbour(entries, entryKey, 1)}
+            disabled={!after}
             onClick={() => step(1)}
           >
             <Right />
@@ -182,8 +193,9 @@ function facts(entry: Entry): string {
 
 /** The entry from the loaded pages, or asked for by name when the preview was opened by its address. */
 function useEntry(source: string, key: string): { entry: Entry | null; trouble: Trouble | null } {
+  const now = folder.value;
   const listed =
-    folder.value?.source === source ? folder.value.entries.find((one) => one.key === key) : undefined;
+    now?.source === source ? (entryAt(now.pages, indexOfKey(now.pages, key)) ?? undefined) : undefined;
   const waiting = folder.value === null || folder.value.fresh;
   const [fetched, setFetched] = useState<Entry | null>(null);
   const [trouble, setTrouble] = useState<Trouble | null>(null);

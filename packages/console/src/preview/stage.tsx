@@ -1,10 +1,13 @@
 // Chooses how one file is shown. What a browser might run is shown as text; what nothing here can show says so.
 
 import type { JSX } from "preact";
-import { renewEntry } from "../media/acts";
-import { Box, Page } from "../ui/icons";
+import { useEffect, useState } from "preact/hooks";
+import { renewEntry, withConnection } from "../media/acts";
+import { lost, replaced } from "../media/listing";
 import type { Entry } from "../wire";
 import { ActiveView } from "./active";
+import { ArchiveView } from "./archive";
+import { HexView } from "./hexview";
 import { ImageView } from "./image";
 import { PdfView } from "./pdf";
 import { AudioView, VideoView } from "./player";
@@ -20,8 +23,33 @@ export interface ViewProps extends StageProps {
 }
 
 export function Stage({ source, entry }: StageProps): JSX.Element {
+  const [url, setUrl] = useState<string | null>(entry.grantId === null ? entry.url : null);
+  useEffect(() => {
+    if (!entry.url || !entry.grantId) return;
+    const stop = new AbortController();
+    void withConnection(entry.url, entry.grantId, stop.signal).then(setUrl);
+    return () => stop.abort();
+  }, []);
   if (!entry.url) return <NoUrl source={source} entry={entry} />;
-  const props = { source, entry, url: entry.url };
+  if (!url) return <div class="bone big" aria-hidden="true" />;
+  const isReplaced = entry.grantId !== null && replaced.value.has(entry.grantId);
+  return (
+    <>
+      {isReplaced ? (
+        <div class="strip above" role="alert" data-testid="replaced">
+          <p class="caption">This file was replaced at its source since it was opened.</p>
+          <button type="button" class="btn" onClick={() => void renewEntry(source, entry)}>
+            Open it again
+          </button>
+        </div>
+      ) : null}
+      <View source={source} entry={entry} url={url} />
+    </>
+  );
+}
+
+function View(props: ViewProps): JSX.Element {
+  const { entry } = props;
   switch (entry.view) {
     case "image":
       return <ImageView {...props} />;
@@ -36,31 +64,27 @@ export function Stage({ source, entry }: StageProps): JSX.Element {
       return <TextView {...props} />;
     case "active":
       return <ActiveView {...props} />;
+    case "archive":
+      return <ArchiveView {...props} />;
     default:
-      return <Unseen entry={entry} />;
+      return <HexView {...props} />;
   }
 }
 
 function NoUrl({ source, entry }: StageProps): JSX.Element {
+  const reason = lost.value.get(entry.lostId ?? "");
+  const why =
+    reason === "expired"
+      ? "The time of this file's URL ran out"
+      : reason === "revoked"
+        ? "The URL of this file was revoked"
+        : "This file has no live URL: it was revoked or ran out";
   return (
-    <div class="plain" data-testid="no-url">
-      <p>This file has no live URL: it was revoked or ran out, so nothing can be fetched with it.</p>
+    <div class="plain" data-testid="no-url" data-reason={reason ?? ""}>
+      <p role="status">{why}, so nothing can be fetched with it.</p>
       <button type="button" class="btn main" onClick={() => void renewEntry(source, entry)}>
         Mint a new URL
       </button>
-    </div>
-  );
-}
-
-function Unseen({ entry }: { entry: Entry }): JSX.Element {
-  const archive = entry.view === "archive";
-  return (
-    <div class="plain" data-testid="unseen">
-      <span class="mark">{archive ? <Box /> : <Page />}</span>
-      <p>
-        {archive ? "Archives are downloaded whole." : "This kind of file has no preview."} Download it, or
-        copy its URL into a program that opens it.
-      </p>
     </div>
   );
 }

@@ -57,7 +57,7 @@ export function TextView({ entry, url }: ViewProps): JSX.Element {
             onClick={() => void read()}
             data-testid="more-text"
           >
-            {busy ? "Reading …" : "Show the next 1 MiB"}
+            {busy ? "Reading …" : "Show the next 256 KiB"}
           </button>
         </div>
       ) : null}

@@ -7,19 +7,27 @@ import { renewEntry } from "../media/acts";
 import { Broken } from "../ui/notice";
 import type { ViewProps } from "./stage";
 
-export async function whyNot(url: string, what: string, otherwise: string): Promise<Trouble> {
+/** What the content listener refuses a URL with now; null when it does not. */
+export async function refusalOf(url: string): Promise<Denied | null> {
   try {
     const answer = await fetch(url, {
       headers: { range: "bytes=0-0" },
       credentials: "omit",
       cache: "no-store",
+      signal: AbortSignal.timeout(5_000),
     });
-    await (answer.ok ? answer.body?.cancel() : undefined);
-    if (!answer.ok) return troubleOf(await denialOf(answer), what);
-    return { what, why: otherwise, advice: "Download it and open it with another program.", command: null };
+    if (!answer.ok) return await denialOf(answer);
+    await answer.body?.cancel();
+    return null;
   } catch {
-    return troubleOf(new Denied(0, "unreachable", "The content listener does not answer"), what);
+    return new Denied(0, "unreachable", "The content listener does not answer");
   }
+}
+
+export async function whyNot(url: string, what: string, otherwise: string): Promise<Trouble> {
+  const denial = await refusalOf(url);
+  if (denial) return troubleOf(denial, what);
+  return { what, why: otherwise, advice: "Download it and open it with another program.", command: null };
 }
 
 /** Shown in place of a view that failed; asks for the reason, and offers a new URL where that may help. */

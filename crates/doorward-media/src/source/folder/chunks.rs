@@ -1,4 +1,14 @@
-//! A file's bytes, one chunk at a time.
+//! A file's bytes, one chunk at a time: read here, or sent by the listener
+//! straight out of the kernel's cache.
+//!
+//! What is sent raw is looked at before each piece: that the file is what it
+//! was, and that the bytes lie in the cache, because a connection must not wait
+//! for a disk on a thread that other connections need. Bytes that do not are
+//! read through once on a thread that may wait. The end of every body is read
+//! here and looked at after it was read, so that a body which ended was of one
+//! version when its last byte was handed on.
+
+mod cached;
 
 use std::fs::File;
 use std::future::Future as _;
@@ -8,36 +18,65 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use doorward_guard::{Lane, Piece, Raw};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Stamp;
 use crate::error::MediaError;
 
+pub(super) use cached::Cache;
+
 /// One chunk: large enough that the hop to a blocking thread does not show,
 /// small enough that a thousand paused players cost 64 MiB.
 const CHUNK: u64 = 64 * 1024;
 
-/// Reads `length` bytes from `first` on. At most one chunk exists at a time, and
+/// Gives `length` bytes from `first` on. At most one chunk exists at a time, and
 /// none is read before it is asked for. Ends with an error when the file gets
 /// shorter, or anything about it changes, while it is read.
 #[derive(Debug)]
 pub struct FileChunks {
     file: Arc<File>,
     stamp: Stamp,
+    cache: Cache,
     at: u64,
     left: u64,
-    reading: Option<JoinHandle<Result<Bytes, MediaError>>>,
+    raw: Raw,
+    work: Option<JoinHandle<Result<Done, MediaError>>>,
+}
+
+/// What a thread that may wait has done.
+#[derive(Debug)]
+enum Done {
+    /// Read the next bytes.
+    Read(Bytes),
+    /// Brought so many bytes into the cache.
+    Warmed(usize),
 }
 
 impl FileChunks {
-    pub(super) fn new(file: Arc<File>, stamp: Stamp, first: u64, length: u64) -> Self {
+    pub(super) fn new(
+        file: Arc<File>,
+        stamp: Stamp,
+        cache: Cache,
+        first: u64,
+        length: u64,
+    ) -> Self {
         Self {
             file,
             stamp,
+            cache,
             at: first,
             left: length,
-            reading: None,
+            raw: Raw::default(),
+            work: None,
         }
+    }
+
+    /// What lets a listener send the bytes itself; `None` where the file system
+    /// may keep a thread waiting.
+    #[must_use]
+    pub fn raw(&self) -> Option<Raw> {
+        (self.cache != Cache::Unknown).then(|| self.raw.clone())
     }
 
     /// The next chunk.
@@ -45,43 +84,110 @@ impl FileChunks {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let reading = match &mut self.reading {
-            Some(reading) => reading,
-            idle => {
-                let (file, stamp) = (Arc::clone(&self.file), self.stamp);
-                let (at, length) = (self.at, self.left.min(CHUNK));
-                idle.insert(spawn_blocking(move || {
-                    read_unchanged(&file, stamp, at, length)
-                }))
-            }
+        let next = match self.poll_work(cx) {
+            Poll::Ready(Some(Ok(Done::Read(bytes)))) => Ok(bytes),
+            Poll::Ready(Some(Ok(Done::Warmed(length)))) => self.piece(length),
+            Poll::Ready(Some(Err(error))) => Err(error),
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(None) => ready!(self.poll_begin(cx)),
         };
-        let read = ready!(Pin::new(reading).poll(cx));
-        self.reading = None;
-        let read =
-            read.unwrap_or_else(|_| Err(MediaError::NotReadable("the reader stopped".to_owned())));
-        if let Ok(bytes) = &read {
-            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-            self.at = self.at.saturating_add(length);
-            self.left = self.left.saturating_sub(length);
-        } else {
-            self.left = 0;
+        match &next {
+            Ok(bytes) => {
+                let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                self.at = self.at.saturating_add(length);
+                self.left = self.left.saturating_sub(length);
+            }
+            Err(_) => self.left = 0,
         }
-        Poll::Ready(Some(read))
+        Poll::Ready(Some(next))
+    }
+
+    /// Work that was begun; `None` if none was.
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Done, MediaError>>> {
+        let Some(work) = &mut self.work else {
+            return Poll::Ready(None);
+        };
+        let done = ready!(Pin::new(work).poll(cx));
+        self.work = None;
+        Poll::Ready(Some(done.unwrap_or_else(|_| {
+            Err(MediaError::NotReadable("the reader stopped".to_owned()))
+        })))
+    }
+
+    /// Bytes that can be had at once, or else the work that fetches them.
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, MediaError>> {
+        let (stamp, at) = (self.stamp, self.at);
+        let file = Arc::clone(&self.file);
+        match self.raw.lane().filter(|_| self.left > CHUNK) {
+            Some(lane) => {
+                let room = u64::try_from(ready!(lane.poll_room(cx))).unwrap_or(u64::MAX);
+                let most = room.min(self.left.saturating_sub(CHUNK));
+                let length = usize::try_from(most).unwrap_or(usize::MAX);
+                if self.cache.holds(&self.file, at, length) {
+                    return Poll::Ready(self.piece(length));
+                }
+                self.begin(cx, move || {
+                    cached::warm(&file, at, length).map_err(failed)?;
+                    Ok(Done::Warmed(length))
+                })
+            }
+            None => {
+                let length = self.left.min(CHUNK);
+                if let Some(bytes) = self.cache.read(&file, at, length) {
+                    return Poll::Ready(unchanged(&file, stamp).map(|()| bytes));
+                }
+                self.begin(cx, move || {
+                    let bytes = read_at(&file, at, length).map_err(failed)?;
+                    unchanged(&file, stamp)?;
+                    Ok(Done::Read(bytes))
+                })
+            }
+        }
+    }
+
+    /// Begins work, and looks at it once so that its end wakes us.
+    fn begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        work: impl FnOnce() -> Result<Done, MediaError> + Send + 'static,
+    ) -> Poll<Result<Bytes, MediaError>> {
+        self.work = Some(spawn_blocking(work));
+        match ready!(self.poll_work(cx)) {
+            Some(Ok(Done::Read(bytes))) => Poll::Ready(Ok(bytes)),
+            Some(Ok(Done::Warmed(length))) => Poll::Ready(self.piece(length)),
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Promises the next `length` bytes to the connection. Whatever was promised
+    /// before was of our version if the file still is.
+    fn piece(&self, length: usize) -> Result<Bytes, MediaError> {
+        unchanged(&self.file, self.stamp)?;
+        let (file, at) = (Arc::clone(&self.file), self.at);
+        self.raw
+            .lane()
+            .and_then(|lane: &Lane| lane.push(Piece::File { file, at, length }))
+            .ok_or_else(|| MediaError::NotReadable("the connection has no room".to_owned()))
     }
 }
 
-/// Bytes that were there, of the version that `stamp` says: looked at after the
+/// That the file is still the version that `stamp` says: looked at after the
 /// bytes, so that a change before or while they were read is seen.
-fn read_unchanged(file: &File, stamp: Stamp, at: u64, length: u64) -> Result<Bytes, MediaError> {
-    let bytes = read_at(file, at, length).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => MediaError::Changed,
-        kind => MediaError::NotReadable(kind.to_string()),
-    })?;
+fn unchanged(file: &File, stamp: Stamp) -> Result<(), MediaError> {
     let now = file.metadata().map_err(super::from_io)?;
     if Stamp::of(&now) == stamp {
-        Ok(bytes)
+        Ok(())
     } else {
         Err(MediaError::Changed)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
+fn failed(error: io::Error) -> MediaError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => MediaError::Changed,
+        kind => MediaError::NotReadable(kind.to_string()),
     }
 }
 
@@ -111,3 +217,6 @@ fn read_exact_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

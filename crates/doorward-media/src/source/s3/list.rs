@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method, StatusCode};
 
-use super::{Store, failure, text, xml};
+use super::{Dialect, Store, failure, index, text, xml};
 use crate::error::MediaError;
 use crate::source::listing::{Item, Listing, Query};
 
@@ -15,16 +15,22 @@ impl Store {
     /// name to look for, pages without a match are passed over, up to a bound;
     /// an empty page with a cursor means: ask on.
     pub(in crate::source) async fn list(&self, query: &Query) -> Result<Listing, MediaError> {
+        if self.dialect == Dialect::Web {
+            return index::page(&self.index, query);
+        }
         let mut prefix = query.prefix.clone();
         if !prefix.is_empty() && !prefix.ends_with('/') {
             prefix.push('/');
         }
         let below = format!("{}{prefix}", self.prefix);
+        // The store itself skips what does not start so: a page is a page, however
+        // many keys there are.
+        let asked = format!("{below}{}", query.starts.as_deref().unwrap_or_default());
         let most = query.bounded_limit().to_string();
         let mut after = query.after.clone();
         let mut listing = Listing::default();
         for _ in 0..PAGES {
-            let page = self.page(&below, &most, after.as_deref()).await?;
+            let page = self.page(&asked, &most, after.as_deref()).await?;
             if page.prefixes.len() + page.objects.len() > query.bounded_limit() {
                 let why = "a listing longer than was asked for";
                 return Err(MediaError::UpstreamWrong(why.to_owned()));
@@ -56,13 +62,14 @@ impl Store {
         most: &str,
         after: Option<&str>,
     ) -> Result<xml::Page, MediaError> {
-        let mut query = vec![
-            ("list-type", "2"),
-            ("delimiter", "/"),
-            ("max-keys", most),
-            ("prefix", below),
-        ];
-        query.extend(after.map(|token| ("continuation-token", token)));
+        let azure = self.dialect == Dialect::Azure;
+        let (kind, count, next) = match azure {
+            true => (("comp", "list"), "maxresults", "marker"),
+            false => (("list-type", "2"), "max-keys", "continuation-token"),
+        };
+        let mut query = vec![kind, ("delimiter", "/"), (count, most), ("prefix", below)];
+        query.extend(azure.then_some(("restype", "container")));
+        query.extend(after.map(|token| (next, token)));
         let answer = self.send_to_bucket(&query).await?;
         if answer.status() != StatusCode::OK {
             return Err(match failure(answer).await {
@@ -72,7 +79,12 @@ impl Store {
             });
         }
         let body = text(answer.into_body()).await?;
-        xml::page(&body).ok_or_else(|| MediaError::UpstreamWrong("not a listing".to_owned()))
+        let page = if azure {
+            xml::azure_page(&body)
+        } else {
+            xml::page(&body)
+        };
+        page.ok_or_else(|| MediaError::UpstreamWrong("not a listing".to_owned()))
     }
 
     async fn send_to_bucket(

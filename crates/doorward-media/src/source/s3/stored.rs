@@ -1,47 +1,40 @@
 //! One object of a store, read at one version.
 
+mod answer;
+mod pinned;
+
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use doorward_egress::Incoming;
-use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH, LAST_MODIFIED,
-    RANGE,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, IF_MATCH, RANGE};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use tokio::time::Instant;
 
+use self::answer::{Fitting, Seen, fit, number};
+use self::pinned::Pinned;
 use super::{Store, failure, is_bytes, whole};
 use crate::content_type::{ContentType, SNIFF};
+use crate::defaults;
 use crate::error::MediaError;
+use crate::fetch::flight::{Flight, Outcome, Told};
+use crate::fetch::stock::Spot;
 use crate::name::Key;
-use crate::range::{ByteRange, RangeSpec, Unsatisfiable};
-use crate::source::{Chunks, Read, Reading, Version};
+use crate::range::{ByteRange, RangeSpec};
+use crate::source::{Read, Version};
 use crate::validator::EntityTag;
 
 /// An object that was named; asked for when it is read.
 #[derive(Debug)]
 pub struct Stored {
-    store: Arc<Store>,
-    key: Key,
+    named: Named,
     pin: Option<Arc<Version>>,
 }
 
-/// What a store says of an object, before its type is settled.
-#[derive(Debug)]
-struct Seen {
-    size: u64,
-    etag: Option<EntityTag>,
-    modified: Option<SystemTime>,
-    declared: Option<String>,
-    encoding: Option<HeaderValue>,
-}
-
-/// A body that fits what was asked.
-#[derive(Debug)]
-struct Fitting {
-    seen: Seen,
-    range: Option<ByteRange>,
-    body: Incoming,
+/// An object of a store, at no version yet.
+#[derive(Clone, Debug)]
+struct Named {
+    store: Arc<Store>,
+    key: Key,
 }
 
 enum Reply {
@@ -53,7 +46,10 @@ enum Reply {
 
 impl Stored {
     pub(in crate::source) fn new(store: Arc<Store>, key: Key, pin: Option<Arc<Version>>) -> Self {
-        Self { store, key, pin }
+        Self {
+            named: Named { store, key },
+            pin,
+        }
     }
 
     /// The pinned version, else the one that the store has now (`HEAD`).
@@ -61,13 +57,7 @@ impl Stored {
         if let Some(pin) = &self.pin {
             return Ok(Arc::clone(pin));
         }
-        let answer = self.send(Method::HEAD, &HeaderMap::new()).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(failure(answer).await);
-        }
-        let size = number(answer.headers(), &CONTENT_LENGTH)
-            .ok_or_else(|| MediaError::UpstreamWrong("no size".to_owned()))?;
-        let version = self.settle(Seen::of(answer.headers(), size)).await?;
+        let version = self.named.version().await?;
         Ok(Arc::clone(self.pin.insert(version)))
     }
 
@@ -77,40 +67,122 @@ impl Stored {
         mut self,
         range: Option<RangeSpec>,
     ) -> Result<Read, MediaError> {
-        if let Some(pin) = self.pin.clone() {
-            return self.read_pinned(&pin, range).await;
+        if let Some(pin) = self.pin.take() {
+            return self.named.at(&pin).read(range).await;
         }
-        if let Reply::Fitting(fitting) = self.get(range, None).await? {
+        // radosgw answers the last 0 bytes with all of them, as 206.
+        if range == Some(RangeSpec::Suffix { length: 0 }) {
+            let version = self.version().await?;
+            return self.named.at(&version).read(range).await;
+        }
+        if let Some(range) = range
+            && let Some(read) = self.named.read_shared(range).await?
+        {
+            return Ok(read);
+        }
+        if let Reply::Fitting(fitting) = self.named.get(range, None).await? {
             let Fitting { seen, range, body } = *fitting;
-            let version = self.settle(seen).await?;
-            if version.encoding.is_none() || range.is_none() {
-                return Ok(reading(version, range, body));
-            }
-            self.pin = Some(version);
+            let version = self.named.settle(seen).await?;
+            let pinned = self.named.at(&version);
+            // A range means nothing of an encoded object.
+            return match range {
+                Some(_) if version.encoding.is_some() => pinned.whole().await.map(Read::Bytes),
+                _ => Ok(Read::Bytes(pinned.reading(range, body))),
+            };
         }
-        // No such range, or one that means nothing of an encoded object: what
-        // is asked for is decided by the size.
-        let pin = self.version().await?;
-        self.read_pinned(&pin, range).await
+        // No such range: what is asked for is decided by the size.
+        let version = self.version().await?;
+        self.named.at(&version).read(range).await
+    }
+}
+
+// === impl Named ===
+
+impl Named {
+    fn at(&self, version: &Arc<Version>) -> Pinned {
+        Pinned {
+            named: self.clone(),
+            version: Arc::clone(version),
+        }
     }
 
-    async fn read_pinned(
-        &self,
-        pin: &Arc<Version>,
-        range: Option<RangeSpec>,
-    ) -> Result<Read, MediaError> {
-        let range = range.filter(|_| pin.encoding.is_none());
-        let exact = match range.map(|spec| spec.within(pin.size)) {
-            None | Some(Ok(None)) => None,
-            Some(Ok(Some(range))) => Some(range),
-            Some(Err(Unsatisfiable)) => return Ok(Read::Unsatisfiable { size: pin.size }),
+    async fn version(&self) -> Result<Arc<Version>, MediaError> {
+        let answer = self.send(Method::HEAD, &HeaderMap::new()).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(failure(answer).await);
+        }
+        let size = number(answer.headers(), &CONTENT_LENGTH)
+            .ok_or_else(|| MediaError::UpstreamWrong("no size".to_owned()))?;
+        self.settle(Seen::of(answer.headers(), size)).await
+    }
+
+    /// A small range at first sight, asked for once however many want it at the
+    /// same time. `None` if it cannot be shared.
+    async fn read_shared(&self, range: RangeSpec) -> Result<Option<Read>, MediaError> {
+        let line = &self.store.line;
+        let Some(bytes) = bound(range).filter(|_| line.gives_ranges()) else {
+            return Ok(None);
         };
-        match self.get(exact.map(RangeSpec::from), Some(pin)).await? {
-            // Stores that ignore If-Match are caught by what they tell.
-            Reply::Fitting(fitting) if fitting.seen.is(pin) => {
-                Ok(reading(Arc::clone(pin), fitting.range, fitting.body))
+        let mut tried = false;
+        loop {
+            let spot = Spot::opening(line.id, &self.key, range);
+            let opening = line.stock.opening(spot, bytes, |spots, budget| {
+                Flight::start(&line.stock, spots, budget, self.clone().first_sight(range))
+            });
+            let Some((flight, own)) = opening else {
+                return Ok(None);
+            };
+            if !own {
+                line.counts.shared.one();
             }
-            Reply::Fitting(_) | Reply::Unsatisfiable => Err(MediaError::Changed),
+            match flight.told().await {
+                Ok(Told::Bytes(version, range)) => {
+                    let pinned = self.at(&version);
+                    let shareable = pinned.shareable();
+                    return Ok(shareable.map(|shareable| {
+                        pinned.pieces(range, shareable.join(flight, range, own))
+                    }));
+                }
+                Ok(Told::Alone) => return Ok(flight.take_alone().map(Read::Bytes)),
+                Ok(Told::Unsatisfiable) => {
+                    let size = self.version().await?.size;
+                    return Ok(range
+                        .within(size)
+                        .is_err()
+                        .then_some(Read::Unsatisfiable { size }));
+                }
+                Err(error) if own || tried => return Err(error),
+                Err(_) => tried = true,
+            }
+        }
+    }
+
+    /// Asks for a range of whatever version there is.
+    async fn first_sight(self, range: RangeSpec) -> Result<Outcome, MediaError> {
+        let Reply::Fitting(fitting) = self.get(Some(range), None).await? else {
+            return Ok(Outcome::Unsatisfiable);
+        };
+        let asked = range;
+        let Fitting { seen, range, body } = *fitting;
+        let version = self.settle(seen).await?;
+        let pinned = self.at(&version);
+        match (range, pinned.shareable()) {
+            (Some(range), Some(shareable)) => Ok(Outcome::Bytes {
+                edition: shareable.edition,
+                version,
+                range,
+                body: Box::new(pinned.body(Some(range), body)),
+            }),
+            (Some(_), None) if version.encoding.is_some() => {
+                pinned.whole().await.map(Outcome::Alone)
+            }
+            _ => {
+                let part = |part: ByteRange| part.len() < version.size;
+                if range.is_none() && matches!(asked.within(version.size), Ok(Some(r)) if part(r)) {
+                    self.store.line.ignores_ranges();
+                }
+                Ok(Outcome::Alone(pinned.reading(range, body)))
+            }
         }
     }
 
@@ -193,92 +265,25 @@ impl Stored {
         method: Method,
         headers: &HeaderMap,
     ) -> Result<Response<Incoming>, MediaError> {
-        self.store.send(method, Some(&self.key), &[], headers).await
+        let line = &self.store.line;
+        line.counts.requests.one();
+        let asked = Instant::now();
+        let answer = self.store.send(method, Some(&self.key), &[], headers).await;
+        if answer
+            .as_ref()
+            .is_ok_and(|answer| is_bytes(answer.status()))
+        {
+            line.link.answered(asked.elapsed());
+        }
+        answer
     }
 }
 
-// === impl Seen ===
-
-impl Seen {
-    fn of(headers: &HeaderMap, size: u64) -> Self {
-        let read = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        Self {
-            size,
-            etag: headers
-                .get(ETAG)
-                .and_then(|value| EntityTag::parse(value.as_bytes())),
-            modified: read(LAST_MODIFIED).and_then(|text| httpdate::parse_http_date(text).ok()),
-            declared: read(CONTENT_TYPE).map(str::to_owned),
-            encoding: headers
-                .get(CONTENT_ENCODING)
-                // AWS keeps the transfer's own encoding of signed uploads.
-                .filter(|value| {
-                    !["", "identity", "aws-chunked"]
-                        .iter()
-                        .any(|none| value == none)
-                })
-                .cloned(),
-        }
-    }
-
-    fn is(&self, pin: &Version) -> bool {
-        self.size == pin.size
-            && match (&self.etag, &pin.etag) {
-                (Some(one), Some(two)) => one == two,
-                (None, None) => self.modified == pin.modified,
-                _ => false,
-            }
-    }
-}
-
-fn reading(version: Arc<Version>, range: Option<ByteRange>, body: Incoming) -> Read {
-    Read::Bytes(Reading {
-        version,
-        range,
-        chunks: Chunks::Stored(body),
-    })
-}
-
-/// Holds an answer with bytes against what was asked. The range of the result is
-/// what the answer proves, not what its status claims: whole bodies for a range
-/// are taken as whole, and a 200 that carries a `Content-Range` is believed if
-/// that is exactly the range asked for.
-fn fit(
-    status: StatusCode,
-    headers: &HeaderMap,
-    asked: Option<RangeSpec>,
-    body: Incoming,
-) -> Result<Fitting, MediaError> {
-    let wrong = |what: &str| MediaError::UpstreamWrong(what.to_owned());
-    let length = number(headers, &CONTENT_LENGTH);
-    let told = headers.get(CONTENT_RANGE).map(|value| value.as_bytes());
-    let (size, range) = match (told.map(ByteRange::parse_content_range), asked) {
-        (None, _) if status == StatusCode::PARTIAL_CONTENT => {
-            return Err(wrong("a part without its range"));
-        }
-        (None, _) => (length.ok_or_else(|| wrong("no length"))?, None),
-        (Some(None), _) => return Err(wrong("a malformed range")),
-        (Some(Some((told, size))), Some(asked)) if asked.within(size) == Ok(Some(told)) => {
-            if length.is_some_and(|length| length != told.len()) {
-                return Err(wrong("a length that is not the range's"));
-            }
-            (size, Some(told))
-        }
-        (Some(Some(_)), Some(_)) => return Err(wrong("another range than asked for")),
-        (Some(Some(_)), None) => return Err(wrong("a range that was not asked for")),
+/// The most bytes that a range can have, if that is few.
+fn bound(range: RangeSpec) -> Option<u64> {
+    let bytes = match range {
+        RangeSpec::From { first, last } => last?.saturating_sub(first).saturating_add(1),
+        RangeSpec::Suffix { length } => length,
     };
-    Ok(Fitting {
-        seen: Seen::of(headers, size),
-        range,
-        body,
-    })
-}
-
-fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
-    let text = headers.get(name)?.to_str().ok()?;
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    (1..=defaults::SMALL).contains(&bytes).then_some(bytes)
 }

@@ -1,8 +1,9 @@
-//! The two kinds of XML that a store answers with.
+//! The XML that a store answers with: an error, or one page of a bucket.
 
 use std::time::SystemTime;
 
 use chrono::DateTime;
+use percent_encoding::percent_decode_str;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
@@ -32,11 +33,43 @@ pub(super) fn error_code(xml: &[u8]) -> Option<String> {
     let mut code = None;
     walk(xml, |path, text| {
         if path.ends_with(&["Error".to_owned(), "Code".to_owned()]) {
-            let sound = text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            code = sound.then(|| text.to_owned());
+            code = is_code(text).then(|| text.to_owned());
         }
     })?;
     code
+}
+
+/// Whether it can be a store's code, and nothing else.
+pub(super) fn is_code(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Reads Azure's `EnumerationResults`. `None` if it is not one.
+pub(super) fn azure_page(xml: &[u8]) -> Option<Page> {
+    let mut page = Page::default();
+    let mut object = Object::default();
+    let mut is_listing = false;
+    walk(xml, |path, text| {
+        let names: Vec<&str> = path.iter().map(String::as_str).collect();
+        let Some((&"EnumerationResults", below)) = names.split_first() else {
+            return;
+        };
+        match below {
+            [] => is_listing = true,
+            ["NextMarker"] => page.next = Some(text.to_owned()).filter(|next| !next.is_empty()),
+            ["Blobs", "Blob", "Name"] => object.key = text.to_owned(),
+            ["Blobs", "Blob", "Properties", "Content-Length"] => {
+                object.size = text.trim().parse().ok();
+            }
+            ["Blobs", "Blob", "Properties", "Last-Modified"] => {
+                object.modified = httpdate::parse_http_date(text.trim()).ok();
+            }
+            ["Blobs", "Blob"] => page.objects.push(std::mem::take(&mut object)),
+            ["Blobs", "BlobPrefix", "Name"] => page.prefixes.push(text.to_owned()),
+            _ => {}
+        }
+    })?;
+    is_listing.then_some(page)
 }
 
 /// Reads a `ListBucketResult`. `None` if it is not one.
@@ -68,13 +101,14 @@ pub(super) fn page(xml: &[u8]) -> Option<Page> {
 }
 
 /// Calls `visit` at the end of every element with the names down to it and its
-/// own text. Entities are the five that XML knows and character references: no
+/// own text; where Azure calls that `Encoded`, decoded. Entities are the five that XML knows and character references: no
 /// document type is read. `None` if it is not XML.
 fn walk(xml: &[u8], mut visit: impl FnMut(&[String], &str)) -> Option<()> {
     let text = std::str::from_utf8(xml).ok()?;
     let mut reader = Reader::from_str(text);
     let mut path: Vec<String> = Vec::new();
     let mut own = String::new();
+    let mut encoded = false;
     loop {
         match reader.read_event().ok()? {
             Event::Start(start) => {
@@ -82,6 +116,10 @@ fn walk(xml: &[u8], mut visit: impl FnMut(&[String], &str)) -> Option<()> {
                     return None;
                 }
                 path.push(start.local_name().as_ref().to_owned());
+                encoded = start
+                    .try_get_attribute("Encoded")
+                    .ok()?
+                    .is_some_and(|attribute| &*attribute.value == "true");
                 own.clear();
             }
             Event::Empty(start) => {
@@ -91,6 +129,9 @@ fn walk(xml: &[u8], mut visit: impl FnMut(&[String], &str)) -> Option<()> {
                 own.clear();
             }
             Event::End(_) => {
+                if std::mem::take(&mut encoded) {
+                    own = percent_decode_str(&own).decode_utf8().ok()?.into_owned();
+                }
                 visit(&path, &own);
                 path.pop();
                 own.clear();
@@ -140,6 +181,32 @@ mod tests {
     }
 
     #[test]
+    fn a_page_of_azure_keeps_names_as_they_are() {
+        let page = azure_page(
+            "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults ServiceEndpoint=\"https://a.blob.core.windows.net/\" ContainerName=\"c\"><Prefix>d/</Prefix><Blobs>\
+            <Blob><Name>d/a &amp; b</Name><Properties><Last-Modified>Wed, 09 Sep 2009 09:20:02 GMT</Last-Modified><Content-Length>7</Content-Length></Properties></Blob>\
+            <Blob><Name Encoded=\"true\">d/%EF%BF%BE%25</Name><Properties><Content-Length>-1</Content-Length></Properties></Blob>\
+            <BlobPrefix><Name>d/e/</Name></BlobPrefix></Blobs><NextMarker>m=/</NextMarker></EnumerationResults>"
+                .as_bytes(),
+        )
+        .unwrap();
+        let keys: Vec<_> = page.objects.iter().map(|object| &*object.key).collect();
+        assert_eq!(keys, ["d/a & b", "d/\u{fffe}%"]);
+        assert_eq!(
+            (page.objects[0].size, page.objects[1].size),
+            (Some(7), None)
+        );
+        assert!(page.objects[0].modified.is_some());
+        assert_eq!(
+            (&*page.prefixes, page.next.as_deref()),
+            (&["d/e/".to_owned()][..], Some("m=/"))
+        );
+        let last = azure_page(b"<EnumerationResults><Blobs/><NextMarker/></EnumerationResults>");
+        assert!(last.unwrap().next.is_none());
+        assert!(azure_page(b"<ListBucketResult></ListBucketResult>").is_none());
+    }
+
+    #[test]
     fn what_is_not_a_listing_is_none() {
         let bomb = "<a>".repeat(1000);
         for text in [
@@ -169,12 +236,12 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-            let _ = (page(&bytes), error_code(&bytes));
+            let _ = (page(&bytes), azure_page(&bytes), error_code(&bytes));
         }
 
         #[test]
         fn any_markup_is_read_without_a_panic(text in "[<>/&;#x!\\[\\]a-c0-9 \"=?-]{0,80}") {
-            let _ = (page(text.as_bytes()), error_code(text.as_bytes()));
+            let _ = (page(text.as_bytes()), azure_page(text.as_bytes()), error_code(text.as_bytes()));
         }
     }
 }

@@ -1,0 +1,110 @@
+//! The usual way to pass a store's bytes on, and a plain client.
+//!
+//! `reference serve PORT STORE` is axum before a `reqwest` client. The store's body becomes a reader
+//! and is cut again into pieces of 4 KiB by `ReaderStream::new`, which is what most examples do and
+//! what costs most: the table is meant to show that design, not the best that these crates can do.
+//! Sockets have no `TCP_NODELAY`, as in those examples.
+//!
+//! `reference download CA URL CONNECTIONS BYTES` reads a range per connection and throws it away;
+//! it prints the seconds of wall clock.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::routing::get;
+use futures_util::{StreamExt, TryStreamExt};
+use tokio_util::io::{ReaderStream, StreamReader};
+
+#[derive(Clone)]
+struct Store {
+    client: reqwest::Client,
+    url: String,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["serve", port, store] => serve(port.parse()?, store).await,
+        ["download", ca, url, connections, bytes] => {
+            download(ca, url, connections.parse()?, bytes.parse()?).await
+        }
+        _ => bail!("reference serve PORT STORE | reference download CA URL CONNECTIONS BYTES"),
+    }
+}
+
+async fn serve(port: u16, url: &str) -> Result<()> {
+    let store = Store {
+        client: reqwest::Client::builder().http1_only().build()?,
+        url: url.to_owned(),
+    };
+    let app = Router::new()
+        .route("/{*key}", get(pass))
+        .with_state(store);
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+async fn pass(
+    State(store): State<Store>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response<Body>, StatusCode> {
+    let mut request = store.client.get(format!("{}/{key}", store.url));
+    if let Some(range) = headers.get(header::RANGE) {
+        request = request.header(header::RANGE, range);
+    }
+    let answer = request.send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = answer.status();
+    for name in [
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+        header::ETAG,
+    ] {
+        if let Some(value) = answer.headers().get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    let reader = StreamReader::new(answer.bytes_stream().map_err(std::io::Error::other));
+    *response.body_mut() = Body::from_stream(ReaderStream::new(reader));
+    Ok(response)
+}
+
+async fn download(ca: &str, url: &str, connections: u64, bytes: u64) -> Result<()> {
+    let pem = std::fs::read(ca).with_context(|| format!("reading {ca}"))?;
+    let client = reqwest::Client::builder()
+        .http1_only()
+        .add_root_certificate(reqwest::Certificate::from_pem(&pem)?)
+        .build()?;
+    let share = bytes / connections;
+    let start = Instant::now();
+    let readers: Vec<_> = (0..connections)
+        .map(|number| {
+            let first = number * share;
+            let range = format!("bytes={first}-{}", first + share - 1);
+            let request = client.get(url).header(header::RANGE, range);
+            tokio::spawn(async move {
+                let mut body = request.send().await?.error_for_status()?.bytes_stream();
+                let mut read = 0;
+                while let Some(piece) = body.next().await {
+                    read += piece?.len() as u64;
+                }
+                anyhow::ensure!(read == share, "{read} bytes came instead of {share}");
+                Ok(())
+            })
+        })
+        .collect();
+    for reader in readers {
+        reader.await??;
+    }
+    println!("{}", start.elapsed().as_secs_f64());
+    Ok(())
+}

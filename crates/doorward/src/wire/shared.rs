@@ -1,0 +1,112 @@
+//! What the connection's two halves and the dispatcher tell each other.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use doorward_guard::policy::Drain;
+use doorward_guard::{Lane, raw};
+use futures_util::task::AtomicWaker;
+
+/// How much a body may give before the client took what it gave: one chunk of a
+/// file, so that a slow reader of a body that is read here costs one chunk.
+const AHEAD: usize = 64 * 1024;
+
+/// What the connection's two halves and the dispatcher tell each other.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(super) answering: AtomicUsize,
+    pub(super) begun: AtomicUsize,
+    pub(super) drain: AtomicU8,
+    pub(super) linger: AtomicBool,
+    pub(super) until: Mutex<Option<Until>>,
+    /// What bodies left to the connection to send; never used if it cannot.
+    pub(super) lane: Arc<Lane>,
+    pub(super) fetches: AtomicBool,
+    /// Bytes that the body gave since everything was written.
+    pub(super) ahead: AtomicUsize,
+    /// A body that waits until everything is written.
+    pub(super) waiting: AtomicWaker,
+}
+
+/// What cuts the answer off that is on its way.
+pub(super) type Until = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("answering", &self.answering)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// A request is being answered: the connection is not idle.
+    pub(crate) fn begin(&self) {
+        self.answering.fetch_add(1, Ordering::AcqRel);
+        self.begun.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Its answer was sent, or given up.
+    pub(crate) fn end(&self) {
+        self.answering.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// How long the client may take over the answer that comes now.
+    pub(crate) fn drain_as(&self, drain: Drain) {
+        self.drain.store(drain as u8, Ordering::Release);
+    }
+
+    /// The connection closes after this answer, with input unread.
+    pub(crate) fn linger(&self) {
+        self.linger.store(true, Ordering::Release);
+    }
+
+    /// Cuts the answer off when `end` comes; what was there for an earlier answer
+    /// is forgotten.
+    pub(crate) fn cut_at(&self, end: Option<Until>) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    /// Lets a body leave its bytes to the connection, if that can fetch them.
+    pub(crate) fn arm(&self, raw: &raw::Raw) {
+        if self.fetches.load(Ordering::Acquire) {
+            raw.arm(&self.lane);
+        }
+    }
+
+    /// Waits until a body may give more: hyper would take 160 KiB of it ahead of
+    /// a client that reads slowly.
+    pub(crate) fn poll_more(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ahead.load(Ordering::Acquire) < AHEAD {
+            return Poll::Ready(());
+        }
+        self.waiting.register(cx.waker());
+        Poll::Pending
+    }
+
+    /// A body gave these bytes. Placeholders take no memory.
+    pub(crate) fn gave(&self, bytes: &[u8]) {
+        if !raw::is_placeholder(bytes) {
+            self.ahead.fetch_add(bytes.len(), Ordering::AcqRel);
+        }
+    }
+
+    pub(super) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        match until.as_mut() {
+            Some(end) => end.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(super) fn drain(&self) -> Drain {
+        let drain = self.drain.load(Ordering::Acquire);
+        [Drain::Media, Drain::Events]
+            .into_iter()
+            .find(|&known| known as u8 == drain)
+            .unwrap_or(Drain::Api)
+    }
+}

@@ -1,0 +1,59 @@
+// The paths of an archive as a tree to look into. Names are shown, never followed: `..` is a name like any other.
+
+import type { Packed } from "./read";
+
+export interface Branch {
+  name: string;
+  folders: Branch[];
+  files: { name: string; size: number; locked: boolean }[];
+  /** Files in it and below. */
+  count: number;
+  size: number;
+}
+
+/** Deeper folders than this are shown in one line. */
+const DEEPEST = 32;
+
+export function treeOf(entries: readonly Packed[]): Branch {
+  const root = branch("");
+  const known = new Map<string, Branch>([["", root]]);
+  for (const entry of entries) {
+    const parts = entry.path.split("/").filter((part) => part !== "" && part !== ".");
+    const name = entry.folder ? null : parts.pop();
+    if (parts.length > DEEPEST) parts.splice(DEEPEST, parts.length, parts.slice(DEEPEST).join("/"));
+    let at = root;
+    let path = "";
+    const above = [root];
+    for (const part of parts) {
+      path += `/${part}`;
+      let next = known.get(path);
+      if (!next) {
+        next = branch(shown(part));
+        at.folders.push(next);
+        known.set(path, next);
+      }
+      at = next;
+      above.push(at);
+    }
+    if (name === undefined || name === null) continue;
+    at.files.push({ name: shown(name), size: entry.size, locked: entry.locked });
+    for (const one of above) {
+      one.count += 1;
+      one.size += entry.size;
+    }
+  }
+  for (const one of known.values()) {
+    one.folders.sort((a, b) => compare(a.name, b.name));
+    one.files.sort((a, b) => compare(a.name, b.name));
+  }
+  return root;
+}
+
+const branch = (name: string): Branch => ({ name, folders: [], files: [], count: 0, size: 0 });
+
+/** Without what would turn or hide the text around it. */
+const shown = (name: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  name.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "�");
+
+const { compare } = new Intl.Collator("en", { numeric: true });
