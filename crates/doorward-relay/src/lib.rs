@@ -23,9 +23,12 @@ pub mod defaults;
 pub mod error;
 pub mod frame;
 pub mod grant;
+pub mod ice;
 pub mod livekit;
 pub mod path;
+pub mod protobuf;
 pub mod relay;
+pub mod signal;
 mod surface;
 pub mod tunnel;
 
