@@ -43,3 +43,7 @@ pub const LINGER: Duration = Duration::from_secs(1);
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// How often a tunnel counts as use of its grant, and is looked at for silence.
 pub const LOOK: Duration = Duration::from_secs(10);
+
+/// A message that is looked at. The longest is what a page is told when it joins a
+/// full room: some hundred bytes for each participant.
+pub const MESSAGE: usize = 2 * 1024 * 1024;

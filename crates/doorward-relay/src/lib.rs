@@ -28,6 +28,7 @@ pub mod livekit;
 pub mod path;
 pub mod protobuf;
 pub mod relay;
+pub mod rewrite;
 pub mod signal;
 mod surface;
 pub mod tunnel;
