@@ -38,6 +38,13 @@ pub struct DialOptions {
     pub send_buffer: u32,
 }
 
+/// What is spoken over a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    Http,
+    Bytes,
+}
+
 /// Dials targets under one [`AddressPolicy`]. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Dialer {
@@ -91,7 +98,28 @@ impl Dialer {
     /// target; no packet is sent then. `Resolve`, `Connect`, `Tls`, `Roots`, and
     /// `DialTimeout` when it took longer than the budget.
     pub async fn dial(&self, target: &Target) -> Result<Stream, EgressError> {
-        timeout(self.options.dial_within, self.dial_unbounded(target))
+        self.dial_to_speak(target, &self.trust, Speaks::Http).await
+    }
+
+    /// The same for what is no HTTP: the handshake names no protocol (ALPN), and
+    /// the pins do not count, because they are of the servers that were configured.
+    ///
+    /// # Errors
+    ///
+    /// As of [`dial`](Self::dial).
+    pub async fn dial_bytes(&self, target: &Target) -> Result<Stream, EgressError> {
+        self.dial_to_speak(target, &self.trust.without_pins(), Speaks::Bytes)
+            .await
+    }
+
+    async fn dial_to_speak(
+        &self,
+        target: &Target,
+        trust: &Trust,
+        speaks: Speaks,
+    ) -> Result<Stream, EgressError> {
+        let dialling = self.dial_unbounded(target, trust, speaks);
+        timeout(self.options.dial_within, dialling)
             .await
             .unwrap_or_else(|_| {
                 Err(EgressError::DialTimeout {
@@ -100,7 +128,12 @@ impl Dialer {
             })
     }
 
-    async fn dial_unbounded(&self, target: &Target) -> Result<Stream, EgressError> {
+    async fn dial_unbounded(
+        &self,
+        target: &Target,
+        trust: &Trust,
+        speaks: Speaks,
+    ) -> Result<Stream, EgressError> {
         let plain = match self.proxies.for_target(target) {
             None => Stream::Plain(self.connect_direct(target, &self.policy).await?),
             Some(proxy) => proxy::through(self, proxy, target).await?,
@@ -108,7 +141,7 @@ impl Dialer {
         if !target.is_tls() {
             return Ok(plain);
         }
-        self.speak_tls(&self.trust, target, plain).await
+        self.speak_tls(trust, target, plain, speaks).await
     }
 
     /// TCP to an address of `target` that `policy` allows.
@@ -131,19 +164,25 @@ impl Dialer {
         })
     }
 
-    /// A TLS handshake with `target` over `plain`, for HTTP/1.1 alone.
+    /// A TLS handshake with `target` over `plain`, for HTTP/1.1 alone or for
+    /// whatever comes.
     pub(crate) async fn speak_tls(
         &self,
         trust: &Trust,
         target: &Target,
         plain: Stream,
+        speaks: Speaks,
     ) -> Result<Stream, EgressError> {
         let name = match target.address() {
             Some(address) => ServerName::IpAddress(address.into()),
             None => ServerName::try_from(target.host())
                 .map_err(|_| EgressError::Target("the host is not a TLS server name"))?,
         };
-        let connector = TlsConnector::from(trust.config()?);
+        let mut config = trust.config()?;
+        if speaks == Speaks::Bytes {
+            Arc::make_mut(&mut config).alpn_protocols = Vec::new();
+        }
+        let connector = TlsConnector::from(config);
         let host = target.host();
         match timeout(self.options.tls_within, connector.connect(name, plain)).await {
             Err(_late) => Err(EgressError::DialTimeout { host }),

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
 use crate::defaults;
-use crate::dial::allowed_addresses;
+use crate::dial::{Speaks, allowed_addresses};
 use crate::socks::{self, Destination, SocksError};
 use crate::{AddressKind, AddressPolicy, Dialer, EgressError, NoProxy, Stream, Target, address};
 
@@ -233,7 +233,7 @@ pub(crate) async fn through(
         // The pins are the target's, not the proxy's.
         let trust = dialer.trust().without_pins();
         stream = dialer
-            .speak_tls(&trust, &proxy.at, stream)
+            .speak_tls(&trust, &proxy.at, stream, Speaks::Http)
             .await
             .map_err(|error| proxy.failed(error))?;
     }

@@ -265,6 +265,15 @@ async fn r20_pins_come_on_top_of_the_roots_and_http1_alone_is_offered() {
         panic!("no TLS")
     };
     assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    // What is no HTTP names no protocol, and the pins are not its.
+    let bytes = Dialer::new(
+        AddressPolicy::public().with_local_networks(),
+        trust.with_pins([SpkiPin([0; 32])]),
+    );
+    let Stream::Tls(tls) = bytes.dial_bytes(&url).await.unwrap() else {
+        panic!("no TLS")
+    };
+    assert_eq!(tls.get_ref().1.alpn_protocol(), None);
     let wrong = dial(&trust.with_pins([SpkiPin([0; 32])])).await;
     assert!(
         matches!(wrong, Err(EgressError::PinMismatch { .. })),

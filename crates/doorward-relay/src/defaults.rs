@@ -47,3 +47,26 @@ pub const LOOK: Duration = Duration::from_secs(10);
 /// A message that is looked at. The longest is what a page is told when it joins a
 /// full room: some hundred bytes for each participant.
 pub const MESSAGE: usize = 2 * 1024 * 1024;
+
+/// TURN servers of one grant that have a port at once. A service names two or
+/// three; some name others at each join.
+pub const TURN_SERVERS: usize = 8;
+/// And of all grants.
+pub const TURN_LISTENERS: usize = 256;
+/// Connections to TURN servers of one grant: two peer connections to each of four
+/// servers, and as many again while ICE restarts.
+pub const TURN_CONNECTIONS: usize = 32;
+/// And of all grants.
+pub const TURN_CONNECTIONS_ALL: usize = 512;
+/// The head of a STUN message: what is read before anything is dialled.
+pub const TURN_FIRST: usize = 20;
+/// It is here within this: a page that connects wants to speak.
+pub const TURN_FIRST_WITHIN: Duration = Duration::from_secs(5);
+/// A place is made on the server within this after it was dialled: two questions
+/// and two answers, on a slow line.
+pub const TURN_ALLOCATE_WITHIN: Duration = Duration::from_secs(20);
+/// A TURN connection with no byte either way ends after this. A place that is not
+/// asked for again lasts ten minutes.
+pub const TURN_SILENCE: Duration = Duration::from_secs(12 * 60);
+/// A failed accept (out of file descriptors) is tried again after this.
+pub const ACCEPT_AGAIN: Duration = Duration::from_millis(50);

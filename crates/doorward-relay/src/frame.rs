@@ -10,6 +10,7 @@ pub struct FrameMeter {
     /// Of the payload, still to come.
     left: u64,
     counts: Counts,
+    bytes_alone: bool,
 }
 
 /// What has passed.
@@ -28,6 +29,16 @@ pub struct Counts {
 }
 
 impl FrameMeter {
+    /// One that counts bytes alone, for what is no frames: every place is a
+    /// boundary.
+    #[must_use]
+    pub fn of_bytes() -> Self {
+        Self {
+            bytes_alone: true,
+            ..Self::default()
+        }
+    }
+
     /// Counts `bytes` as passed.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.walk(bytes, false);
@@ -55,6 +66,11 @@ impl FrameMeter {
     }
 
     fn walk(&mut self, bytes: &[u8], stop: bool) -> usize {
+        if self.bytes_alone {
+            let used = if stop { 0 } else { bytes.len() };
+            self.counts.bytes += u64::try_from(used).unwrap_or(0);
+            return used;
+        }
         let mut rest = bytes;
         while let Some((&byte, behind)) = rest.split_first() {
             if stop && self.at_boundary() {

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use crate::defaults;
 use crate::error::RelayError;
 use crate::path::Paths;
+use crate::turn::Tunnels;
 
 /// One upstream: scheme, host, port, and the path that its own begin with.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,6 +36,39 @@ pub enum SentOrigin {
     Fixed(HeaderValue),
 }
 
+/// What becomes of the upstream's messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Messages {
+    /// They pass byte for byte, compression included.
+    #[default]
+    Untouched,
+    /// They are LiveKit's, and URLs in them are mapped: other regions to the grant
+    /// where it knows them, else they are left out. Costs compression, because no
+    /// extension is agreed on; a message of more than
+    /// [`defaults::MESSAGE`] bytes ends the connection with 1009.
+    LiveKit(LiveKit),
+}
+
+/// What is mapped besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LiveKit {
+    /// TURN servers get ports of ours ([`turn`](crate::turn)), those over UDP are
+    /// left out. If not, ICE servers stay as they are.
+    pub turn: bool,
+    /// STUN servers, where TURN servers get ports of ours.
+    pub stun: Stun,
+}
+
+/// STUN servers tell a page its own address, past the way that was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stun {
+    /// They are left out: a page that uses nothing but TURN has no use for them.
+    #[default]
+    Dropped,
+    /// They stay.
+    Kept,
+}
+
 /// How a grant is made. There is no default for the upstream and the pages.
 #[derive(Clone, Debug)]
 pub struct RelayOptions {
@@ -52,6 +86,8 @@ pub struct RelayOptions {
     pub plain: bool,
     /// Which `Origin` the upstream sees.
     pub sent_origin: SentOrigin,
+    /// What becomes of the upstream's messages.
+    pub messages: Messages,
     /// Connections at once; at most [`defaults::CONNECTIONS_ALL`].
     pub connections: usize,
     /// It ends after this; at most [`defaults::GRANT_LIFE_MOST`].
@@ -68,8 +104,11 @@ pub struct RelayGrant {
     pub(crate) paths: Paths,
     pub(crate) dialer: Dialer,
     pub(crate) sent_origin: SentOrigin,
+    pub(crate) messages: Messages,
     pub(crate) silence: Duration,
     pub(crate) slots: Arc<Semaphore>,
+    pub(crate) turn_slots: Arc<Semaphore>,
+    pub(crate) tunnels: Tunnels,
     most: usize,
     requests: AtomicU64,
     bytes: AtomicU64,
@@ -160,6 +199,7 @@ impl RelayOptions {
             local_networks: false,
             plain: false,
             sent_origin: SentOrigin::Kept,
+            messages: Messages::Untouched,
             connections: defaults::CONNECTIONS,
             life: defaults::GRANT_LIFE,
             silence: defaults::SILENCE,
@@ -191,8 +231,11 @@ impl RelayOptions {
             paths: self.paths.clone(),
             dialer: dialer.clone().with_policy(policy),
             sent_origin: self.sent_origin.clone(),
+            messages: self.messages,
             silence: self.silence,
             slots: Arc::new(Semaphore::new(most)),
+            turn_slots: Arc::new(Semaphore::new(defaults::TURN_CONNECTIONS)),
+            tunnels: Tunnels::default(),
             most,
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -225,6 +268,18 @@ impl RelayGrant {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.most.saturating_sub(self.slots.available_permits())
+    }
+
+    /// Connections to TURN servers that are open.
+    #[must_use]
+    pub fn turn_connections(&self) -> usize {
+        defaults::TURN_CONNECTIONS.saturating_sub(self.turn_slots.available_permits())
+    }
+
+    /// TURN servers that have a port.
+    #[must_use]
+    pub fn turn_servers(&self) -> usize {
+        self.tunnels.len()
     }
 
     pub(crate) fn count_request(&self) {

@@ -16,6 +16,8 @@
 //! | the upstream is asked | `ask` |
 //! | bytes go both ways | [`tunnel`], [`frame`] |
 //! | LiveKit's habits | [`livekit`] |
+//! | URLs in messages, where a grant asks | [`rewrite`], [`signal`], [`protobuf`], `mapping` |
+//! | media too | [`ice`], [`turn`] |
 //! | routes | `surface` |
 
 mod ask;
@@ -25,6 +27,7 @@ pub mod frame;
 pub mod grant;
 pub mod ice;
 pub mod livekit;
+mod mapping;
 pub mod path;
 pub mod protobuf;
 pub mod relay;
@@ -32,8 +35,9 @@ pub mod rewrite;
 pub mod signal;
 mod surface;
 pub mod tunnel;
+pub mod turn;
 
 pub use error::RelayError;
-pub use grant::{RelayGrant, RelayOptions, SentOrigin, Upstream};
+pub use grant::{LiveKit, Messages, RelayGrant, RelayOptions, SentOrigin, Stun, Upstream};
 pub use path::Paths;
 pub use relay::{Minted, Relay, Totals};

@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use doorward_egress::Dialer;
+use doorward_egress::{Dialer, Target};
 use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::events::Events;
 use doorward_guard::rules::fetch_metadata::Uses;
 use doorward_guard::table::grants::Fate;
-use doorward_guard::{Clock, Grant, GrantOptions, Grants, SessionId};
+use doorward_guard::{Clock, Grant, GrantOptions, Grants, Peer, Refusal, SessionId};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -20,15 +22,20 @@ use crate::defaults;
 use crate::error::RelayError;
 use crate::grant::{RelayGrant, RelayOptions, Upstream};
 use crate::tunnel::Report;
+use crate::turn::{PeerLookup, TurnReport};
 
 /// The relay room. One per bridge.
-#[derive(Debug)]
 pub struct Relay {
     pub(crate) clock: Clock,
     pub(crate) grants: Arc<Grants<RelayGrant>>,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    pub(crate) turn_slots: Arc<Semaphore>,
+    pub(crate) turn_listeners: Arc<Semaphore>,
+    turn_count: AtomicU64,
+    peers: OnceLock<Box<PeerLookup>>,
+    restart: Mutex<CancellationToken>,
     events: Events,
     audit: Arc<dyn AuditSink>,
     dialer: Dialer,
@@ -56,6 +63,8 @@ pub struct Totals {
     pub grants: usize,
     /// Open connections.
     pub connections: usize,
+    /// Open connections to TURN servers.
+    pub turn_connections: usize,
 }
 
 /// A place among the connections; dropping it makes room.
@@ -90,6 +99,11 @@ impl Relay {
             slots: Arc::new(Semaphore::new(defaults::CONNECTIONS_ALL)),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            turn_slots: Arc::new(Semaphore::new(defaults::TURN_CONNECTIONS_ALL)),
+            turn_listeners: Arc::new(Semaphore::new(defaults::TURN_LISTENERS)),
+            turn_count: AtomicU64::new(0),
+            peers: OnceLock::new(),
+            restart: Mutex::default(),
             events: events.clone(),
             audit: Arc::clone(audit),
             dialer,
@@ -182,7 +196,32 @@ impl Relay {
         Totals {
             grants: self.grants.len(),
             connections: defaults::CONNECTIONS_ALL.saturating_sub(self.slots.available_permits()),
+            turn_connections: defaults::TURN_CONNECTIONS_ALL
+                .saturating_sub(self.turn_slots.available_permits()),
         }
+    }
+
+    /// Asks `lookup` whose process connects to a port of a TURN tunnel, and takes
+    /// the same user's alone. Nobody is asked unless this is called; the second
+    /// call changes nothing.
+    pub fn check_peers(
+        &self,
+        lookup: impl Fn(SocketAddr, SocketAddr) -> Peer + Send + Sync + 'static,
+    ) {
+        let _ = self.peers.set(Box::new(lookup));
+    }
+
+    /// The machine's network is another now, such as with or without a VPN: closes
+    /// every socket with 1012, so that clients come back on the new way, and cuts
+    /// the connections to TURN servers. Grants stay.
+    pub fn network_changed(&self) {
+        let before = {
+            let mut token = self.restart.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *token)
+        };
+        before.cancel();
+        let data = json!({ "connections": self.totals().connections });
+        self.events.publish("relay.networkChanged", &data, None);
     }
 
     /// Closes every socket with 1001 and waits until they are gone, a second or
@@ -206,6 +245,104 @@ impl Relay {
             _own: take(&grant.slots)?,
             _all: take(&self.slots)?,
         })
+    }
+
+    /// Cancelled when the network changes.
+    pub(crate) fn restart_token(&self) -> CancellationToken {
+        self.restart
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whose process is there.
+    pub(crate) fn peer(&self, local: SocketAddr, remote: SocketAddr) -> Peer {
+        self.peers
+            .get()
+            .map_or(Peer::NotChecked, |lookup| lookup(local, remote))
+    }
+
+    /// A place among the connections to TURN servers.
+    pub(crate) fn take_turn_slot(&self, grant: &RelayGrant) -> Option<Slot> {
+        Some(Slot {
+            _own: Arc::clone(&grant.turn_slots).try_acquire_owned().ok()?,
+            _all: Arc::clone(&self.turn_slots).try_acquire_owned().ok()?,
+        })
+    }
+
+    /// The next name of a connection to a TURN server.
+    pub(crate) fn turn_name(&self) -> String {
+        format!("turn-{}", self.turn_count.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn tell_turned_away(&self, refusal: &Refusal) {
+        self.audit.record(Event::refused("relay", refusal, ""));
+    }
+
+    /// Something that will not work, and whose doing it is not.
+    pub(crate) fn tell_warning(
+        &self,
+        grant: &Grant<RelayGrant>,
+        connection: Option<&str>,
+        warning: &'static str,
+    ) {
+        tracing::warn!(connection, warning, "a call will not get far");
+        let data = json!({
+            "id": grant.id.as_str(),
+            "connection": connection,
+            "warning": warning,
+        });
+        self.events
+            .publish("relay.warning", &data, grant.owner.as_ref());
+    }
+
+    pub(crate) fn tell_turn_opened(
+        &self,
+        grant: &Grant<RelayGrant>,
+        connection: &str,
+        server: &Target,
+    ) {
+        let data = json!({
+            "id": grant.id.as_str(),
+            "connection": connection,
+            "server": server.authority(),
+            "tls": server.is_tls(),
+        });
+        self.events
+            .publish("relay.turnOpened", &data, grant.owner.as_ref());
+    }
+
+    pub(crate) fn tell_turn_closed(
+        &self,
+        grant: &Grant<RelayGrant>,
+        connection: &str,
+        server: &Target,
+        report: &TurnReport,
+    ) {
+        grant
+            .data
+            .count_bytes(report.up.saturating_add(report.down));
+        tracing::debug!(
+            connection,
+            up = report.up,
+            down = report.down,
+            end = report.reason,
+            refused = report.refused,
+            "a connection to a TURN server ended"
+        );
+        let data = json!({
+            "id": grant.id.as_str(),
+            "connection": connection,
+            "server": server.authority(),
+            "tls": server.is_tls(),
+            "bytesUp": report.up,
+            "bytesDown": report.down,
+            "reason": report.reason,
+            "refused": report.refused,
+            "allocated": report.allocated,
+        });
+        self.events
+            .publish("relay.turnClosed", &data, grant.owner.as_ref());
     }
 
     pub(crate) fn tell_opened(&self, grant: &Grant<RelayGrant>, connection: &str) {
@@ -233,13 +370,27 @@ impl Relay {
             "framesUp": report.up.frames,
             "framesDown": report.down.frames,
             "reason": report.end.word(),
+            "rttPageMs": milliseconds(report.rtt.page),
+            "rttUpstreamMs": milliseconds(report.rtt.upstream),
         });
         self.events
             .publish("relay.closed", &data, grant.owner.as_ref());
     }
 }
 
+fn milliseconds(time: Option<Duration>) -> Option<f64> {
+    time.map(|time| (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0)
+}
+
 // === impl Minted ===
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay")
+            .field("totals", &self.totals())
+            .finish_non_exhaustive()
+    }
+}
 
 impl fmt::Debug for Minted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

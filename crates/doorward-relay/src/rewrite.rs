@@ -129,7 +129,10 @@ impl<E: EditMessage> Rewriter<E> {
     /// Bytes that are held.
     #[must_use]
     pub fn held(&self) -> usize {
-        let message = self.message.as_ref().map_or(0, |(_, payload)| payload.len());
+        let message = self
+            .message
+            .as_ref()
+            .map_or(0, |(_, payload)| payload.len());
         self.inbox.len() + self.frames.len() + message + self.outbox.len()
     }
 
@@ -138,7 +141,10 @@ impl<E: EditMessage> Rewriter<E> {
         let Some(head) = Head::read(bytes)? else {
             return Ok(0);
         };
-        let before = self.message.as_ref().map_or(0, |(_, payload)| payload.len());
+        let before = self
+            .message
+            .as_ref()
+            .map_or(0, |(_, payload)| payload.len());
         let most = u64::try_from(defaults::MESSAGE.saturating_sub(before)).unwrap_or(0);
         // Many empty fragments are a way to be long, too.
         if head.payload > most || self.frames.len() > 2 * defaults::MESSAGE {
@@ -325,7 +331,11 @@ fn put_frame(to: &mut Vec<u8>, is_text: bool, message: &[u8]) {
         }
         _ => {
             to.push(127);
-            to.extend(u64::try_from(message.len()).unwrap_or(u64::MAX).to_be_bytes());
+            to.extend(
+                u64::try_from(message.len())
+                    .unwrap_or(u64::MAX)
+                    .to_be_bytes(),
+            );
         }
     }
     to.extend_from_slice(message);

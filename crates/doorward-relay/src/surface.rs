@@ -10,14 +10,17 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::net::TcpStream;
+use zeroize::Zeroizing;
 
 use crate::ask::{self, Asked, Question};
 use crate::error::RelayError;
-use crate::grant::{RelayGrant, SentOrigin};
+use crate::grant::{Messages, RelayGrant, SentOrigin};
 use crate::livekit;
+use crate::mapping::{IceList, Mapping};
 use crate::path::beneath_token;
 use crate::relay::Relay;
-use crate::tunnel::{self, Ends};
+use crate::rewrite::Rewriting;
+use crate::tunnel::{self, End, Ends, Framing, Report};
 
 /// What of a request the upstream sees besides the handshake. No cookie, no
 /// forwarding header.
@@ -69,12 +72,21 @@ async fn pass(
     }
     // Before anything is dialled.
     let slot = relay.take_slot(data)?;
-    let question = Question {
+    let mut question = Question {
         method: call.method().clone(),
         path: path.to_owned(),
         query: query.map(str::to_owned),
         headers: headers_to_send(call.headers(), &data.sent_origin, upgrading),
     };
+    if data.messages != Messages::Untouched {
+        // Any of them may change what a message looks like.
+        question.headers.remove(SEC_WEBSOCKET_EXTENSIONS);
+    }
+    // The grant's own URL, as this page names it.
+    let here = Zeroizing::new(match call.header("host") {
+        Some(host) => format!("ws://{host}/r/{}", call.param("token")),
+        None => return Err(RelayError::TargetMalformed),
+    });
     let asked = tokio::select! {
         asked = ask::ask(data, &question) => asked?,
         // A revoke does not wait for an upstream.
@@ -85,6 +97,24 @@ async fn pass(
         match asked {
             Asked::Answered(head, body) => (head, body),
             Asked::Switched(head, upstream, first) => {
+                let connection = permit.request_id().to_owned();
+                let mapping = match data.messages {
+                    Messages::Untouched => None,
+                    Messages::LiveKit(asked) => {
+                        if head.headers.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
+                            let why = "it agreed to an extension that nobody offered";
+                            return Err(RelayError::Broken(why.to_owned()));
+                        }
+                        Some(Mapping {
+                            relay: Arc::clone(&relay),
+                            grant: Arc::clone(&grant),
+                            connection: connection.clone(),
+                            here,
+                            asked,
+                            list: IceList::default(),
+                        })
+                    }
+                };
                 let upgrade = call.take_upgrade().filter(|_| upgrading).ok_or(
                     RelayError::HandshakeMalformed("the connection cannot be upgraded"),
                 )?;
@@ -96,8 +126,8 @@ async fn pass(
                         answer = answer.header(name, value);
                     }
                 }
-                let connection = permit.request_id().to_owned();
                 let room = Arc::clone(&relay);
+                let restart = relay.restart_token();
                 relay.tasks.spawn(async move {
                     let _slot = slot;
                     let Ok((client, early)) = upgrade.taken::<TcpStream>().await else {
@@ -109,9 +139,20 @@ async fn pass(
                         grant: &grant,
                         clock: &room.clock,
                         stop: &room.stop,
+                        restart: &restart,
                         silence: grant.data.silence,
+                        framing: Framing::WebSocket,
                     };
-                    let report = tunnel::splice(client, upstream, &early, &first, ends).await;
+                    let report = match mapping {
+                        None => tunnel::splice(client, upstream, &early, &first, ends).await,
+                        Some(mapping) => {
+                            let mut changed = Rewriting::new(upstream, mapping, &first);
+                            let report =
+                                tunnel::splice(client, &mut changed, &early, &[], ends).await;
+                            let end = changed.fault().map_or(report.end, End::Faulty);
+                            Report { end, ..report }
+                        }
+                    };
                     room.tell_closed(&grant, &connection, &report);
                 });
                 return Ok(answer);
@@ -125,8 +166,7 @@ async fn pass(
                 .upstreams
                 .iter()
                 .any(|upstream| upstream.is_named_by(url));
-            let host = call.header("host").filter(|_| known)?;
-            Some(format!("ws://{host}/r/{}", call.param("token")))
+            known.then(|| here.to_string())
         })
         .into();
     }

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::defaults;
 use crate::frame::{Counts, FrameMeter, close_frame};
 use crate::grant::RelayGrant;
+use crate::rewrite::Fault;
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; defaults::READ].into());
@@ -35,8 +36,21 @@ pub struct Ends<'a> {
     pub clock: &'a Clock,
     /// 1001 when it is cancelled.
     pub stop: &'a CancellationToken,
+    /// 1012 when it is cancelled: the network changed.
+    pub restart: &'a CancellationToken,
     /// 1001 after this without a byte either way.
     pub silence: Duration,
+    /// Whether there are frames to follow and to close with.
+    pub framing: Framing,
+}
+
+/// What the bytes of a tunnel are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// WebSocket frames.
+    WebSocket,
+    /// Something else: nothing is counted but bytes, and the end is a cut.
+    None,
 }
 
 /// What became of a tunnel.
@@ -48,6 +62,17 @@ pub struct Report {
     pub down: Counts,
     /// Why it ended.
     pub end: End,
+    /// How long pings took, the last time.
+    pub rtt: Rtt,
+}
+
+/// From a ping that passed to the pong behind it, on either side of us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rtt {
+    /// To the page and back: the upstream pinged.
+    pub page: Option<Duration>,
+    /// To the upstream and back: the page's side pinged, which browsers never do.
+    pub upstream: Option<Duration>,
 }
 
 /// Why a tunnel ended.
@@ -66,6 +91,10 @@ pub enum End {
     Grant(Fate),
     /// doorward stops.
     Stopping,
+    /// The network changed, and the client is to come back.
+    NetworkChanged,
+    /// A message cannot be looked at, or the frames are none.
+    Faulty(Fault),
     /// Nothing came for too long.
     Silent,
 }
@@ -97,6 +126,17 @@ struct Pump<C, U> {
     up: Lane,
     down: Lane,
     broke: Option<End>,
+    /// Pings to the page, and pings to the upstream.
+    clocks: [PingClock; 2],
+}
+
+/// Measures from a ping one way to the pong the other way.
+#[derive(Debug, Default)]
+struct PingClock {
+    pings: u64,
+    pongs: u64,
+    since: Option<Instant>,
+    took: Option<Duration>,
 }
 
 /// Moves bytes until both sides are done or `ends` says so. `early` came from the
@@ -115,16 +155,23 @@ where
     let mut pump = Pump {
         client,
         upstream,
-        up: Lane::beginning(early),
-        down: Lane::beginning(first),
+        up: Lane::beginning(early, ends.framing),
+        down: Lane::beginning(first, ends.framing),
         broke: None,
+        clocks: Default::default(),
     };
     let end = pump.run(ends).await;
     let close = match end {
+        _ if ends.framing == Framing::None => None,
         End::Grant(fate) => Some((1008, fate.word())),
         End::Stopping => Some((1001, "doorward stops")),
+        End::NetworkChanged => Some((1012, "the network changed")),
         End::Silent => Some((1001, "nothing was sent for too long")),
-        End::Finished | End::ClientBroke | End::UpstreamBroke | End::NotDrained => None,
+        End::Finished
+        | End::ClientBroke
+        | End::UpstreamBroke
+        | End::NotDrained
+        | End::Faulty(_) => None,
     };
     if let Some((code, reason)) = close {
         pump.part(code, reason).await;
@@ -133,6 +180,10 @@ where
         up: pump.up.meter.counts(),
         down: pump.down.meter.counts(),
         end,
+        rtt: Rtt {
+            page: pump.clocks[0].took,
+            upstream: pump.clocks[1].took,
+        },
     }
 }
 
@@ -159,6 +210,7 @@ where
                 biased;
                 fate = &mut grant_ended => return End::Grant(fate),
                 () = ends.stop.cancelled() => return End::Stopping,
+                () = ends.restart.cancelled() => return End::NetworkChanged,
                 both = poll_fn(|cx| self.poll(cx, one_is_done)) => {
                     if both {
                         return self.broke.unwrap_or(End::Finished);
@@ -207,6 +259,10 @@ where
                 Broke::Writing => End::ClientBroke,
             });
         }
+        let (up_counts, down_counts) = (self.up.meter.counts(), self.down.meter.counts());
+        let [page, upstream] = &mut self.clocks;
+        page.look(down_counts.pings, up_counts.pongs);
+        upstream.look(up_counts.pings, down_counts.pongs);
         match (up.is_ready(), down.is_ready()) {
             (true, true) => Poll::Ready(true),
             (false, false) => Poll::Pending,
@@ -253,11 +309,35 @@ where
     }
 }
 
+// === impl PingClock ===
+
+impl PingClock {
+    fn look(&mut self, pings: u64, pongs: u64) {
+        if pings == self.pings && pongs == self.pongs {
+            return;
+        }
+        // Of two pings before one pong the first is measured.
+        if pings > self.pings && self.since.is_none() {
+            self.since = Some(Instant::now());
+        }
+        if pongs > self.pongs
+            && let Some(since) = self.since.take()
+        {
+            self.took = Some(since.elapsed());
+        }
+        (self.pings, self.pongs) = (pings, pongs);
+    }
+}
+
 // === impl Lane ===
 
 impl Lane {
-    fn beginning(bytes: &[u8]) -> Self {
+    fn beginning(bytes: &[u8], framing: Framing) -> Self {
         Self {
+            meter: match framing {
+                Framing::WebSocket => FrameMeter::default(),
+                Framing::None => FrameMeter::of_bytes(),
+            },
             left: bytes.to_vec(),
             ..Self::default()
         }
@@ -456,6 +536,10 @@ impl End {
             Self::Grant(fate) => fate.word(),
             Self::Stopping => "stopping",
             Self::Silent => "silent",
+            Self::NetworkChanged => "networkChanged",
+            Self::Faulty(Fault::TooBig) => "messageTooBig",
+            Self::Faulty(Fault::Unreadable) => "messageUnreadable",
+            Self::Faulty(Fault::Frames) => "framesMalformed",
         }
     }
 }

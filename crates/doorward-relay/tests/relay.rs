@@ -6,174 +6,18 @@
     reason = "a test that cannot go on must fail"
 )]
 
-use std::sync::Arc;
+mod room;
+
 use std::time::Duration;
 
-use doorward::{Bridge, Serving};
-use doorward_guard::{Clock, FakeClock, Origin, Origins};
-use doorward_relay::{Minted, Paths, Relay, RelayOptions, Upstream};
+use doorward_relay::{Paths, RelayOptions, Upstream};
 use futures_util::{SinkExt as _, StreamExt as _};
+use room::{SLACK, SWITCH, answer, connect, echo, listen, options, read_head, room, saying};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-
-const PAGE: &str = "tauri://localhost";
-/// Ten times what any of it takes.
-const SLACK: Duration = Duration::from_secs(30);
-const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-    Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
-
-struct Room {
-    serving: Serving,
-    relay: Arc<Relay>,
-    hand: FakeClock,
-    host: String,
-}
-
-async fn room() -> Room {
-    let (clock, hand) = Clock::fake();
-    let bridge = Bridge::builder()
-        .without_console()
-        .clock(clock)
-        .bind()
-        .await
-        .unwrap();
-    let origin = bridge.content_origin().to_owned();
-    let relay = Arc::clone(bridge.relay());
-    Room {
-        serving: bridge.serve(),
-        relay,
-        hand,
-        host: origin.trim_start_matches("http://").to_owned(),
-    }
-}
-
-fn options() -> RelayOptions {
-    RelayOptions {
-        local_networks: true,
-        plain: true,
-        ..RelayOptions::livekit(Origins::Exact(vec![Origin::parse(PAGE).unwrap()]))
-    }
-}
-
-impl Room {
-    fn open(&self, upstream: &str, options: &RelayOptions) -> Minted {
-        let upstream = Upstream::parse(upstream).unwrap();
-        self.relay.grant(upstream, options).unwrap()
-    }
-
-    fn path(&self, minted: &Minted) -> String {
-        minted.url.split_once(&self.host).unwrap().1.to_owned()
-    }
-
-    /// A raw request; `upgrade` makes it a handshake.
-    async fn send(&self, method: &str, target: &str, upgrade: bool, more: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.host).await.unwrap();
-        let shake = if upgrade {
-            "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        } else {
-            ""
-        };
-        let host = &self.host;
-        let origin = if more.contains("Origin:") {
-            String::new()
-        } else {
-            format!("Origin: {PAGE}\r\n")
-        };
-        let head =
-            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{origin}{shake}{more}\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stream
-    }
-
-    async fn get(&self, target: &str, upgrade: bool, more: &str) -> (String, String) {
-        let mut stream = self.send("GET", target, upgrade, more).await;
-        answer(&mut stream).await
-    }
-}
-
-/// Reads one answer: head in lower case, and body.
-async fn answer(stream: &mut TcpStream) -> (String, String) {
-    let head = read_head(stream).await.to_ascii_lowercase();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map_or(0, |length| length.trim().parse().unwrap());
-    let mut body = vec![0; length];
-    timeout(SLACK, stream.read_exact(&mut body))
-        .await
-        .unwrap()
-        .unwrap();
-    (head, String::from_utf8(body).unwrap())
-}
-
-async fn read_head(stream: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let byte = timeout(SLACK, stream.read_u8()).await.unwrap().unwrap();
-        head.push(byte);
-    }
-    String::from_utf8(head).unwrap()
-}
-
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}", listener.local_addr().unwrap());
-    (listener, url)
-}
-
-/// An upstream that gives each connection this answer and keeps it open.
-async fn saying(answer: String) -> (String, tokio::sync::mpsc::Receiver<String>) {
-    let (listener, url) = listen().await;
-    let (heads, seen) = tokio::sync::mpsc::channel(64);
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let (answer, heads) = (answer.clone(), heads.clone());
-            tokio::spawn(async move {
-                let _ = heads.send(read_head(&mut stream).await).await;
-                let _ = stream.write_all(answer.as_bytes()).await;
-                let mut rest = Vec::new();
-                let _ = stream.read_to_end(&mut rest).await;
-            });
-        }
-    });
-    (url, seen)
-}
-
-/// A real WebSocket server that sends everything back.
-async fn echo() -> String {
-    let (listener, url) = listen().await;
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
-                while let Some(Ok(message)) = socket.next().await {
-                    if (message.is_text() || message.is_binary())
-                        && socket.send(message).await.is_err()
-                    {
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    url
-}
-
-type Socket = tokio_tungstenite::WebSocketStream<TcpStream>;
-
-async fn connect(room: &Room, minted: &Minted, path: &str) -> Socket {
-    let stream = TcpStream::connect(&room.host).await.unwrap();
-    let url = format!("{}{path}", minted.url);
-    tokio_tungstenite::client_async(url, stream)
-        .await
-        .unwrap()
-        .0
-}
 
 #[tokio::test]
 async fn r1_no_grant_answers_403_that_its_page_can_read_and_never_404() {

@@ -66,7 +66,11 @@ fn r26_messages_that_stay_keep_their_frames_and_others_come_in_one() {
     ]
     .concat();
     for step in [1, 7, changed.len()] {
-        assert_eq!(through(&changed, step), (expected.clone(), None), "by {step}");
+        assert_eq!(
+            through(&changed, step),
+            (expected.clone(), None),
+            "by {step}"
+        );
     }
 }
 
@@ -83,7 +87,10 @@ fn r26_a_message_that_is_too_long_ends_with_1009_before_it_has_come() {
     // In parts: each is short enough.
     let half = vec![b'x'; defaults::MESSAGE / 2 + 1];
     let parts = [frame(0x02, &half), frame(0x80, &half)].concat();
-    assert_eq!(through(&parts, 65_536), (close.clone(), Some(Fault::TooBig)));
+    assert_eq!(
+        through(&parts, 65_536),
+        (close.clone(), Some(Fault::TooBig))
+    );
     // The most that may be passes.
     let most = frame(0x82, &vec![b'x'; defaults::MESSAGE]);
     assert_eq!(through(&most, 65_536), (most, None));
@@ -104,13 +111,20 @@ fn r26_what_cannot_be_read_is_not_let_through() {
         (frame(0x80, b"x"), Fault::Frames),
         (frame(0x09, b"x"), Fault::Frames),
         (vec![0x89, 126, 0, 126], Fault::Frames),
-        ([frame(0x02, b"x"), frame(0x82, b"y")].concat(), Fault::Frames),
+        (
+            [frame(0x02, b"x"), frame(0x82, b"y")].concat(),
+            Fault::Frames,
+        ),
     ] {
         let (code, reason) = fault.close();
         let before = frame(0x82, b"before");
         let stream = [&before[..], &bytes, &frame(0x82, b"behind")].concat();
         let expected = [before, close_frame(code, reason, None)].concat();
-        assert_eq!(through(&stream, 1_000), (expected, Some(fault)), "{bytes:x?}");
+        assert_eq!(
+            through(&stream, 1_000),
+            (expected, Some(fault)),
+            "{bytes:x?}"
+        );
     }
 }
 
@@ -120,7 +134,10 @@ async fn r16_a_reader_that_takes_little_gets_all_and_then_the_end() {
     let mut page = Rewriting::new(near, Doubler::default(), &[0x82, 2, b'd']);
     let writing = tokio::spawn(async move {
         upstream.write_all(b"e\x82\x01x").await.unwrap();
-        upstream.write_all(&frame(0x82, &[b'y'; 500])).await.unwrap();
+        upstream
+            .write_all(&frame(0x82, &[b'y'; 500]))
+            .await
+            .unwrap();
         upstream.write_all(&frame(0x82, b"!")).await.unwrap();
         upstream
     });

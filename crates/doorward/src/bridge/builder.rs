@@ -267,6 +267,10 @@ impl BridgeBuilder {
         let grants = self.config.content.grants;
         let media = Media::with_capacity(&clock, &events, &audit, &content, grants);
         let relay = Relay::new(&clock, &events, &audit, &content, self.egress.clone());
+        if self.config.control.peer_check {
+            // The ports of TURN tunnels have no token.
+            relay.check_peers(crate::platform::tcp_peer);
+        }
         let house = Arc::new(House {
             instance: Secret::<8>::random().reveal().to_string(),
             started: clock.now(),
