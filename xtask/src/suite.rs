@@ -36,6 +36,11 @@ const STAGES: &[Stage] = &[
         run: console,
     },
     Stage {
+        name: "client",
+        what: "packages/client: types, lint, tests",
+        run: client,
+    },
+    Stage {
         name: "generate",
         what: "derived files are fresh",
         run: generated,
@@ -123,11 +128,23 @@ fn console() -> Result<Ending> {
     if let Some(why) = node_missing() {
         return Ok(Ending::Skipped(why));
     }
-    let folder = place::root()?.join("packages/console");
+    package("packages/console")?;
+    verdict(&generate::check_only("console")?)
+}
+
+fn client() -> Result<Ending> {
+    if let Some(why) = node_missing() {
+        return Ok(Ending::Skipped(why));
+    }
+    package("packages/client")?;
+    Ok(Ending::Passed)
+}
+
+fn package(folder: &str) -> Result<()> {
+    let folder = place::root()?.join(folder);
     step("npm", ["ci"])?.inside(&folder).run()?;
     step("npm", ["run", "check"])?.inside(&folder).run()?;
-    step("npm", ["test"])?.inside(&folder).run()?;
-    verdict(&generate::check_only("console")?)
+    step("npm", ["test"])?.inside(&folder).run()
 }
 
 fn generated() -> Result<Ending> {
