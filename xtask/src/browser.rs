@@ -46,6 +46,7 @@ fn prepare() -> Result<PathBuf> {
 }
 
 fn build(profile: &[&str], folder: &str) -> Result<PathBuf> {
-    cargo(["build", "--workspace", "--bins"].iter().chain(profile))?.run()?;
+    let words = ["build", "--workspace", "--bins", "--example", "relay"];
+    cargo(words.iter().chain(profile))?.run()?;
     Ok(place::target()?.join(folder).join("doorward"))
 }
