@@ -39,7 +39,8 @@ pub(crate) fn screenshots() -> Result<()> {
         .run()
 }
 
-fn prepare() -> Result<PathBuf> {
+/// The tests with what they need.
+pub(crate) fn prepare() -> Result<PathBuf> {
     let folder = place::root()?.join("tests/browser");
     step("npm", ["ci"])?.inside(&folder).run()?;
     Ok(folder)

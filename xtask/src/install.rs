@@ -1,11 +1,11 @@
-//! The Debian packages that the suite uses, the server that plays Azure, and rclone's S3 server.
+//! The Debian packages that the suite uses, the server that plays Azure, rclone's S3 server, and Autobahn's cases.
 //! Installs only what is missing, and says what and why.
 
 use anyhow::Result;
 
-use crate::place;
 use crate::shell::{node_missing, step, version};
 use crate::stage::Ending;
+use crate::{autobahn, place};
 
 /// What needs them, and their names.
 const NEEDS: &[(&str, &[&str])] = &[
@@ -59,6 +59,9 @@ pub(crate) fn run() -> Result<Ending> {
     let folder = place::root()?.join("tests/azure");
     if !folder.join("node_modules/azurite").is_dir() {
         step("npm", ["ci"])?.inside(&folder).run()?;
+    }
+    if let Some(why) = autobahn::install()? {
+        return Ok(Ending::Skipped(why));
     }
     Ok(packages)
 }
