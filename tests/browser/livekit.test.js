@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { inEngines } from "./lib/engines.js";
 import { startForeign } from "./lib/foreign.js";
 import { startLiveKit } from "./lib/livekit.js";
+import { needsParticipant, startParticipant } from "./lib/participant.js";
 import { playPeer } from "./lib/peer.js";
 import { pause, until } from "./lib/process.js";
 import { needsRelay, startRelay } from "./lib/relay.js";
@@ -14,7 +15,7 @@ const CLIENT = join(dirname(createRequire(import.meta.url).resolve("livekit-clie
 const SLACK = 30_000;
 
 /** A page with livekit-client, a stand-in and a relay; `open` grants an upstream to the page. */
-function inRoom(name, body, server = {}) {
+function inRoom(name, body, server = {}, how = {}) {
   inEngines(
     name,
     async ({ engine, page, t }) => {
@@ -33,7 +34,7 @@ function inRoom(name, body, server = {}) {
       const join = async (url, token, how) => page.evaluate((...words) => window.call(...words), url, token, how);
       await body({ engine, page, livekit, relay, open, join, t });
     },
-    { engines: ["chromium", "firefox"], needs: needsRelay },
+    { engines: ["chromium", "firefox"], needs: needsRelay, ...how },
   );
 }
 
@@ -66,6 +67,23 @@ inRoom("r31_r10_a_client_joins_and_its_frames_are_deflated_end_to_end", async ({
   assert.match(livekit.participants.get("ann").extensions, /permessage-deflate/, engine);
   await page.evaluate(() => window.room.disconnect());
   await until(() => !livekit.participants.has("ann"), SLACK, "the client's Leave");
+});
+
+inRoom("r31_a_native_client_meets_the_page", async ({ livekit, open, join, page, t }) => {
+  const { url } = await open(livekit.url);
+  assert.equal((await join(url, livekit.token("ann"))).state, "connected");
+  const bob = startParticipant(url, livekit.token("bob"));
+  t.after(() => bob.stop());
+  assert.equal(await bob.met, "ann");
+  await heard(page, "participantConnected");
+  assert.deepEqual(await page.evaluate(() => [...window.room.remoteParticipants.keys()]), ["bob"]);
+  bob.leave();
+  await until(() => !livekit.participants.has("bob"), SLACK, "the native client's Leave");
+}, {}, {
+  engines: ["chromium"],
+  // The native client resolves no names that only a browser knows.
+  args: { chromium: { args: ["--disable-features=WebRtcHideLocalIpsWithMdns"] } },
+  needs: () => needsRelay() ?? needsParticipant(),
 });
 
 inRoom("r1_a_dead_grant_stops_the_client_after_two_requests", async ({ livekit, relay, open, join, page }) => {
