@@ -18,8 +18,8 @@ cargo xtask test [STAGE...] [--list]   install what the tests need, then run eve
 cargo xtask generate [--check]         write every derived file, or name those that are stale
 cargo xtask soak                       what takes too long for every change: all of Autobahn's cases through the relay
 cargo xtask screenshots                take the pictures in docs/screenshots from `doorward serve --demo`
-cargo xtask bench media [--quick]      measure speed and memory beside nginx, haproxy and others, into
-                                       benches/RESULTS.md and PERFORMANCE.md; a quick look is only printed
+cargo xtask bench media|relay [--quick]  measure speed and memory beside nginx, haproxy and others, into
+                                       benches/ and PERFORMANCE.md; a quick look is only printed
 ";
 
 fn main() -> ExitCode {
