@@ -11,10 +11,11 @@ const PING_EVERY = 10_000;
 const PATHS = ["/rtc", "/rtc/v1"];
 
 /**
- * @param {{ paths?: string[], status?: number, text?: string, regions?: string[] }} [options]
- *   `paths` that exist, `status` and `text` that the others and validation answer instead of their own.
+ * @param {{ paths?: string[], status?: number, text?: string, regions?: string[], iceServers?: object[] }} [options]
+ *   `paths` that exist, `status` and `text` that the others and validation answer instead of their own. Without
+ *   `iceServers` the page that plays the media peer must be on this machine.
  */
-export async function startLiveKit({ paths = PATHS, status, text = "", regions = [] } = {}) {
+export async function startLiveKit({ paths = PATHS, status, text = "", regions = [], iceServers = [] } = {}) {
   const secret = randomBytes(16).toString("hex");
   const participants = new Map();
   const requests = [];
@@ -116,7 +117,7 @@ export async function startLiveKit({ paths = PATHS, status, text = "", regions =
     }
     if (again) {
       person.resumes++;
-      return say(person, "reconnect", new lk.ReconnectResponse({ iceServers: [], lastMessageSeq: 0 }));
+      return say(person, "reconnect", new lk.ReconnectResponse({ iceServers: iceServers.map((one) => new lk.ICEServer(one)), lastMessageSeq: 0 }));
     }
     participants.set(identity, person);
     const others = [...participants.values()].filter((other) => other !== person);
@@ -126,8 +127,7 @@ export async function startLiveKit({ paths = PATHS, status, text = "", regions =
       otherParticipants: others.map(info),
       serverVersion: "1.13.5",
       serverInfo: new lk.ServerInfo({ version: "1.13.5", protocol: 16 }),
-      // The page that plays the media peer is on this machine too.
-      iceServers: [],
+      iceServers: iceServers.map((one) => new lk.ICEServer(one)),
       subscriberPrimary: false,
       pingTimeout: 15,
       pingInterval: 5,

@@ -98,6 +98,13 @@ impl Room {
         more: &str,
     ) -> TcpStream {
         let mut stream = TcpStream::connect(&self.host).await.unwrap();
+        let head = self.head(method, target, upgrade, more);
+        // It may be refused before all of it was sent.
+        let _ = stream.write_all(head.as_bytes()).await;
+        stream
+    }
+
+    pub(crate) fn head(&self, method: &str, target: &str, upgrade: bool, more: &str) -> String {
         let shake = if upgrade {
             "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -110,10 +117,7 @@ impl Room {
         } else {
             format!("Origin: {PAGE}\r\n")
         };
-        let head =
-            format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{origin}{shake}{more}\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stream
+        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{origin}{shake}{more}\r\n")
     }
 
     pub(crate) async fn get(&self, target: &str, upgrade: bool, more: &str) -> (String, String) {
