@@ -1,7 +1,8 @@
 // Runs in a page: the media half of the stand-in server, with the browser's own WebRTC. It answers every offer, and
 // sends back what comes over a data channel.
 
-export function playPeer(url) {
+/** `configuration`: what the peer itself connects with. */
+export function playPeer(url, configuration) {
   const peers = new Map();
   const socket = new WebSocket(`${url}/peer`);
   let last = Promise.resolve();
@@ -14,7 +15,7 @@ export function playPeer(url) {
     if (candidate) return peers.get(who)?.addIceCandidate(JSON.parse(candidate));
     let peer = peers.get(who);
     if (!peer) {
-      peer = new RTCPeerConnection();
+      peer = new RTCPeerConnection(configuration);
       peer.ondatachannel = ({ channel }) => {
         channel.onmessage = (message) => channel.send(message.data);
       };
