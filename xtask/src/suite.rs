@@ -73,11 +73,18 @@ const STAGES: &[Stage] = &[
 ];
 
 /// What takes too long for every change.
-const SOAK: &[Stage] = &[Stage {
-    name: "autobahn",
-    what: "all of Autobahn's WebSocket cases, directly and through the relay",
-    run: autobahn::soak,
-}];
+const SOAK: &[Stage] = &[
+    Stage {
+        name: "relay",
+        what: "a million targets, ten thousand closes, a hundred thousand connections through the relay",
+        run: relay_soak,
+    },
+    Stage {
+        name: "autobahn",
+        what: "all of Autobahn's WebSocket cases, directly and through the relay",
+        run: autobahn::soak,
+    },
+];
 
 /// Prints the stages.
 pub(crate) fn list() {
@@ -106,6 +113,13 @@ pub(crate) fn run(names: &[&str]) -> Result<bool> {
 pub(crate) fn soak() -> Result<bool> {
     let rows: Vec<_> = SOAK.iter().map(|stage| stage.measure(strict())).collect();
     Ok(report(&rows))
+}
+
+/// The tests that are marked `cargo xtask soak`.
+fn relay_soak() -> Result<Ending> {
+    let words = ["test", "-p", "doorward-relay", "--lib", "--test", "soak"];
+    cargo(words.into_iter().chain(["--", "--ignored"]))?.run()?;
+    Ok(Ending::Passed)
 }
 
 /// In CI nothing may be skipped.
