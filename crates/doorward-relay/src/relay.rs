@@ -3,16 +3,16 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use doorward_egress::{Dialer, Target};
+use doorward_egress::Dialer;
 use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::events::Events;
 use doorward_guard::rules::fetch_metadata::Uses;
 use doorward_guard::table::grants::Fate;
-use doorward_guard::{Clock, Grant, GrantOptions, Grants, Peer, Refusal, SessionId};
+use doorward_guard::{Clock, Grant, GrantOptions, Grants, Peer, SessionId};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ use crate::defaults;
 use crate::error::RelayError;
 use crate::grant::{RelayGrant, RelayOptions, Upstream};
 use crate::tunnel::Report;
-use crate::turn::{PeerLookup, TurnReport};
+use crate::turn::PeerLookup;
 
 /// The relay room. One per bridge.
 pub struct Relay {
@@ -33,11 +33,11 @@ pub struct Relay {
     pub(crate) tasks: TaskTracker,
     pub(crate) turn_slots: Arc<Semaphore>,
     pub(crate) turn_listeners: Arc<Semaphore>,
-    turn_count: AtomicU64,
-    peers: OnceLock<Box<PeerLookup>>,
+    pub(crate) turn_count: AtomicU64,
+    pub(crate) peers: OnceLock<Box<PeerLookup>>,
     restart: Mutex<CancellationToken>,
-    events: Events,
-    audit: Arc<dyn AuditSink>,
+    pub(crate) events: Events,
+    pub(crate) audit: Arc<dyn AuditSink>,
     dialer: Dialer,
     content: String,
 }
@@ -70,8 +70,8 @@ pub struct Totals {
 /// A place among the connections; dropping it makes room.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    _own: OwnedSemaphorePermit,
-    _all: OwnedSemaphorePermit,
+    pub(crate) _own: OwnedSemaphorePermit,
+    pub(crate) _all: OwnedSemaphorePermit,
 }
 
 impl Relay {
@@ -255,30 +255,6 @@ impl Relay {
             .clone()
     }
 
-    /// Whose process is there.
-    pub(crate) fn peer(&self, local: SocketAddr, remote: SocketAddr) -> Peer {
-        self.peers
-            .get()
-            .map_or(Peer::NotChecked, |lookup| lookup(local, remote))
-    }
-
-    /// A place among the connections to TURN servers.
-    pub(crate) fn take_turn_slot(&self, grant: &RelayGrant) -> Option<Slot> {
-        Some(Slot {
-            _own: Arc::clone(&grant.turn_slots).try_acquire_owned().ok()?,
-            _all: Arc::clone(&self.turn_slots).try_acquire_owned().ok()?,
-        })
-    }
-
-    /// The next name of a connection to a TURN server.
-    pub(crate) fn turn_name(&self) -> String {
-        format!("turn-{}", self.turn_count.fetch_add(1, Ordering::Relaxed))
-    }
-
-    pub(crate) fn tell_turned_away(&self, refusal: &Refusal) {
-        self.audit.record(Event::refused("relay", refusal, ""));
-    }
-
     /// Something that will not work, and whose doing it is not.
     pub(crate) fn tell_warning(
         &self,
@@ -294,55 +270,6 @@ impl Relay {
         });
         self.events
             .publish("relay.warning", &data, grant.owner.as_ref());
-    }
-
-    pub(crate) fn tell_turn_opened(
-        &self,
-        grant: &Grant<RelayGrant>,
-        connection: &str,
-        server: &Target,
-    ) {
-        let data = json!({
-            "id": grant.id.as_str(),
-            "connection": connection,
-            "server": server.authority(),
-            "tls": server.is_tls(),
-        });
-        self.events
-            .publish("relay.turnOpened", &data, grant.owner.as_ref());
-    }
-
-    pub(crate) fn tell_turn_closed(
-        &self,
-        grant: &Grant<RelayGrant>,
-        connection: &str,
-        server: &Target,
-        report: &TurnReport,
-    ) {
-        grant
-            .data
-            .count_bytes(report.up.saturating_add(report.down));
-        tracing::debug!(
-            connection,
-            up = report.up,
-            down = report.down,
-            end = report.reason,
-            refused = report.refused,
-            "a connection to a TURN server ended"
-        );
-        let data = json!({
-            "id": grant.id.as_str(),
-            "connection": connection,
-            "server": server.authority(),
-            "tls": server.is_tls(),
-            "bytesUp": report.up,
-            "bytesDown": report.down,
-            "reason": report.reason,
-            "refused": report.refused,
-            "allocated": report.allocated,
-        });
-        self.events
-            .publish("relay.turnClosed", &data, grant.owner.as_ref());
     }
 
     pub(crate) fn tell_opened(&self, grant: &Grant<RelayGrant>, connection: &str) {

@@ -5,6 +5,8 @@
 //! upstream, and a tunnel that waits holds no buffer. Frames are followed, never
 //! changed; between two of them a Close of our own can be put in.
 
+mod report;
+
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
@@ -12,16 +14,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use doorward_guard::table::grants::Fate;
 use doorward_guard::{Clock, Grant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::defaults;
-use crate::frame::{Counts, FrameMeter, close_frame};
+use crate::frame::{FrameMeter, close_frame};
 use crate::grant::RelayGrant;
-use crate::rewrite::Fault;
+use report::PingClock;
+
+pub use report::{End, Report, Rtt};
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; defaults::READ].into());
@@ -53,52 +56,6 @@ pub enum Framing {
     None,
 }
 
-/// What became of a tunnel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// From the page to the upstream.
-    pub up: Counts,
-    /// From the upstream to the page.
-    pub down: Counts,
-    /// Why it ended.
-    pub end: End,
-    /// How long pings took, the last time.
-    pub rtt: Rtt,
-}
-
-/// From a ping that passed to the pong behind it, on either side of us.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rtt {
-    /// To the page and back: the upstream pinged.
-    pub page: Option<Duration>,
-    /// To the upstream and back: the page's side pinged, which browsers never do.
-    pub upstream: Option<Duration>,
-}
-
-/// Why a tunnel ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum End {
-    /// Both sides said that they are done.
-    Finished,
-    /// The page's side broke off.
-    ClientBroke,
-    /// The upstream's side broke off.
-    UpstreamBroke,
-    /// One side was done, and the other went on for too long.
-    NotDrained,
-    /// The grant ended.
-    Grant(Fate),
-    /// doorward stops.
-    Stopping,
-    /// The network changed, and the client is to come back.
-    NetworkChanged,
-    /// A message cannot be looked at, or the frames are none.
-    Faulty(Fault),
-    /// Nothing came for too long.
-    Silent,
-}
-
 /// One direction.
 #[derive(Debug, Default)]
 struct Lane {
@@ -128,15 +85,6 @@ struct Pump<C, U> {
     broke: Option<End>,
     /// Pings to the page, and pings to the upstream.
     clocks: [PingClock; 2],
-}
-
-/// Measures from a ping one way to the pong the other way.
-#[derive(Debug, Default)]
-struct PingClock {
-    pings: u64,
-    pongs: u64,
-    since: Option<Instant>,
-    took: Option<Duration>,
 }
 
 /// Moves bytes until both sides are done or `ends` says so. `early` came from the
@@ -306,26 +254,6 @@ where
             while client.read(&mut scrap).await.is_ok_and(|count| count > 0) {}
         };
         let _ = timeout(defaults::LINGER, linger).await;
-    }
-}
-
-// === impl PingClock ===
-
-impl PingClock {
-    fn look(&mut self, pings: u64, pongs: u64) {
-        if pings == self.pings && pongs == self.pongs {
-            return;
-        }
-        // Of two pings before one pong the first is measured.
-        if pings > self.pings && self.since.is_none() {
-            self.since = Some(Instant::now());
-        }
-        if pongs > self.pongs
-            && let Some(since) = self.since.take()
-        {
-            self.took = Some(since.elapsed());
-        }
-        (self.pings, self.pongs) = (pings, pongs);
     }
 }
 
@@ -519,27 +447,5 @@ impl Lane {
         }
         self.shut = true;
         Poll::Ready(())
-    }
-}
-
-// === impl End ===
-
-impl End {
-    /// The word that events use.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Finished => "finished",
-            Self::ClientBroke => "clientBroke",
-            Self::UpstreamBroke => "upstreamBroke",
-            Self::NotDrained => "notDrained",
-            Self::Grant(fate) => fate.word(),
-            Self::Stopping => "stopping",
-            Self::Silent => "silent",
-            Self::NetworkChanged => "networkChanged",
-            Self::Faulty(Fault::TooBig) => "messageTooBig",
-            Self::Faulty(Fault::Unreadable) => "messageUnreadable",
-            Self::Faulty(Fault::Frames) => "framesMalformed",
-        }
     }
 }

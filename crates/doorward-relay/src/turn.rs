@@ -29,6 +29,7 @@
 //! address policy holds for it, and what does not speak STUN is cut off at once.
 
 mod carry;
+mod room;
 pub mod stun;
 
 pub(crate) use carry::TurnReport;

@@ -198,7 +198,7 @@ impl Talk {
         let allocated = self.allocated;
         let lane = self.lane(from);
         let [_, _, _, _, cookie @ ..] = lane.head;
-        if !cookie.starts_with(&COOKIE) || length % 4 != 0 {
+        if !cookie.starts_with(&COOKIE) || !length.is_multiple_of(4) {
             return Err(Cut::NotStun);
         }
         let (class, method) = lane.kind();
