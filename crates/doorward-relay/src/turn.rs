@@ -186,6 +186,7 @@ async fn accept(listener: TcpListener, post: Post) {
     let post = Arc::new(post);
     let ended = post.grant.ended();
     tokio::pin!(ended);
+    let mut told_full = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -208,10 +209,14 @@ async fn accept(listener: TcpListener, post: Post) {
             continue;
         }
         let Some(slot) = post.relay.take_turn_slot(&post.grant.data) else {
-            post.relay
-                .tell_warning(&post.grant, None, "tooManyTurnConnections");
+            // Once, until there is room again.
+            if !std::mem::replace(&mut told_full, true) {
+                post.relay
+                    .tell_warning(&post.grant, None, "tooManyTurnConnections");
+            }
             continue;
         };
+        told_full = false;
         let post = Arc::clone(&post);
         post.open.fetch_add(1, Ordering::Relaxed);
         post.relay.clone().tasks.spawn(async move {

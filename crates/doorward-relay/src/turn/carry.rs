@@ -43,6 +43,8 @@ pub(crate) struct TurnReport {
     pub(crate) refused: Option<&'static str>,
     /// Whether a place was made.
     pub(crate) allocated: bool,
+    /// Whether the server was reached at all.
+    pub(crate) opened: bool,
 }
 
 /// Carries a connection to its end and tells of it.
@@ -68,6 +70,7 @@ pub(super) async fn carry(post: &Post, mut client: TcpStream) {
         () = post.stop.cancelled() => Err(End::Stopping.word()),
         opened = opening => opened,
     };
+    let reached = opened.is_ok();
     let reason = match opened {
         Err(reason) => reason,
         Ok((head, upstream)) => {
@@ -100,6 +103,7 @@ pub(super) async fn carry(post: &Post, mut client: TcpStream) {
             reason,
             refused: talk.no(now).map(super::stun::No::word),
             allocated: talk.is_allocated(),
+            opened: reached,
         }
     };
     relay.tell_turn_closed(grant, &connection, &post.server, &report);

@@ -83,7 +83,12 @@ impl Relay {
             "refused": report.refused,
             "allocated": report.allocated,
         });
-        self.events
-            .publish("relay.turnClosed", &data, grant.owner.as_ref());
+        let (kind, owner) = ("relay.turnClosed", grant.owner.as_ref());
+        if report.opened {
+            self.events.publish(kind, &data, owner);
+        } else {
+            // Whoever comes can make these: they must not push out what is kept.
+            self.events.publish_passing(kind, &data, owner);
+        }
     }
 }
