@@ -14,7 +14,9 @@ import { playPeer } from "./lib/peer.js";
 import { needsRelay, startRelay } from "./lib/relay.js";
 
 const CLIENT = join(dirname(createRequire(import.meta.url).resolve("livekit-client")), "livekit-client.umd.js");
-const options = { engines: ["chromium"], needs: () => needsRelay() ?? needsCoturn() };
+// Firefox takes no TURN server on loopback, ours or any other, unless it is told to.
+const LOOPBACK = { firefox: { prefs: { "media.peerconnection.ice.loopback": true } } };
+const options = { engines: ["chromium", "firefox"], args: LOOPBACK, needs: () => needsRelay() ?? needsCoturn() };
 
 /** A page, a relay that trusts coturn's root, and coturn. */
 async function house(page, t) {
@@ -67,7 +69,8 @@ async function pair(iceServers) {
   const errors = [];
   for (const [from, to] of [[one, two], [two, one]]) {
     from.onicecandidate = ({ candidate }) => {
-      if (!candidate) return;
+      // Firefox says with an empty one that there are no more.
+      if (!candidate?.candidate) return;
       candidates.push(candidate.candidate);
       to.addIceCandidate(candidate);
     };

@@ -24,6 +24,9 @@
 //! that sends its client elsewhere (300) is cut off: the client would go there
 //! past the tunnel.
 //!
+//! Firefox takes no TURN server on loopback unless
+//! `media.peerconnection.ice.loopback` is set; Chromium's engine does.
+//!
 //! Which server is dialled comes out of the upstream's own messages, the one
 //! exception to the rule that a grant names all that is reached. The grant's
 //! address policy holds for it, and what does not speak STUN is cut off at once.
