@@ -126,19 +126,33 @@ inRoom("r3_without_v1_the_client_falls_back_to_v0", async ({ livekit, open, join
   assert.deepEqual(livekit.requests.map((one) => one.pathname), ["/rtc/v1", "/rtc/v1/validate", "/rtc"]);
 }, { paths: ["/rtc"] });
 
-inRoom("r21_r22_a_cut_wire_is_resumed_through_the_same_url_with_the_newer_token", async ({ livekit, open, join, page }) => {
+for (const [version, paths] of [["v1", ["/rtc/v1"]], ["v0", ["/rtc"]]]) {
+  inRoom(`r21_r22_in_${version}_a_cut_wire_is_resumed_through_the_same_url_with_the_newer_token`, async ({ livekit, open, join, page }) => {
+    const { url } = await open(livekit.url);
+    const first = livekit.token("ann");
+    assert.equal((await join(url, first)).state, "connected");
+    const fresh = livekit.refresh("ann");
+    await page.waitFor((wanted) => window.room.engine.token === wanted, { args: [fresh], timeout: SLACK, why: "the newer token" });
+    const sid = livekit.participants.get("ann").sid;
+    livekit.cut("ann");
+    await heard(page, "reconnected");
+    const person = livekit.participants.get("ann");
+    assert.deepEqual([person.sid, person.resumes], [sid, 1], "resumed, not joined anew");
+    const joins = livekit.upgrades().filter((one) => paths.includes(one.pathname));
+    assert.deepEqual(joins.map((one) => one.query.get("access_token")), [first, fresh]);
+    assert.equal(await page.evaluate(() => window.room.state), "connected");
+  }, { paths });
+}
+
+inRoom("r21_a_server_that_asks_for_it_is_joined_anew_through_the_same_url", async ({ livekit, open, join, page }) => {
   const { url } = await open(livekit.url);
-  const first = livekit.token("ann");
-  assert.equal((await join(url, first)).state, "connected");
-  const fresh = livekit.refresh("ann");
-  await page.waitFor((wanted) => window.room.engine.token === wanted, { args: [fresh], timeout: SLACK, why: "the newer token" });
-  const sid = livekit.participants.get("ann").sid;
-  livekit.cut("ann");
+  assert.equal((await join(url, livekit.token("ann"))).state, "connected");
+  const { sid } = livekit.participants.get("ann");
+  livekit.leave("ann", "RECONNECT");
   await heard(page, "reconnected");
   const person = livekit.participants.get("ann");
-  assert.deepEqual([person.sid, person.resumes], [sid, 1], "resumed, not joined anew");
-  assert.deepEqual(livekit.upgrades().map((one) => one.query.get("access_token")), [first, fresh]);
-  assert.equal(await page.evaluate(() => window.room.state), "connected");
+  assert.notEqual(person.sid, sid);
+  assert.equal(person.resumes, 0);
 });
 
 inRoom("r24_text_frames_pass_both_ways", async ({ livekit, open, join, page }) => {
