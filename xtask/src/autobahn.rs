@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::shell::{cargo, node_missing, step, version};
+use crate::shell::{node_missing, step, version};
 use crate::stage::Ending;
 use crate::suite::PROFILE;
 use crate::{browser, place};
@@ -31,8 +31,7 @@ fn fuzz(words: &[&str]) -> Result<Ending> {
     }
     install()?;
     let folder = browser::prepare()?;
-    let build = ["build", "--package", "doorward", "--example", "relay"];
-    cargo(build.iter().chain(&PROFILE))?.run()?;
+    browser::build(&PROFILE, "debug")?;
     step("node", ["autobahn.js"].iter().chain(words))?
         .inside(&folder)
         .env("AUTOBAHN_PYTHON", python)
