@@ -73,11 +73,18 @@ const STAGES: &[Stage] = &[
 ];
 
 /// What takes too long for every change.
-const SOAK: &[Stage] = &[Stage {
-    name: "autobahn",
-    what: "all of Autobahn's WebSocket cases, directly and through the relay",
-    run: autobahn::soak,
-}];
+const SOAK: &[Stage] = &[
+    Stage {
+        name: "relay",
+        what: "a million request targets, a hundred thousand connections that come and go",
+        run: soak_relay,
+    },
+    Stage {
+        name: "autobahn",
+        what: "all of Autobahn's WebSocket cases, directly and through the relay",
+        run: autobahn::soak,
+    },
+];
 
 /// Prints the stages.
 pub(crate) fn list() {
@@ -106,6 +113,12 @@ pub(crate) fn run(names: &[&str]) -> Result<bool> {
 pub(crate) fn soak() -> Result<bool> {
     let rows: Vec<_> = SOAK.iter().map(|stage| stage.measure(strict())).collect();
     Ok(report(&rows))
+}
+
+fn soak_relay() -> Result<Ending> {
+    let words = "test --package doorward-relay --lib --test churn -- r5_no_request r30_";
+    cargo(words.split(' '))?.env("DOORWARD_SOAK", "1").run()?;
+    Ok(Ending::Passed)
 }
 
 /// In CI nothing may be skipped.

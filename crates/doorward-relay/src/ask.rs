@@ -204,9 +204,17 @@ mod tests {
         }
     }
 
+    /// More in `cargo xtask soak`.
+    fn cases() -> u32 {
+        match std::env::var_os("DOORWARD_SOAK") {
+            Some(_) => 1_000_000,
+            None => 100_000,
+        }
+    }
+
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig {
-            cases: 100_000,
+            cases: cases(),
             ..Default::default()
         })]
         #[test]
