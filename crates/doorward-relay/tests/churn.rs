@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use doorward::{Bridge, Serving};
-use doorward_guard::Origins;
+use doorward_guard::{Clock, FakeClock, Origins, defaults};
 use doorward_relay::{Minted, RelayOptions, Upstream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -112,6 +112,7 @@ fn grant(serving: &Serving, upstream: &str) -> Minted {
 
 struct Room {
     serving: Serving,
+    hand: FakeClock,
     upstream: String,
     nobody: String,
 }
@@ -169,6 +170,17 @@ impl Room {
         self.serving.relay().revoke(&minted.id);
     }
 
+    /// Many, and the time after which ended grants are forgotten.
+    async fn cycles(&self, count: usize) {
+        for at in 0..count {
+            self.cycle(WAYS[at % WAYS.len()]).await;
+            if at % 1_000 == 999 {
+                self.hand.advance(defaults::GRANT_AFTERLIFE);
+                self.serving.relay().sweep();
+            }
+        }
+    }
+
     /// Every place is free again.
     async fn settled(&self) {
         timeout(SLACK, async {
@@ -209,26 +221,20 @@ async fn files_left() -> usize {
 #[cfg_attr(not(target_os = "linux"), ignore = "it looks into /proc")]
 async fn r30_connections_that_came_and_went_leave_nothing() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (clock, hand) = Clock::fake();
+    let bridge = Bridge::builder().without_console().clock(clock);
     let room = Room {
-        serving: Bridge::builder()
-            .without_console()
-            .bind()
-            .await
-            .unwrap()
-            .serve(),
+        serving: bridge.bind().await.unwrap().serve(),
+        hand,
         upstream: upstream().await,
         nobody: format!("ws://{}", nobody.local_addr().unwrap()),
     };
     drop(nobody);
     // What is allocated once, is.
-    for at in 0..400 {
-        room.cycle(WAYS[at % WAYS.len()]).await;
-    }
+    room.cycles(1_000).await;
     room.settled().await;
     let (files, memory) = (files_left().await, resident_kib());
-    for at in 0..cycles() {
-        room.cycle(WAYS[at % WAYS.len()]).await;
-    }
+    room.cycles(cycles()).await;
     room.settled().await;
     let files_now = files_left().await;
     assert!(
