@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::shell::{cargo, node_missing, step, version};
+use crate::shell::{node_missing, step, version};
 use crate::stage::Ending;
 use crate::suite::PROFILE;
 use crate::{browser, place};
@@ -17,12 +17,13 @@ pub(crate) fn run() -> Result<Ending> {
     fuzz(&[])
 }
 
-/// Every case there is, most of an hour.
+/// Every case there is: an hour or two.
 pub(crate) fn soak() -> Result<Ending> {
-    fuzz(&["--all"])
+    fuzz(&["*"])
 }
 
-fn fuzz(words: &[&str]) -> Result<Ending> {
+/// Without `cases`, some of every kind.
+fn fuzz(cases: &[&str]) -> Result<Ending> {
     let Some(python) = python() else {
         return Ok(Ending::Skipped(missing()));
     };
@@ -31,9 +32,8 @@ fn fuzz(words: &[&str]) -> Result<Ending> {
     }
     install()?;
     let folder = browser::prepare()?;
-    let build = ["build", "--package", "doorward", "--example", "relay"];
-    cargo(build.iter().chain(&PROFILE))?.run()?;
-    step("node", ["autobahn.js"].iter().chain(words))?
+    browser::build(&PROFILE, "debug")?;
+    step("node", ["autobahn.js"].iter().chain(cases))?
         .inside(&folder)
         .env("AUTOBAHN_PYTHON", python)
         .env("AUTOBAHN_SITE", site()?)

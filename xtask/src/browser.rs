@@ -46,7 +46,8 @@ pub(crate) fn prepare() -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn build(profile: &[&str], folder: &str) -> Result<PathBuf> {
+/// The daemon, and what else the tests start.
+pub(crate) fn build(profile: &[&str], folder: &str) -> Result<PathBuf> {
     let words = ["build", "--workspace", "--bins", "--example", "relay"];
     cargo(words.iter().chain(profile))?.run()?;
     Ok(place::target()?.join(folder).join("doorward"))

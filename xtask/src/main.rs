@@ -16,8 +16,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test [STAGE...] [--list]   install what the tests need, then run every stage, or only those named
 cargo xtask generate [--check]         write every derived file, or name those that are stale
-cargo xtask soak                       what takes too long for every change: the relay's long runs, and all of
-                                       Autobahn's cases through it
+cargo xtask soak                       what takes too long for every change, all of it for the relay
 cargo xtask screenshots                take the pictures in docs/screenshots from `doorward serve --demo`
 cargo xtask bench media|relay [--quick]  measure speed and memory beside nginx, haproxy and others, into
                                        benches/ and PERFORMANCE.md; a quick look is only printed

@@ -13,7 +13,7 @@ use std::time::Duration;
 use doorward_relay::{LiveKit, Messages, Paths, RelayOptions, Upstream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use room::{
-    PAGE, Room, SLACK, SWITCH, answer, connect, echo, listen, options, read_head, room, saying,
+    PAGE, Room, SLACK, SWITCH, answer, connect, echo, listen, options, put, read_head, room, saying,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -509,31 +509,37 @@ async fn r13_an_upstream_that_breaks_off_is_no_clean_close() {
 
 #[tokio::test]
 async fn r14_the_last_frames_before_a_close_are_never_lost() {
+    // More in `cargo xtask soak`.
+    let runs = match std::env::var_os("DOORWARD_SOAK") {
+        Some(_) => 10_000,
+        None => 300,
+    };
     let room = room().await;
     let (listener, url) = listen().await;
-    let minted = room.open(&url, &options());
+    // LiveKit's Leave.
+    let leave = put(8, &[&[0x10, 3]]);
+    let said = leave.clone();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
-            socket.send(Message::text("leave")).await.unwrap();
+            socket.send(Message::binary(said.clone())).await.unwrap();
             socket.close(None).await.unwrap();
         }
     });
-    for _ in 0..300 {
-        let mut socket = connect(&room, &minted, "/rtc").await;
-        let first = timeout(SLACK, socket.next())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
-        assert_eq!(first, Message::text("leave"));
-        let second = timeout(SLACK, socket.next())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
-        assert!(second.is_close());
+    for messages in [Messages::Untouched, Messages::LiveKit(LiveKit::default())] {
+        let how = RelayOptions {
+            messages,
+            ..options()
+        };
+        let minted = room.open(&url, &how);
+        for run in 0..runs / 2 {
+            let mut socket = connect(&room, &minted, "/rtc").await;
+            let first = timeout(SLACK, socket.next()).await.unwrap();
+            assert_eq!(first.unwrap().unwrap().into_data()[..], leave, "{run}");
+            let second = timeout(SLACK, socket.next()).await.unwrap();
+            assert!(second.unwrap().unwrap().is_close(), "{run}");
+        }
     }
 }
 

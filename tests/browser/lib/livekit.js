@@ -183,7 +183,8 @@ export async function startLiveKit({ paths = PATHS, status, text = "", regions =
       say(participants.get(identity), "refreshToken", fresh);
       return fresh;
     },
-    leave: (identity, action) => say(participants.get(identity), "leave", new lk.LeaveRequest({ action })),
+    /** `DISCONNECT`, `RESUME` or `RECONNECT`. */
+    leave: (identity, action) => say(participants.get(identity), "leave", new lk.LeaveRequest({ action: lk.LeaveRequest_Action[action] })),
     /** Cuts the wire, as a network does. */
     cut: (identity) => participants.get(identity).ws._socket.resetAndDestroy(),
     stop: () => {
