@@ -1,8 +1,9 @@
-//! `cargo xtask bench media`: the daemon, built for release, beside what else could do its work.
+//! `cargo xtask bench media` and `cargo xtask bench relay`: doorward, built for release, beside what else could do
+//! its work.
 //!
 //! Every row holds one kind of work against a target. Runs are interleaved, so that whatever else the
 //! machine does hits all servers alike, and ratios are taken within a round. The figures go to
-//! benches/RESULTS.md, the table of targets also into PERFORMANCE.md. Nothing is asserted: machines
+//! benches/RESULTS.md and benches/RELAY.md, the table of targets also into PERFORMANCE.md. Nothing is asserted: machines
 //! differ, ratios tell.
 
 #![allow(
@@ -19,7 +20,9 @@ mod media;
 mod peers;
 mod plot;
 mod process;
+mod relay;
 mod targets;
+mod ws;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -36,36 +39,68 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 
-const BEGIN: &str = "<!-- begin: cargo xtask bench media -->\n";
 const END: &str = "<!-- end -->";
 
-/// Runs everything and writes the results; a quick look is only printed.
+/// Runs one of the two and writes its results; a quick look is only printed.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let quick = match words {
-        [] | ["media"] => false,
-        ["--quick"] | ["media", "--quick"] => true,
-        _ => bail!("cargo xtask bench [media] [--quick]"),
+        ["media" | "relay"] => false,
+        ["media" | "relay", "--quick"] => true,
+        _ => bail!("cargo xtask bench media|relay [--quick]"),
     };
+    match words {
+        ["relay", ..] => relay(quick),
+        _ => media(quick),
+    }
+}
+
+fn media(quick: bool) -> Result<()> {
     cargo(["build", "--release", "--bin", "doorward"])?.run()?;
     let effort = Effort::new(quick);
     let load = process::load();
     let mut book = Book::default();
     let field = Field::new()?;
     field.measure(effort, &mut book)?;
-    let targets = book.targets();
-    println!("\n{targets}");
     if quick {
+        println!("\n{}", book.targets());
         return Ok(());
     }
+    let how = format!(
+        "Medians of {} interleaved rounds (memory: 2, grants: 1), with the least and the most.",
+        effort.rounds
+    );
+    let text = results("media", &field.servers(), &how, &book, &load)?;
     let folder = place::root()?.join("benches");
-    write(
-        &folder.join("RESULTS.md"),
-        &results(&field, effort, &book, &load)?,
-    )?;
+    write(&folder.join("RESULTS.md"), &text)?;
     write(&folder.join("results.svg"), &plot::svg(&book)?)?;
+    publish("media", &book)
+}
+
+fn relay(quick: bool) -> Result<()> {
+    let effort = relay::Effort::new(quick);
+    let load = process::load();
+    let mut book = Book::default();
+    let field = relay::Field::new()?;
+    field.measure(&effort, &mut book)?;
+    if quick {
+        println!("\n{}", book.targets());
+        return Ok(());
+    }
+    let how = format!(
+        "Medians of {} interleaved rounds (memory: 2), with the least and the most.",
+        effort.rounds
+    );
+    let text = results("relay", &field.servers(), &how, &book, &load)?;
+    write(&place::root()?.join("benches/RELAY.md"), &text)?;
+    publish("relay", &book)
+}
+
+/// Puts the table of targets into PERFORMANCE.md.
+fn publish(bench: &str, book: &Book) -> Result<()> {
+    println!("\n{}", book.targets());
     let page = place::root()?.join("PERFORMANCE.md");
     let text = std::fs::read_to_string(&page).context("reading PERFORMANCE.md")?;
-    write(&page, &put_between(&text, &targets)?)
+    write(&page, &put_between(bench, &text, &book.targets())?)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
@@ -74,29 +109,38 @@ fn write(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Puts `table` between the marks of `page`.
-fn put_between(page: &str, table: &str) -> Result<String> {
-    let (before, rest) = page.split_once(BEGIN).context("no mark to begin at")?;
+/// Puts `table` between the marks of `bench` in `page`.
+fn put_between(bench: &str, page: &str, table: &str) -> Result<String> {
+    let begin = format!("<!-- begin: cargo xtask bench {bench} -->\n");
+    let (before, rest) = page.split_once(&begin).context("no mark to begin at")?;
     let (_, after) = rest.split_once(END).context("no mark to end at")?;
-    Ok(format!("{before}{BEGIN}\n{table}\n{END}{after}"))
+    Ok(format!("{before}{begin}\n{table}\n{END}{after}"))
 }
 
-fn results(field: &Field, effort: Effort, book: &Book, load: &str) -> Result<String> {
-    let mut text = String::from("# Results of `cargo xtask bench media`\n\n");
+fn results(
+    bench: &str,
+    servers: &[(&str, String)],
+    how: &str,
+    book: &Book,
+    load: &str,
+) -> Result<String> {
+    let mut text = format!("# Results of `cargo xtask bench {bench}`\n\n");
     writeln!(
         text,
         "Machine: {}. Load average at the start: {load}.\n",
         process::machine()
     )?;
-    for (name, version) in field.servers() {
+    for (name, version) in servers {
         writeln!(text, "- {name}: {version}")?;
     }
+    let picture = match bench {
+        "media" => "\n![](results.svg)\n",
+        _ => "",
+    };
     writeln!(
         text,
-        "\nMedians of {} interleaved rounds (memory: 2, grants: 1), with the least and the most. What each \
-         row means is in [PERFORMANCE.md](../PERFORMANCE.md). Client, store and servers share the cores, so \
-         compare the columns, not the figures.\n\n## Targets\n\n{}\n![](results.svg)\n\n## All figures\n\n{}",
-        effort.rounds,
+        "\n{how} What each row means is in [PERFORMANCE.md](../PERFORMANCE.md). Client, upstream and servers share \
+         the cores, so compare the columns, not the figures.\n\n## Targets\n\n{}{picture}\n## All figures\n\n{}",
         book.targets(),
         book.everything()?
     )?;

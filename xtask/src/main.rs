@@ -1,5 +1,6 @@
 //! The chores of this repository. It depends on almost nothing, so that `cargo xtask` starts at once.
 
+mod autobahn;
 mod bench;
 mod browser;
 mod fuzz;
@@ -15,9 +16,10 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test [STAGE...] [--list]   install what the tests need, then run every stage, or only those named
 cargo xtask generate [--check]         write every derived file, or name those that are stale
+cargo xtask soak                       what takes too long for every change, all of it for the relay
 cargo xtask screenshots                take the pictures in docs/screenshots from `doorward serve --demo`
-cargo xtask bench media [--quick]      measure speed and memory beside nginx, haproxy and others, into
-                                       benches/RESULTS.md and PERFORMANCE.md; a quick look is only printed
+cargo xtask bench media|relay [--quick]  measure speed and memory beside nginx, haproxy and others, into
+                                       benches/ and PERFORMANCE.md; a quick look is only printed
 ";
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["generate"] => generate::write().map(|()| true),
         ["generate", "--check"] => generate::check().map(|stale| stale.is_empty()),
         ["bench", words @ ..] => bench::run(words).map(|()| true),
+        ["soak"] => suite::soak(),
         ["screenshots"] => browser::screenshots().map(|()| true),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

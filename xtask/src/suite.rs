@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::shell::{cargo, node_missing, step, version};
 use crate::stage::{Ending, Stage, report};
-use crate::{browser, fuzz, generate, install, place};
+use crate::{autobahn, browser, fuzz, generate, install, place};
 
 /// Everything builds with the test profile, so that dependencies are compiled once.
 pub(crate) const PROFILE: [&str; 2] = ["--profile", "test"];
@@ -36,6 +36,11 @@ const STAGES: &[Stage] = &[
         run: console,
     },
     Stage {
+        name: "client",
+        what: "packages/client: types, lint, tests",
+        run: client,
+    },
+    Stage {
         name: "generate",
         what: "derived files are fresh",
         run: generated,
@@ -60,6 +65,25 @@ const STAGES: &[Stage] = &[
         what: "Chromium, Firefox and WebKitGTK",
         run: browser::run,
     },
+    Stage {
+        name: "autobahn",
+        what: "Autobahn's WebSocket cases, directly and through the relay",
+        run: autobahn::run,
+    },
+];
+
+/// What takes too long for every change.
+const SOAK: &[Stage] = &[
+    Stage {
+        name: "relay",
+        what: "a million request targets, ten thousand closes, a hundred thousand connections",
+        run: soak_relay,
+    },
+    Stage {
+        name: "autobahn",
+        what: "all of Autobahn's WebSocket cases, directly and through the relay",
+        run: autobahn::soak,
+    },
 ];
 
 /// Prints the stages.
@@ -77,12 +101,30 @@ pub(crate) fn run(names: &[&str]) -> Result<bool> {
     {
         bail!("there is no stage called {unknown}; `cargo xtask test --list` names them");
     }
-    let strict = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    let strict = strict();
     let chosen = STAGES
         .iter()
         .filter(|stage| names.is_empty() || names.contains(&stage.name));
     let rows: Vec<_> = chosen.map(|stage| stage.measure(strict)).collect();
     Ok(report(&rows))
+}
+
+/// Runs what takes too long for every change. True if nothing failed.
+pub(crate) fn soak() -> Result<bool> {
+    let rows: Vec<_> = SOAK.iter().map(|stage| stage.measure(strict())).collect();
+    Ok(report(&rows))
+}
+
+fn soak_relay() -> Result<Ending> {
+    let words =
+        "test --package doorward-relay --lib --test churn --test relay -- r5_no_request r14_ r30_";
+    cargo(words.split(' '))?.env("DOORWARD_SOAK", "1").run()?;
+    Ok(Ending::Passed)
+}
+
+/// In CI nothing may be skipped.
+fn strict() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty())
 }
 
 fn fmt() -> Result<Ending> {
@@ -123,11 +165,23 @@ fn console() -> Result<Ending> {
     if let Some(why) = node_missing() {
         return Ok(Ending::Skipped(why));
     }
-    let folder = place::root()?.join("packages/console");
+    package("packages/console")?;
+    verdict(&generate::check_only("console")?)
+}
+
+fn client() -> Result<Ending> {
+    if let Some(why) = node_missing() {
+        return Ok(Ending::Skipped(why));
+    }
+    package("packages/client")?;
+    Ok(Ending::Passed)
+}
+
+fn package(folder: &str) -> Result<()> {
+    let folder = place::root()?.join(folder);
     step("npm", ["ci"])?.inside(&folder).run()?;
     step("npm", ["run", "check"])?.inside(&folder).run()?;
-    step("npm", ["test"])?.inside(&folder).run()?;
-    verdict(&generate::check_only("console")?)
+    step("npm", ["test"])?.inside(&folder).run()
 }
 
 fn generated() -> Result<Ending> {

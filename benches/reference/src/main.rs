@@ -7,6 +7,11 @@
 //!
 //! `reference download CA URL CONNECTIONS BYTES` reads a range per connection and throws it away;
 //! it prints the seconds of wall clock.
+//!
+//! `reference forward PORT UPSTREAM` is the usual relay of WebSockets: tungstenite on both sides and
+//! `forward` between them, with `TCP_NODELAY`. `reference echo PORT` is what they end at.
+
+mod ws;
 
 use std::time::Instant;
 
@@ -34,7 +39,9 @@ async fn main() -> Result<()> {
         ["download", ca, url, connections, bytes] => {
             download(ca, url, connections.parse()?, bytes.parse()?).await
         }
-        _ => bail!("reference serve PORT STORE | reference download CA URL CONNECTIONS BYTES"),
+        ["echo", port] => ws::echo(port.parse()?).await,
+        ["forward", port, upstream] => ws::forward(port.parse()?, upstream.parse()?).await,
+        _ => bail!("reference serve PORT STORE | download CA URL CONNECTIONS BYTES | echo PORT | forward PORT UPSTREAM"),
     }
 }
 

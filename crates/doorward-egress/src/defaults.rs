@@ -7,6 +7,12 @@ pub const CONNECT: Duration = Duration::from_secs(5);
 /// Resolving, connecting and the TLS handshake together. Browsers give a media
 /// element no deadline, but people do; livekit-client gives 15 s.
 pub const DIAL: Duration = Duration::from_secs(10);
+/// The TLS handshake alone, a proxy's own included: two round trips and a slow
+/// machine.
+pub const TLS: Duration = Duration::from_secs(5);
+/// The proxy's answer to CONNECT: a status line and a few header lines. Squid's
+/// error pages come after the head and are not read.
+pub const PROXY_ANSWER: usize = 16 * 1024;
 /// The next address is tried after this while the first still connects
 /// (RFC 8305 recommends 250 ms).
 pub const STAGGER: Duration = Duration::from_millis(250);

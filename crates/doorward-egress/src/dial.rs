@@ -4,6 +4,10 @@
 //! 250 ms after the one before, RFC 8305), speak TLS. All of it within one
 //! budget. The socket is connected to the very address that was checked, so a
 //! name that changes its mind in between changes nothing.
+//!
+//! Through a proxy that resolves names itself (CONNECT, SOCKS5h) the addresses
+//! of a name cannot be checked here: what the caller lets be named is all that
+//! decides. Addresses that are written out are checked all the same.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,13 +21,15 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::{AddressPolicy, EgressError, Stream, Target, Trust, defaults};
+use crate::{AddressPolicy, EgressError, Proxies, Stream, Target, Trust, defaults, proxy};
 
 /// How to connect. Every field has its default in [`defaults`].
 #[derive(Clone, Copy, Debug)]
 pub struct DialOptions {
     /// For one address.
     pub connect_within: Duration,
+    /// For one TLS handshake.
+    pub tls_within: Duration,
     /// For everything together.
     pub dial_within: Duration,
     /// The kernel's receive buffer, in bytes.
@@ -32,11 +38,19 @@ pub struct DialOptions {
     pub send_buffer: u32,
 }
 
+/// What is spoken over a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    Http,
+    Bytes,
+}
+
 /// Dials targets under one [`AddressPolicy`]. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Dialer {
     policy: AddressPolicy,
     trust: Trust,
+    proxies: Proxies,
     options: DialOptions,
 }
 
@@ -49,6 +63,7 @@ impl Dialer {
         Self {
             policy,
             trust,
+            proxies: Proxies::none(),
             options: DialOptions::default(),
         }
     }
@@ -57,6 +72,20 @@ impl Dialer {
     #[must_use]
     pub fn with_options(mut self, options: DialOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// The same under another policy: trust, proxies and budgets stay.
+    #[must_use]
+    pub fn with_policy(mut self, policy: AddressPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Through proxies; [`Proxies::none`] unless this is called.
+    #[must_use]
+    pub fn with_proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
         self
     }
 
@@ -69,7 +98,28 @@ impl Dialer {
     /// target; no packet is sent then. `Resolve`, `Connect`, `Tls`, `Roots`, and
     /// `DialTimeout` when it took longer than the budget.
     pub async fn dial(&self, target: &Target) -> Result<Stream, EgressError> {
-        timeout(self.options.dial_within, self.dial_unbounded(target))
+        self.dial_to_speak(target, &self.trust, Speaks::Http).await
+    }
+
+    /// The same for what is no HTTP: the handshake names no protocol (ALPN), and
+    /// the pins do not count, because they are of the servers that were configured.
+    ///
+    /// # Errors
+    ///
+    /// As of [`dial`](Self::dial).
+    pub async fn dial_bytes(&self, target: &Target) -> Result<Stream, EgressError> {
+        self.dial_to_speak(target, &self.trust.without_pins(), Speaks::Bytes)
+            .await
+    }
+
+    async fn dial_to_speak(
+        &self,
+        target: &Target,
+        trust: &Trust,
+        speaks: Speaks,
+    ) -> Result<Stream, EgressError> {
+        let dialling = self.dial_unbounded(target, trust, speaks);
+        timeout(self.options.dial_within, dialling)
             .await
             .unwrap_or_else(|_| {
                 Err(EgressError::DialTimeout {
@@ -78,9 +128,30 @@ impl Dialer {
             })
     }
 
-    async fn dial_unbounded(&self, target: &Target) -> Result<Stream, EgressError> {
-        let addresses = self.allowed_addresses(target).await?;
-        let plain = self.connect(&addresses).await.map_err(|source| {
+    async fn dial_unbounded(
+        &self,
+        target: &Target,
+        trust: &Trust,
+        speaks: Speaks,
+    ) -> Result<Stream, EgressError> {
+        let plain = match self.proxies.for_target(target) {
+            None => Stream::Plain(self.connect_direct(target, &self.policy).await?),
+            Some(proxy) => proxy::through(self, proxy, target).await?,
+        };
+        if !target.is_tls() {
+            return Ok(plain);
+        }
+        self.speak_tls(trust, target, plain, speaks).await
+    }
+
+    /// TCP to an address of `target` that `policy` allows.
+    pub(crate) async fn connect_direct(
+        &self,
+        target: &Target,
+        policy: &AddressPolicy,
+    ) -> Result<TcpStream, EgressError> {
+        let addresses = allowed_addresses(target, policy).await?;
+        self.connect(&addresses).await.map_err(|source| {
             let host = target.host();
             if source.kind() == io::ErrorKind::TimedOut {
                 EgressError::DialTimeout { host }
@@ -90,61 +161,46 @@ impl Dialer {
                     source: Arc::new(source),
                 }
             }
-        })?;
-        if !target.is_tls() {
-            return Ok(Stream::Plain(plain));
-        }
+        })
+    }
+
+    /// A TLS handshake with `target` over `plain`, for HTTP/1.1 alone or for
+    /// whatever comes.
+    pub(crate) async fn speak_tls(
+        &self,
+        trust: &Trust,
+        target: &Target,
+        plain: Stream,
+        speaks: Speaks,
+    ) -> Result<Stream, EgressError> {
         let name = match target.address() {
             Some(address) => ServerName::IpAddress(address.into()),
             None => ServerName::try_from(target.host())
                 .map_err(|_| EgressError::Target("the host is not a TLS server name"))?,
         };
-        let config = self.trust.config()?;
-        let tls = TlsConnector::from(config)
-            .connect(name, plain)
-            .await
-            .map_err(|source| EgressError::Tls {
-                host: target.host(),
+        let mut config = trust.config()?;
+        if speaks == Speaks::Bytes {
+            Arc::make_mut(&mut config).alpn_protocols = Vec::new();
+        }
+        let connector = TlsConnector::from(config);
+        let host = target.host();
+        match timeout(self.options.tls_within, connector.connect(name, plain)).await {
+            Err(_late) => Err(EgressError::DialTimeout { host }),
+            Ok(Ok(tls)) => Ok(Stream::Tls(Box::new(tls))),
+            Ok(Err(error)) if is_pin_mismatch(&error) => Err(EgressError::PinMismatch { host }),
+            Ok(Err(source)) => Err(EgressError::Tls {
+                host,
                 source: Arc::new(source),
-            })?;
-        Ok(Stream::Tls(Box::new(tls)))
+            }),
+        }
     }
 
-    /// The target's addresses that the policy allows, at most
-    /// [`defaults::ADDRESSES`]. A name with one allowed and one forbidden
-    /// address is reached by the allowed one alone.
-    async fn allowed_addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, EgressError> {
-        let found: Vec<SocketAddr> = match target.address() {
-            Some(address) => vec![SocketAddr::new(address, target.port())],
-            None => lookup_host((target.host().as_str(), target.port()))
-                .await
-                .map_err(|source| EgressError::Resolve {
-                    host: target.host(),
-                    source: Arc::new(source),
-                })?
-                .collect(),
-        };
-        let mut refused: Option<EgressError> = None;
-        let mut allowed = Vec::new();
-        for socket in found {
-            match self.policy.check(socket.ip()) {
-                Ok(()) => allowed.push(unmapped(socket)),
-                Err(kind) => {
-                    refused.get_or_insert(EgressError::AddressRefused {
-                        address: socket.ip(),
-                        kind,
-                    });
-                }
-            }
-        }
-        if allowed.is_empty() {
-            return Err(refused.unwrap_or_else(|| EgressError::Resolve {
-                host: target.host(),
-                source: Arc::new(io::Error::from(io::ErrorKind::NotFound)),
-            }));
-        }
-        allowed.truncate(defaults::ADDRESSES);
-        Ok(allowed)
+    pub(crate) fn policy(&self) -> &AddressPolicy {
+        &self.policy
+    }
+
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// The first address that answers; one that fails at once makes way at once.
@@ -192,6 +248,7 @@ impl Default for DialOptions {
     fn default() -> Self {
         Self {
             connect_within: defaults::CONNECT,
+            tls_within: defaults::TLS,
             dial_within: defaults::DIAL,
             receive_buffer: defaults::RECEIVE_BUFFER,
             send_buffer: defaults::SEND_BUFFER,
@@ -208,4 +265,59 @@ fn unmapped(socket: SocketAddr) -> SocketAddr {
         },
         IpAddr::V4(_) => socket,
     }
+}
+
+/// The target's addresses that the policy allows, at most
+/// [`defaults::ADDRESSES`]. A name with one allowed and one forbidden
+/// address is reached by the allowed one alone.
+pub(crate) async fn allowed_addresses(
+    target: &Target,
+    policy: &AddressPolicy,
+) -> Result<Vec<SocketAddr>, EgressError> {
+    let found: Vec<SocketAddr> = match target.address() {
+        Some(address) => vec![SocketAddr::new(address, target.port())],
+        None => lookup_host((target.host().as_str(), target.port()))
+            .await
+            .map_err(|source| EgressError::Resolve {
+                host: target.host(),
+                source: Arc::new(source),
+            })?
+            .collect(),
+    };
+    let mut refused: Option<EgressError> = None;
+    let mut allowed = Vec::new();
+    for socket in found {
+        match policy.check(socket.ip()) {
+            Ok(()) => allowed.push(unmapped(socket)),
+            Err(kind) => {
+                refused.get_or_insert(EgressError::AddressRefused {
+                    address: socket.ip(),
+                    kind,
+                });
+            }
+        }
+    }
+    if allowed.is_empty() {
+        return Err(refused.unwrap_or_else(|| EgressError::Resolve {
+            host: target.host(),
+            source: Arc::new(io::Error::from(io::ErrorKind::NotFound)),
+        }));
+    }
+    allowed.truncate(defaults::ADDRESSES);
+    Ok(allowed)
+}
+
+/// The pins are the only check of ours inside of a handshake.
+fn is_pin_mismatch(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .is_some_and(|error| {
+            matches!(
+                error,
+                rustls::Error::InvalidCertificate(
+                    rustls::CertificateError::ApplicationVerificationFailure
+                )
+            )
+        })
 }

@@ -57,6 +57,39 @@ pub enum EgressError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The proxy's settings are not ones that can be used. Never names
+    /// credentials.
+    #[error("the proxy settings cannot be used: {0}")]
+    ProxySettings(&'static str),
+    /// The proxy cannot be reached, or speaks something else.
+    #[error("the proxy {proxy} failed: {why}")]
+    Proxy {
+        /// Scheme, host and port.
+        proxy: String,
+        /// What happened.
+        why: String,
+    },
+    /// The proxy wants credentials, or others (407; SOCKS method or password).
+    #[error("the proxy {proxy} does not accept the credentials")]
+    ProxyAuth {
+        /// Scheme, host and port.
+        proxy: String,
+    },
+    /// The proxy does not connect to the target: an HTTP status, or a SOCKS
+    /// reply (RFC 1928 section 6).
+    #[error("the proxy {proxy} refuses the target ({code})")]
+    ProxyRefused {
+        /// Scheme, host and port.
+        proxy: String,
+        /// What it answered.
+        code: u16,
+    },
+    /// The certificate is valid and its key is none that was pinned.
+    #[error("{host} has a key that is not pinned")]
+    PinMismatch {
+        /// The name.
+        host: String,
+    },
     /// The roots to trust cannot be read.
     #[error("the certificates to trust cannot be used: {0}")]
     Roots(String),

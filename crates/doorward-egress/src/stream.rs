@@ -14,8 +14,19 @@ use tokio_rustls::client::TlsStream;
 pub enum Stream {
     /// Plain TCP.
     Plain(TcpStream),
-    /// TLS over TCP.
-    Tls(Box<TlsStream<TcpStream>>),
+    /// TLS over TCP, or over TLS with a proxy.
+    Tls(Box<TlsStream<Stream>>),
+}
+
+impl Stream {
+    /// The socket at the bottom.
+    #[must_use]
+    pub fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => tls.get_ref().0.socket(),
+        }
+    }
 }
 
 macro_rules! either {

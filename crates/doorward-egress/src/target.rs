@@ -86,6 +86,16 @@ impl Target {
         }
     }
 
+    /// `host:port`, an IPv6 address in brackets.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match &self.host {
+            Host::Address(IpAddr::V6(v6)) => format!("[{v6}]:{}", self.port),
+            Host::Address(IpAddr::V4(v4)) => format!("{v4}:{}", self.port),
+            Host::Name(name) => format!("{name}:{}", self.port),
+        }
+    }
+
     /// The address, where the URL names one.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {

@@ -2,11 +2,16 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls_platform_verifier::Verifier;
+use sha2::{Digest as _, Sha256};
 
 use crate::EgressError;
 
@@ -20,7 +25,19 @@ pub struct Trust(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     extra: Vec<CertificateDer<'static>>,
+    pins: Vec<SpkiPin>,
     config: OnceLock<Arc<ClientConfig>>,
+}
+
+/// SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 7469 section 2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SpkiPin(pub [u8; 32]);
+
+/// The platform's verdict, and then the pins.
+#[derive(Debug)]
+struct Pinned {
+    inner: Verifier,
+    pins: Vec<SpkiPin>,
 }
 
 impl Trust {
@@ -29,6 +46,7 @@ impl Trust {
     pub fn platform() -> Self {
         Self(Arc::new(Inner {
             extra: Vec::new(),
+            pins: Vec::new(),
             config: OnceLock::new(),
         }))
     }
@@ -61,8 +79,29 @@ impl Trust {
         }
         Ok(Self(Arc::new(Inner {
             extra,
+            pins: Vec::new(),
             config: OnceLock::new(),
         })))
+    }
+
+    /// The same, and the server's own key must be one of `pins` besides. No pins:
+    /// no such rule.
+    #[must_use]
+    pub fn with_pins(&self, pins: impl IntoIterator<Item = SpkiPin>) -> Self {
+        Self(Arc::new(Inner {
+            extra: self.0.extra.clone(),
+            pins: pins.into_iter().collect(),
+            config: OnceLock::new(),
+        }))
+    }
+
+    /// The same without pins: for a proxy, which is not the pinned server.
+    pub(crate) fn without_pins(&self) -> Self {
+        if self.0.pins.is_empty() {
+            self.clone()
+        } else {
+            self.with_pins([])
+        }
     }
 
     /// The configuration for one handshake; made on first use.
@@ -75,14 +114,84 @@ impl Trust {
         let verifier =
             Verifier::new_with_extra_roots(self.0.extra.iter().cloned(), Arc::clone(&provider))
                 .map_err(roots)?;
+        let verifier: Arc<dyn ServerCertVerifier> = if self.0.pins.is_empty() {
+            Arc::new(verifier)
+        } else {
+            Arc::new(Pinned {
+                inner: verifier,
+                pins: self.0.pins.clone(),
+            })
+        };
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(roots)?
             .dangerous() // rustls' name for any verifier but its own; this one is the platform's
-            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::clone(self.0.config.get_or_init(|| Arc::new(config))))
+    }
+}
+
+// === impl SpkiPin ===
+
+impl SpkiPin {
+    /// The pin of a certificate. `None` if it cannot be read.
+    #[must_use]
+    pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let parsed = ParsedCertificate::try_from(certificate).ok()?;
+        Some(Self(
+            Sha256::digest(parsed.subject_public_key_info()).into(),
+        ))
+    }
+}
+
+// === impl Pinned ===
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict = self.inner.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        )?;
+        match SpkiPin::of(end_entity) {
+            Some(pin) if self.pins.contains(&pin) => Ok(verdict),
+            _ => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner
+            .verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner
+            .verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
     }
 }
 

@@ -1,11 +1,16 @@
 //! What is asked, after the guard let it in.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use serde::de::DeserializeOwned;
 
-use crate::answer::Body;
+use crate::answer::{Body, BoxError};
 use crate::refusal::{Refusal, Rule};
 use crate::rules::json;
 
@@ -24,6 +29,42 @@ pub enum Payload {
     Whole(Bytes),
     /// Still arriving: only on surfaces whose policy takes uploads.
     Stream(Body),
+}
+
+/// A connection that becomes the handler's own once its 101 was sent. The
+/// listener puts it into the request's extensions.
+#[derive(Clone)]
+pub struct Upgrade(Arc<dyn Fn() -> BoxFuture<'static, Taken> + Send + Sync>);
+
+/// A connection without its type, and what was read beyond the request.
+pub type Taken = Result<(Box<dyn Any + Send>, Bytes), BoxError>;
+
+impl Upgrade {
+    /// `take` waits until the 101 was sent, and gives the connection up. It works
+    /// once.
+    pub fn new(take: impl Fn() -> BoxFuture<'static, Taken> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(take))
+    }
+
+    /// The connection, and what its client sent beyond the request. Ends once the
+    /// 101 was sent.
+    ///
+    /// # Errors
+    ///
+    /// The client left before, or the connection is no `S`.
+    pub async fn taken<S: 'static>(self) -> Result<(S, Bytes), BoxError> {
+        let (connection, early) = (self.0)().await?;
+        match connection.downcast::<S>() {
+            Ok(connection) => Ok((*connection, early)),
+            Err(_) => Err("the connection is of another kind".into()),
+        }
+    }
+}
+
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Upgrade")
+    }
 }
 
 impl Call {
@@ -45,6 +86,12 @@ impl Call {
     #[must_use]
     pub fn path(&self) -> &str {
         self.head.uri.path()
+    }
+
+    /// The whole target, as it was sent.
+    #[must_use]
+    pub fn uri(&self) -> &http::Uri {
+        &self.head.uri
     }
 
     /// The headers.
@@ -97,7 +144,14 @@ impl Call {
         self.payload
     }
 
-    /// What hyper and the listener left in the request, such as an upgrade.
+    /// The way to the connection itself, if the client asked to upgrade it and
+    /// the listener lets it go.
+    #[must_use]
+    pub fn take_upgrade(&mut self) -> Option<Upgrade> {
+        self.head.extensions.remove::<Upgrade>()
+    }
+
+    /// What hyper and the listener left in the request.
     #[must_use]
     pub fn extensions_mut(&mut self) -> &mut http::Extensions {
         &mut self.head.extensions

@@ -19,7 +19,7 @@ use crate::call::{Call, Payload};
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::origin::HostSet;
-use crate::policy::SealRule;
+use crate::policy::{SealRule, Stranger};
 use crate::refusal::{Refusal, Rule};
 use crate::rules;
 use crate::seal::{Plan, SealConfig, Sealed};
@@ -285,6 +285,11 @@ impl Guard {
         refusal: &Refusal,
     ) -> Sealed {
         let surface = door.map_or(self.listener, |door| door.name());
+        let forbid = door.is_some_and(|door| door.rules().stranger == Stranger::Forbidden);
+        let refusal = &match forbid {
+            true => refusal.clone().never_not_found(),
+            false => refusal.clone(),
+        };
         door.map_or(&self.strays, |door| door.tally())
             .count(refusal.rule());
         self.audit

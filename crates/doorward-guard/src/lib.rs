@@ -43,7 +43,7 @@ pub mod surface;
 pub mod table;
 
 pub use answer::{Answer, Body, BoxError, IntoAnswer};
-pub use call::{Call, Payload};
+pub use call::{Call, Payload, Upgrade};
 pub use caller::{Caller, Capability, Native, Open, Session, Ticket};
 pub use clock::{Clock, FakeClock, Moment};
 pub use guard::{Admission, Connection, Entry, Guard, MountError, Peer};

@@ -47,8 +47,29 @@ pub struct Rules {
     pub drain: Drain,
     /// Requests that run at once.
     pub in_flight: Option<usize>,
+    /// What a capability that was never given, or a path that leads nowhere,
+    /// answers with.
+    #[serde(skip_serializing_if = "Stranger::is_unknown")]
+    pub stranger: Stranger,
     /// What goes on every answer.
     pub seal: SealRule,
+}
+
+/// What callers hear of what is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stranger {
+    /// 404, as if nothing stood here.
+    Unknown,
+    /// 403: a 404 means something else to this surface's clients, who would try
+    /// for ever (livekit-client).
+    Forbidden,
+}
+
+impl Stranger {
+    fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
 }
 
 /// What a caller proves.
@@ -103,6 +124,8 @@ pub enum FetchRule {
     Api,
     /// Media elements and `fetch`; frames and documents as the grant says.
     Media,
+    /// `fetch` and WebSockets.
+    Relay,
 }
 
 /// Which pages may read the answer.
@@ -145,6 +168,8 @@ pub enum SealRule {
     Control,
     /// Bytes for other origins.
     Media,
+    /// What an upstream said, for other origins: never rendered.
+    Relay,
     /// Nothing that a browser would render.
     Plain,
 }
@@ -252,6 +277,23 @@ impl<G: std::fmt::Debug + Send + Sync + 'static> Policy<Capability<G>> {
     }
 }
 
+impl<G: std::fmt::Debug + Send + Sync + 'static> Policy<Capability<G>> {
+    /// An upstream behind an unguessable URL: WebSockets and small answers.
+    /// Bounded by connections, which the room counts.
+    #[must_use]
+    pub fn relay() -> Self {
+        Self::from(Rules {
+            peer: PeerRule::Any,
+            origin: OriginRule::ByGrant,
+            fetch: FetchRule::Relay,
+            cors: CorsRule::ByGrant,
+            in_flight: None,
+            stranger: Stranger::Forbidden,
+            ..Rules::closed(CallerKind::Capability, SealRule::Relay)
+        })
+    }
+}
+
 impl Policy<Native> {
     /// The Unix socket or named pipe of the same user.
     #[must_use]
@@ -348,6 +390,7 @@ impl Rules {
                 CallerKind::Open => None,
                 _ => Some(defaults::IN_FLIGHT),
             },
+            stranger: Stranger::Unknown,
             seal,
         }
     }
@@ -397,6 +440,7 @@ impl Rules {
                 FetchRule::Page => Some("It opens as a page of its own, not inside another site."),
                 FetchRule::Api => Some("Only the console's own scripts may fetch it."),
                 FetchRule::Media => Some("It loads as an image, video, audio or data; never as a script or style; as a frame or page only where the address allows."),
+                FetchRule::Relay => Some("It answers WebSockets and fetch; nothing of it is ever a page, a frame, a script or a picture."),
             }
             .map(str::to_owned),
         );

@@ -14,6 +14,8 @@ use serde::Serialize;
 #[non_exhaustive]
 pub struct Refusal {
     rule: Rule,
+    /// Where the rule's own status would mislead the surface's clients.
+    forbidden: bool,
     /// The caller may try again after this.
     pub retry_after: Option<Duration>,
     /// Methods that would be allowed here.
@@ -194,6 +196,22 @@ impl Refusal {
         self.rule
     }
 
+    /// The status: the rule's, or 403 where a 404 would mislead.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self.rule.status() {
+            StatusCode::NOT_FOUND if self.forbidden => StatusCode::FORBIDDEN,
+            status => status,
+        }
+    }
+
+    /// Never answers 404.
+    #[must_use]
+    pub fn never_not_found(mut self) -> Self {
+        self.forbidden = true;
+        self
+    }
+
     /// Adds when to try again.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
@@ -235,6 +253,7 @@ impl From<Rule> for Refusal {
     fn from(rule: Rule) -> Self {
         Self {
             rule,
+            forbidden: false,
             retry_after: None,
             allow: None,
             since: None,

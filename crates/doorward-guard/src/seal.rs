@@ -11,10 +11,11 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW,
     CACHE_CONTROL, CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH,
     CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED,
-    LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE, VARY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::answer::{Answer, Body, Until};
 use crate::caller::GrantCard;
@@ -135,6 +136,7 @@ impl Plan {
         match self.rule {
             SealRule::Control => seal_control(response.headers_mut(), config),
             SealRule::Media => self.seal_media(response.headers_mut(), config),
+            SealRule::Relay => self.seal_relay(&mut response),
             SealRule::Plain => seal_plain(response.headers_mut()),
         }
         if self.close {
@@ -172,7 +174,7 @@ impl Plan {
                 .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1)),
             since: refusal.since.as_deref(),
         };
-        let mut answer = Answer::json_with(rule.status(), &denial);
+        let mut answer = Answer::json_with(refusal.status(), &denial);
         if let Some(after) = refusal.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             answer = answer.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
@@ -212,6 +214,42 @@ impl Plan {
         if let Ok(policy) = HeaderValue::from_str(&policy) {
             headers.insert(CONTENT_SECURITY_POLICY, policy);
         }
+        self.seal_cors(
+            headers,
+            "accept-ranges, content-range, content-length, etag, last-modified",
+        );
+    }
+
+    fn seal_relay(&self, response: &mut Response<Body>) {
+        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        if !switching {
+            for name in [CONNECTION, UPGRADE] {
+                headers.remove(name);
+            }
+        }
+        seal_plain(headers);
+        set(headers, "cross-origin-resource-policy", "cross-origin");
+        headers.insert(
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'"),
+        );
+        // An upstream never chooses what its bytes are to a browser on our origin.
+        if let Some(kind) = headers.get(CONTENT_TYPE) {
+            let essence = kind.to_str().unwrap_or_default();
+            let essence = essence.split(';').next().unwrap_or_default().trim();
+            let kept = ["application/json", "text/plain", "application/x-protobuf"]
+                .iter()
+                .any(|known| essence.eq_ignore_ascii_case(known));
+            if !kept {
+                let text = HeaderValue::from_static("text/plain; charset=utf-8");
+                headers.insert(CONTENT_TYPE, text);
+            }
+        }
+        self.seal_cors(headers, "content-length, retry-after");
+    }
+
+    fn seal_cors(&self, headers: &mut HeaderMap, exposed: &'static str) {
         let allowed = match &self.readable {
             Readable::ByNone => None,
             Readable::ByAll => Some(HeaderValue::from_static("*")),
@@ -221,9 +259,7 @@ impl Plan {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
             headers.insert(
                 ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static(
-                    "accept-ranges, content-range, content-length, etag, last-modified",
-                ),
+                HeaderValue::from_static(exposed),
             );
         }
         if self.varies {
@@ -305,6 +341,21 @@ fn keep_allowed(headers: &mut HeaderMap, rule: SealRule) {
             LAST_MODIFIED,
             ALLOW,
             RETRY_AFTER,
+            ACCESS_CONTROL_ALLOW_METHODS,
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            ACCESS_CONTROL_MAX_AGE,
+        ],
+        SealRule::Relay => &[
+            CONTENT_TYPE,
+            CONTENT_LENGTH,
+            ALLOW,
+            RETRY_AFTER,
+            CONNECTION,
+            UPGRADE,
+            SEC_WEBSOCKET_ACCEPT,
+            SEC_WEBSOCKET_EXTENSIONS,
+            SEC_WEBSOCKET_PROTOCOL,
+            SEC_WEBSOCKET_VERSION,
             ACCESS_CONTROL_ALLOW_METHODS,
             ACCESS_CONTROL_ALLOW_HEADERS,
             ACCESS_CONTROL_MAX_AGE,

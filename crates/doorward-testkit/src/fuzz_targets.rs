@@ -26,6 +26,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("range", range),
     #[cfg(feature = "media")]
     ("answer", answer),
+    #[cfg(feature = "relay")]
+    ("signal", signal),
+    #[cfg(feature = "relay")]
+    ("turn", turn),
 ];
 
 const NAME: &str = "doorward_7000";
@@ -365,5 +369,88 @@ fn range(value: &[u8]) {
             "{spec} of {size}"
         );
         assert_eq!(range.len(), range.last() - range.first() + 1);
+    }
+}
+
+/// What an upstream sends over a WebSocket whose messages are mapped: how it is cut
+/// never matters, little is held, and what was mapped is mapped.
+#[cfg(feature = "relay")]
+fn signal(stream: &[u8]) {
+    use doorward_relay::rewrite::{EditMessage, Rewriter};
+    use doorward_relay::signal::{Ice, Malformed, Maps, rewrite};
+
+    const HERE: &str = "ws://127.0.0.1:1/r/t";
+
+    struct Table;
+
+    impl Maps for Table {
+        fn ice(&mut self, url: &str) -> Ice {
+            match url.split(':').next() {
+                Some("turn" | "turns") => Ice::Replaced("turn:127.0.0.1:2".to_owned()),
+                Some("stun") => Ice::Dropped,
+                _ => Ice::Kept,
+            }
+        }
+
+        fn server(&mut self, url: &str) -> Option<String> {
+            (url == HERE || url.starts_with("wss:")).then(|| HERE.to_owned())
+        }
+    }
+
+    struct Twice;
+
+    impl EditMessage for Twice {
+        fn edit(&mut self, message: &[u8], is_text: bool) -> Result<Option<Vec<u8>>, Malformed> {
+            let edited = rewrite(message, is_text, &mut Table)?;
+            if let Some(edited) = &edited {
+                let again = rewrite(edited, is_text, &mut Table);
+                let same =
+                    matches!(&again, Ok(None)) || again.as_ref() == Ok(&Some(edited.clone()));
+                assert!(same, "what was mapped changes once more");
+            }
+            Ok(edited)
+        }
+    }
+
+    let through = |step: usize| {
+        let mut rewriter = Rewriter::new(Twice);
+        for part in stream.chunks(step) {
+            rewriter.feed(part);
+        }
+        assert!(
+            rewriter.held() <= 4 * stream.len() + 1024,
+            "too much is held"
+        );
+        (std::mem::take(rewriter.outbox()), rewriter.fault())
+    };
+    let whole = through(stream.len().max(1));
+    for step in [1, 7] {
+        assert_eq!(through(step), whole, "cut into {step}");
+    }
+}
+
+/// Both directions of a TURN connection, a line each in turn, the client first: how
+/// they are cut never matters.
+#[cfg(feature = "relay")]
+fn turn(lines: &[u8]) {
+    use doorward_relay::turn::stun::{From, Talk};
+
+    let talk = |step: usize| {
+        let mut talk = Talk::default();
+        let sides = [From::Client, From::Server].into_iter().cycle();
+        for (line, side) in lines.split(|byte| *byte == b'\n').zip(sides) {
+            for part in line.chunks(step) {
+                talk.feed(side, part)?;
+            }
+        }
+        Ok::<_, doorward_relay::turn::stun::Cut>((talk.is_allocated(), talk.no(1_790_000_000)))
+    };
+    let whole = talk(lines.len().max(1));
+    for step in [1, 7] {
+        assert_eq!(
+            talk(step).ok(),
+            whole.as_ref().ok().copied(),
+            "cut into {step}"
+        );
     }
 }

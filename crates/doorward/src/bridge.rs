@@ -197,6 +197,8 @@ impl Serving {
     /// Ends all sessions and grants, lets answers finish for a moment, and frees
     /// the ports.
     pub async fn shutdown(self) {
+        // While its sockets can still be told why.
+        self.house.relay().shutdown().await;
         self.house.close();
         self.stop.cancel();
         self.tasks.wait().await;

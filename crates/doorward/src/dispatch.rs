@@ -1,20 +1,24 @@
 //! One request: admit, read the body within limits, handle, seal.
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use doorward_guard::policy::Rules;
-use doorward_guard::{Admission, Body, BoxError, Connection, Guard, Payload, Rule, Sealed};
+use doorward_guard::{
+    Admission, Body, BoxError, Connection, Guard, Payload, Rule, Sealed, Upgrade,
+};
 use http::header::CONNECTION;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::upgrade::OnUpgrade;
 use tokio::time::timeout;
 
-use crate::wire::Shared;
+use crate::wire::{Shared, Socket, Wire};
 
 /// Answers one request through `guard`. This is the whole path from head to
 /// sealed answer; listeners and in-process tests share it.
@@ -34,12 +38,15 @@ where
 }
 
 /// The same for a request of hyper's, with the connection told what is going on.
-pub(crate) async fn serve(
+pub(crate) async fn serve<S: Socket + Send + 'static>(
     guard: Arc<Guard>,
     connection: Connection,
     shared: Arc<Shared>,
-    request: Request<hyper::body::Incoming>,
+    mut request: Request<hyper::body::Incoming>,
 ) -> Result<Response<Tracked>, Infallible> {
+    if let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() {
+        request.extensions_mut().insert(give_up::<S>(upgrade));
+    }
     shared.begin();
     let answering = Answering(Arc::clone(&shared));
     let mut sealed = answer(&guard, connection, request).await;
@@ -49,10 +56,28 @@ pub(crate) async fn serve(
         shared.arm(&raw);
     }
     let response = sealed.into_response();
-    if response.headers().contains_key(CONNECTION) {
+    let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if response.headers().contains_key(CONNECTION) && !switching {
         shared.linger();
     }
     Ok(response.map(|body| Tracked { body, answering }))
+}
+
+/// The socket under hyper and the gate, with what either has read ahead.
+fn give_up<S: Socket + Send + 'static>(upgrade: OnUpgrade) -> Upgrade {
+    Upgrade::new(move || {
+        let upgrade = upgrade.clone();
+        Box::pin(async move {
+            let parts = upgrade
+                .await?
+                .downcast::<Wire<S>>()
+                .map_err(|_| "the connection is of another kind")?;
+            let (socket, ahead) = parts.io.into_parts();
+            let mut early = BytesMut::from(parts.read_buf);
+            early.extend_from_slice(&ahead);
+            Ok((Box::new(socket) as Box<dyn Any + Send>, early.freeze()))
+        })
+    })
 }
 
 async fn read<B>(body: B, rules: &Rules) -> Result<Bytes, Rule>

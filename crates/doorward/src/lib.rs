@@ -27,6 +27,8 @@ pub mod runtime;
 mod wire;
 
 pub use bridge::{Bridge, BridgeBuilder, House, Listener, Serving};
+pub use doorward_egress as egress;
 pub use doorward_guard as guard;
 pub use doorward_media as media;
+pub use doorward_relay as relay;
 pub use native::NATIVE_HOST;

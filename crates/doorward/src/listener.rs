@@ -182,7 +182,7 @@ impl Gatekeeper {
             connection.reserve,
         );
         let service = service_fn(move |request| {
-            dispatch::serve(Arc::clone(&guard), connection, Arc::clone(&shared), request)
+            dispatch::serve::<S>(Arc::clone(&guard), connection, Arc::clone(&shared), request)
         });
         let http = http1::Builder::new()
             // The gate has bounded the head already; this bounds hyper's copy.

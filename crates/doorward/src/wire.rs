@@ -126,6 +126,12 @@ impl<S: Socket> Wire<S> {
         }
     }
 
+    /// The socket, and what was received and not taken: for a connection that was
+    /// upgraded.
+    pub(crate) fn into_parts(self) -> (S, BytesMut) {
+        (self.socket, self.input)
+    }
+
     /// Reads until hyper can be given something, or there is nothing to give.
     fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {

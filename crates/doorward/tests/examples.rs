@@ -4,6 +4,9 @@
 #[path = "../examples/embed.rs"]
 #[expect(dead_code, reason = "its main waits for Ctrl-C")]
 mod embed;
+#[path = "../examples/relay.rs"]
+#[expect(dead_code, reason = "its main reads standard input")]
+mod relay;
 #[path = "../examples/surface.rs"]
 #[expect(dead_code, reason = "its main waits for Ctrl-C")]
 mod surface;
@@ -34,6 +37,32 @@ async fn embed_serves_a_file_and_guards_its_own_surface() {
         example.lines().count() < 40,
         "the README promises less than 40 lines"
     );
+}
+
+#[tokio::test]
+async fn relay_grants_upstreams_and_takes_them_back() {
+    let serving = doorward::Bridge::builder().bind().await.unwrap().serve();
+    let line = "livekit http://127.0.0.1:9 ws://127.0.0.1:7880";
+    let minted: serde_json::Value =
+        serde_json::from_str(&relay::obey(&serving, line).unwrap()).unwrap();
+    assert!(
+        minted["url"]
+            .as_str()
+            .unwrap()
+            .starts_with("ws://127.0.0.1:")
+    );
+    let revoke = format!("revoke {}", minted["id"].as_str().unwrap());
+    assert_eq!(relay::obey(&serving, &revoke).unwrap(), "true");
+    assert_eq!(relay::obey(&serving, &revoke).unwrap(), "false");
+    for bad in [
+        "",
+        "livekit",
+        "livekit http://127.0.0.1:9",
+        "any x ws://a.example",
+    ] {
+        assert!(relay::obey(&serving, bad).is_err(), "{bad:?}");
+    }
+    serving.shutdown().await;
 }
 
 #[tokio::test]

@@ -35,12 +35,12 @@ export async function chromium({ binary, args = [] }) {
   return new PuppeteerBrowser("chromium", inner);
 }
 
-export async function firefox({ binary }) {
+export async function firefox({ binary, prefs = {} }) {
   const inner = await puppeteer.launch({
     browser: "firefox",
     executablePath: binary,
     headless: true,
-    extraPrefsFirefox: FIREFOX_PREFS,
+    extraPrefsFirefox: { ...FIREFOX_PREFS, ...prefs },
     defaultViewport: { width: 1280, height: 800 },
   });
   return new PuppeteerBrowser("firefox", inner);

@@ -115,26 +115,35 @@ fn haproxy(store: u16, scratch: &Path, said: &str) -> Result<Peer> {
     })
 }
 
-fn nginx_proxy(url: &str, scratch: &Path) -> Result<Peer> {
+/// nginx on a port of its own, with what `server` says of it.
+pub(super) fn nginx_before(
+    server: impl Fn(u16) -> String,
+    how: &str,
+    scratch: &Path,
+) -> Result<Peer> {
     let port = free_port()?;
+    Ok(Peer {
+        name: "nginx",
+        version: format!("{}, {how}", nginx_version()?),
+        process: nginx(&port.to_string(), &server(port), port, scratch)?,
+        port,
+    })
+}
+
+fn nginx_proxy(url: &str, scratch: &Path) -> Result<Peer> {
     // For each kind of work what it is best at: large bodies unbuffered.
-    let server = format!(
-        "upstream store {{ server {}; keepalive 64; }}\n\
+    let server = |port| {
+        format!(
+            "upstream store {{ server {}; keepalive 64; }}\n\
          server {{ listen 127.0.0.1:{port}; proxy_http_version 1.1; proxy_set_header Connection \"\";\n\
          proxy_max_temp_file_size 0;\n\
          location / {{ proxy_pass http://store; proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 8 64k;\n\
          proxy_busy_buffers_size 128k; }}\n\
          location /bucket/small/ {{ proxy_pass http://store; proxy_buffers 8 16k; }} }}\n",
-        url.trim_start_matches("http://")
-    );
-    let process = nginx("proxy", &server, port, scratch)?;
-    let version = format!("{}, unbuffered for large bodies", nginx_version()?);
-    Ok(Peer {
-        name: "nginx",
-        version,
-        process,
-        port,
-    })
+            url.trim_start_matches("http://")
+        )
+    };
+    nginx_before(server, "unbuffered for large bodies", scratch)
 }
 
 pub(super) fn store(data: &Path, scratch: &Path) -> Result<Store> {
@@ -164,7 +173,7 @@ fn nginx(name: &str, server: &str, port: u16, scratch: &Path) -> Result<Process>
     let user = version("id", &["-un"]).context("no user name")?;
     let config = format!(
         "daemon off; user {user}; worker_processes auto; pid {0}/pid; error_log {0}/error warn;\n\
-         events {{ worker_connections 512; }}\n\
+         events {{ worker_connections 4096; }}\n\
          http {{ access_log off; sendfile on; tcp_nodelay on; client_body_temp_path {0}/a; proxy_temp_path {0}/b;\n\
          default_type application/octet-stream; fastcgi_temp_path {0}/c; uwsgi_temp_path {0}/d; scgi_temp_path {0}/e;\n\
          keepalive_requests 1000000; {server} }}\n",

@@ -17,10 +17,18 @@ pub(super) struct Process(Child);
 
 impl Process {
     pub(super) fn start(command: &mut Command) -> Result<Self> {
+        Self::spawn(command.stdin(Stdio::null()))
+    }
+
+    /// One that is told what to do.
+    pub(super) fn talking(command: &mut Command) -> Result<Self> {
+        Self::spawn(command.stdin(Stdio::piped()))
+    }
+
+    fn spawn(command: &mut Command) -> Result<Self> {
         let name = command.get_program().to_owned();
         let child = command
             .process_group(0)
-            .stdin(Stdio::null())
             .spawn()
             .with_context(|| format!("starting {}", name.display()))?;
         Ok(Self(child))

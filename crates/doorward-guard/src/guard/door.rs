@@ -17,7 +17,7 @@ use crate::caller::{Ask, Caller};
 use crate::clock::Clock;
 use crate::origin::Origin;
 use crate::permit::Permit;
-use crate::policy::{CallerKind, CorsRule, Rules};
+use crate::policy::{CallerKind, CorsRule, Rules, SealRule};
 use crate::refusal::{Refusal, Rule};
 use crate::rules;
 use crate::rules::cors::Readable;
@@ -288,7 +288,12 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         let route = self.router.at(below).map_err(|_| Rule::UnknownRoute)?;
         if rules.cors != CorsRule::None && head.method == Method::OPTIONS {
             let preflight = rules::cors::is_preflight(head, origin.as_ref());
-            return Err(Stop::Answer(rules::cors::media_options(preflight)));
+            return Err(Stop::Answer(match rules.seal {
+                SealRule::Relay => rules::cors::relay_options(preflight),
+                SealRule::Control | SealRule::Media | SealRule::Plain => {
+                    rules::cors::media_options(preflight)
+                }
+            }));
         }
         let handler = route
             .value

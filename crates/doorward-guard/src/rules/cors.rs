@@ -45,6 +45,16 @@ pub fn readable(origins: &Origins, origin: Option<&Origin>) -> Readable {
 /// The answer to `OPTIONS` on a media address.
 #[must_use]
 pub fn media_options(preflight: bool) -> Answer {
+    options(preflight, "range, if-range, if-match, if-none-match")
+}
+
+/// The answer to `OPTIONS` on a relay's address.
+#[must_use]
+pub fn relay_options(preflight: bool) -> Answer {
+    options(preflight, "authorization, content-type")
+}
+
+fn options(preflight: bool, headers: &'static str) -> Answer {
     let answer = Answer::empty(StatusCode::NO_CONTENT)
         .header(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
     if !preflight {
@@ -57,7 +67,7 @@ pub fn media_options(preflight: bool) -> Answer {
         )
         .header(
             ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("range, if-range, if-match, if-none-match"),
+            HeaderValue::from_static(headers),
         )
         .header(
             ACCESS_CONTROL_MAX_AGE,

@@ -50,6 +50,10 @@ pub fn check(rule: FetchRule, head: &Parts) -> Result<(), Refusal> {
             ) => Ok(()),
             Some(other) => Err(Refusal::from(Rule::DestinationNotAllowed).note(other)),
         },
+        FetchRule::Relay => match dest {
+            None | Some("empty" | "websocket") => Ok(()),
+            Some(other) => Err(Refusal::from(Rule::DestinationNotAllowed).note(other)),
+        },
     }
 }
 
@@ -147,6 +151,20 @@ mod tests {
                 Err(Rule::DestinationNotAllowed),
                 "{dest}"
             );
+        }
+    }
+
+    #[test]
+    fn r8_the_relay_answers_sockets_and_fetch_alone() {
+        for dest in ["empty", "websocket"] {
+            assert!(check(FetchRule::Relay, &head(&[("sec-fetch-dest", dest)])).is_ok());
+        }
+        assert!(check(FetchRule::Relay, &head(&[])).is_ok());
+        for dest in [
+            "document", "iframe", "image", "script", "style", "video", "",
+        ] {
+            let refused = check(FetchRule::Relay, &head(&[("sec-fetch-dest", dest)]));
+            assert!(refused.is_err(), "{dest}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 
+use doorward_egress::{AddressPolicy, Dialer, Trust};
 use doorward_guard::audit::{AuditSink, Ledger};
 use doorward_guard::events::Events;
 use doorward_guard::guard::MountError;
@@ -15,6 +16,7 @@ use doorward_guard::{
     defaults,
 };
 use doorward_media::Media;
+use doorward_relay::Relay;
 use tokio::sync::Notify;
 
 use super::settings::Settings;
@@ -34,6 +36,7 @@ pub struct BridgeBuilder {
     app_origins: Vec<Origin>,
     clock: Clock,
     audit: Option<Arc<dyn AuditSink>>,
+    egress: Dialer,
 }
 
 /// A bridge that cannot be put together.
@@ -81,6 +84,7 @@ impl BridgeBuilder {
             app_origins: Vec::new(),
             clock: Clock::system(),
             audit: None,
+            egress: Dialer::new(AddressPolicy::public(), Trust::platform()),
         }
     }
 
@@ -161,6 +165,15 @@ impl BridgeBuilder {
     #[must_use]
     pub fn audit(mut self, audit: Arc<dyn AuditSink>) -> Self {
         self.audit = Some(audit);
+        self
+    }
+
+    /// Trust, proxies and budgets of what the relay dials; the platform's roots and
+    /// no proxy unless this is called. Each of its grants brings an address policy
+    /// of its own.
+    #[must_use]
+    pub fn egress(mut self, dialer: Dialer) -> Self {
+        self.egress = dialer;
         self
     }
 
@@ -252,6 +265,8 @@ impl BridgeBuilder {
         }
         let media = Arc::clone(bridge.media());
         bridge.mount(media.surface())?;
+        let relay = Arc::clone(bridge.relay());
+        bridge.mount(relay.surface())?;
         if bridge.native.is_some() {
             crate::native::mount(&mut bridge)?;
         }
@@ -282,6 +297,11 @@ impl BridgeBuilder {
         let content = origin(content);
         let grants = self.config.content.grants;
         let media = Media::with_capacity(&clock, &events, &audit, &content, grants);
+        let relay = Relay::new(&clock, &events, &audit, &content, self.egress.clone());
+        if self.config.control.peer_check {
+            // The ports of TURN tunnels have no token.
+            relay.check_peers(crate::platform::tcp_peer);
+        }
         let house = Arc::new(House {
             instance: Secret::<8>::random().reveal().to_string(),
             started: clock.now(),
@@ -292,6 +312,7 @@ impl BridgeBuilder {
             events,
             audit,
             media,
+            relay,
             doors: OnceLock::new(),
             stop_asked: Notify::new(),
             audit_told: AtomicU64::new(0),

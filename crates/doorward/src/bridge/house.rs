@@ -9,6 +9,7 @@ use doorward_guard::guard::{RefusedRow, SurfaceRow};
 use doorward_guard::table::sessions::{EndReason, SessionId, SessionView, Sessions};
 use doorward_guard::{Clock, Guard, Moment, Refusal};
 use doorward_media::Media;
+use doorward_relay::Relay;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -29,6 +30,7 @@ pub struct House {
     pub(super) events: Events,
     pub(super) audit: Arc<dyn AuditSink>,
     pub(super) media: Arc<Media>,
+    pub(super) relay: Arc<Relay>,
     pub(super) doors: OnceLock<Doors>,
     pub(super) stop_asked: Notify,
     pub(super) audit_told: AtomicU64,
@@ -145,6 +147,12 @@ impl House {
         &self.media
     }
 
+    /// The relay room.
+    #[must_use]
+    pub fn relay(&self) -> &Arc<Relay> {
+        &self.relay
+    }
+
     /// A link that signs one browser in: good once, for a minute. With
     /// `take_over` it ends every other session.
     ///
@@ -227,12 +235,16 @@ impl House {
     pub(super) fn sweep(&self) {
         self.sessions.sweep();
         // What a call that was under way minted after its session's end.
-        self.media.end_orphans(&self.sessions.live());
+        let live = self.sessions.live();
+        self.media.end_orphans(&live);
+        self.relay.end_orphans(&live);
         self.media.sweep();
+        self.relay.sweep();
         self.tell_audit();
         // Who watches a film moves no mouse.
-        for session in self.media.streaming_sessions() {
-            self.sessions.touch(&session);
+        let streaming = self.media.streaming_sessions();
+        for session in streaming.iter().chain(&self.relay.streaming_sessions()) {
+            self.sessions.touch(session);
         }
     }
 
@@ -255,6 +267,7 @@ impl House {
     /// Everything a session owned ends with it.
     pub(super) fn session_ended(&self, id: &SessionId, reason: EndReason) {
         self.media.session_ended(id);
+        self.relay.session_ended(id);
         let kind = match reason {
             EndReason::Idle | EndReason::Absolute => Kind::SessionExpired,
             EndReason::Revoked | EndReason::TakenOver | EndReason::Shutdown => Kind::SessionRevoked,

@@ -79,7 +79,12 @@ fn connect(reserve: bool) -> (DuplexStream, tokio::task::JoinHandle<()>) {
         lane: 0,
     };
     let service = service_fn(move |request| {
-        crate::dispatch::serve(Arc::clone(&guard), connection, Arc::clone(&shared), request)
+        crate::dispatch::serve::<tokio::io::DuplexStream>(
+            Arc::clone(&guard),
+            connection,
+            Arc::clone(&shared),
+            request,
+        )
     });
     let http = http1::Builder::new()
         .half_close(true)
