@@ -1,9 +1,10 @@
 //! Files on their way from the disk's cache to the socket, over real sockets.
 #![expect(clippy::unwrap_used, reason = "in a test, what fails must stop it")]
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
-use doorward::media::MediaOptions;
+use doorward::media::{Caps, MediaOptions};
 use doorward_testkit::corpus::Listener;
 use doorward_testkit::house::TestHouse;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -118,6 +119,31 @@ async fn m12_a_large_file_arrives_byte_for_byte() {
         let got = client.answer("GET").await;
         assert_eq!(got.status, 200);
         assert!(got.body == file, "the bytes differ");
+    }
+}
+
+/// How much of what the cap allows arrives is left open here, even whether the
+/// head does: the connection is cut with what was not written yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn m42_a_raw_stream_never_gives_more_than_its_cap() {
+    let file = noise(LARGE);
+    let house = house(&[("film.mp4", &file)]).await;
+    for cap in [1, 5_000_123, LARGE - 1] {
+        let options = MediaOptions {
+            caps: Caps {
+                bytes: NonZeroU64::new(cap as u64),
+                ..Caps::default()
+            },
+            ..MediaOptions::default()
+        };
+        let path = format!("/m/{}", house.token("film.mp4", options).await);
+        let mut client = Client::of(&house).await;
+        client.ask("GET", &path, "").await;
+        let all = client.rest().await;
+        let head = all.windows(4).position(|four| four == b"\r\n\r\n");
+        let body = head.map_or(&[][..], |at| &all[at + 4..]);
+        assert!(body.len() <= cap, "{} bytes for {cap}", body.len());
+        assert!(file.starts_with(body), "the bytes differ");
     }
 }
 
