@@ -331,4 +331,63 @@ async fn m23_short_reads_share_their_memory() {
     let buffers = 1 + held.windows(2).filter(|pair| apart(pair)).count();
     // 20 kB at 8 KiB and more a buffer.
     assert!(buffers <= 4, "{buffers} buffers for {READS} short reads");
+async fn an_early_answer_is_heard_and_its_connection_is_not_kept() {
+    const LARGE: &str = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno";
+    let (address, connections, _) = server(vec![vec![LARGE, HI], vec![HI]]).await;
+    let client = client();
+    let request = Request::post(format!("http://{address}/"))
+        .body(Bytes::from(vec![b'x'; 8 * 1024 * 1024]))
+        .unwrap();
+    let answer = client.send(request).await.unwrap();
+    assert_eq!(answer.status(), 413);
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "no");
+    // What is left of the request must not be read as the next one's head.
+    assert_eq!(get(&client, address).await.unwrap(), "hi");
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn only_so_many_idle_connections_are_kept_per_target() {
+    let limits = Limits {
+        idle_per_target: 1,
+        ..Limits::default()
+    };
+    let client = client_with(limits);
+    let (address, connections, _) = server(vec![vec![HI; 3]; 3]).await;
+    for expected in [2, 3] {
+        let (one, two) = tokio::join!(get(&client, address), get(&client, address));
+        assert_eq!((one.unwrap(), two.unwrap()), ("hi".into(), "hi".into()));
+        assert_eq!(connections.load(Ordering::SeqCst), expected);
+    }
+}
+
+#[tokio::test]
+async fn only_so_many_idle_connections_are_kept_in_all() {
+    let limits = Limits {
+        idle_total: 1,
+        ..Limits::default()
+    };
+    let client = client_with(limits);
+    let (one, of_one, _) = server(vec![vec![HI; 3]; 3]).await;
+    let (two, of_two, _) = server(vec![vec![HI; 3]; 3]).await;
+    get(&client, one).await.unwrap();
+    get(&client, two).await.unwrap();
+    get(&client, two).await.unwrap();
+    get(&client, one).await.unwrap();
+    assert_eq!(of_one.load(Ordering::SeqCst), 1, "kept");
+    assert_eq!(of_two.load(Ordering::SeqCst), 2, "no room");
+}
+
+#[tokio::test(start_paused = true)]
+async fn m22_a_tls_handshake_without_an_answer_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let request = Request::get(format!("https://{address}/"))
+        .body(Bytes::new())
+        .unwrap();
+    let error = client().send(request).await.unwrap_err();
+    assert!(
+        matches!(error, EgressError::DialTimeout { .. }) && error.is_timeout(),
+        "{error:?}"
+    );
 }

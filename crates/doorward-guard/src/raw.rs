@@ -112,6 +112,31 @@ impl Lane {
         Some(Bytes::from_static(placeholder))
     }
 
+    /// Takes back the last `bytes` of the piece that was pushed last: its
+    /// placeholder is cut short by as many.
+    pub fn take_back(&self, bytes: usize) {
+        let mut held = self.held();
+        let Some(Piece::File { length, .. }) = held.pieces.back_mut() else {
+            return;
+        };
+        let taken = bytes.min(*length);
+        *length -= taken;
+        if *length == 0 {
+            held.pieces.pop_back();
+        }
+        held.owed = held.owed.saturating_sub(taken);
+    }
+
+    /// Waits until everything that is owed was sent.
+    pub fn poll_paid(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut held = self.held();
+        if held.owed == 0 {
+            return Poll::Ready(());
+        }
+        held.waiting = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
     /// How many bytes are still owed.
     #[must_use]
     pub fn owed(&self) -> usize {

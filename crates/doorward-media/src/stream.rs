@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use doorward_guard::raw::is_placeholder;
 use doorward_guard::table::grants::Fate;
 use doorward_guard::{Clock, Moment};
 use http_body::{Body, Frame, SizeHint};
@@ -55,6 +56,8 @@ pub(crate) enum Feed {
 pub(crate) struct Streaming {
     feed: Feed,
     left: u64,
+    /// The grant gives no more; what it gave is still being sent.
+    spent: bool,
     running: Running,
     clock: Clock,
     ended: Pin<Box<dyn Future<Output = Fate> + Send>>,
@@ -70,6 +73,7 @@ impl Streaming {
         Self {
             feed,
             left: length,
+            spent: false,
             running,
             clock: clock.clone(),
             ended: Box::pin(async move { watched.ended().await }),
@@ -111,7 +115,12 @@ impl Streaming {
             if let Poll::Ready(cut) = self.poll_end(cx) {
                 return Poll::Ready(Some(Err(cut)));
             }
-            match self.feed.poll_next(cx) {
+            let next = if self.spent {
+                self.feed.poll_paid(cx).map(|()| Some(Err(Cut::Spent)))
+            } else {
+                self.feed.poll_next(cx)
+            };
+            match next {
                 Poll::Pending => {
                     let left = self.running.grant.expires().since(self.clock.now());
                     let expiry = self.expiry.get_or_insert_with(|| Box::pin(sleep(left)));
@@ -126,7 +135,10 @@ impl Streaming {
                 Poll::Ready(Some(Err(cut))) => return Poll::Ready(Some(Err(cut))),
                 Poll::Ready(Some(Ok(bytes))) => {
                     self.expiry = None;
-                    return Poll::Ready(Some(self.account(bytes)));
+                    let given = self.account(bytes);
+                    if !matches!(&given, Ok(bytes) if self.spent && bytes.is_empty()) {
+                        return Poll::Ready(Some(given));
+                    }
                 }
             }
         }
@@ -146,10 +158,11 @@ impl Streaming {
         let allowed = stats.count(grant, length);
         if allowed < length {
             // What is left of the cap is sent, and then no more.
-            if allowed == 0 {
-                return Err(Cut::Spent);
-            }
-            bytes.truncate(usize::try_from(allowed).unwrap_or(usize::MAX));
+            self.spent = true;
+            let given = usize::try_from(allowed).unwrap_or(usize::MAX);
+            self.feed
+                .take_back(&bytes, bytes.len().saturating_sub(given));
+            bytes.truncate(given);
         }
         self.left = self.left.saturating_sub(allowed);
         Ok(bytes)
@@ -157,6 +170,28 @@ impl Streaming {
 }
 
 impl Feed {
+    /// The last `count` of `bytes` are not sent, nor what they stand for.
+    fn take_back(&self, bytes: &Bytes, count: usize) {
+        if let Self::One(chunks) = self
+            && is_placeholder(bytes)
+            && let Some(raw) = chunks.raw()
+            && let Some(lane) = raw.lane()
+        {
+            lane.take_back(count);
+        }
+    }
+
+    /// Waits until what was left to the connection was sent.
+    fn poll_paid(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::One(chunks) => match chunks.raw().as_ref().and_then(|raw| raw.lane()) {
+                Some(lane) => lane.poll_paid(cx),
+                None => Poll::Ready(()),
+            },
+            Self::Several(_) => Poll::Ready(()),
+        }
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         match self {
             Self::One(chunks) => chunks

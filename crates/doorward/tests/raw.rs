@@ -1,9 +1,10 @@
 //! Files on their way from the disk's cache to the socket, over real sockets.
 #![expect(clippy::unwrap_used, reason = "in a test, what fails must stop it")]
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
-use doorward::media::MediaOptions;
+use doorward::media::{Caps, MediaOptions};
 use doorward_testkit::corpus::Listener;
 use doorward_testkit::house::TestHouse;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -118,6 +119,29 @@ async fn m12_a_large_file_arrives_byte_for_byte() {
         let got = client.answer("GET").await;
         assert_eq!(got.status, 200);
         assert!(got.body == file, "the bytes differ");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn m42_a_cap_within_a_raw_stream_is_kept_to_the_byte() {
+    let file = noise(LARGE);
+    let house = house(&[("film.mp4", &file)]).await;
+    for cap in [1, 5_000_123, LARGE - 1] {
+        let options = MediaOptions {
+            caps: Caps {
+                bytes: NonZeroU64::new(cap as u64),
+                ..Caps::default()
+            },
+            ..MediaOptions::default()
+        };
+        let path = format!("/m/{}", house.token("film.mp4", options).await);
+        let mut client = Client::of(&house).await;
+        client.ask("GET", &path, "").await;
+        let all = client.rest().await;
+        let head = all.windows(4).position(|four| four == b"\r\n\r\n");
+        let body = head.map_or(&[][..], |at| &all[at + 4..]);
+        assert_eq!(body.len(), cap, "all that the grant gives and no more");
+        assert!(file.starts_with(body), "the bytes differ");
     }
 }
 

@@ -233,6 +233,28 @@ describe("a tar", () => {
     expect(entries.length).toBeGreaterThan(300);
   });
 
+  it.each(["-0000000777", "-7777777777"])("never goes backwards for an entry of size %s", async (size) => {
+    const head = Buffer.from(realTar(["--format=gnu"]).subarray(0, 512));
+    head.write(size, 124, "latin1");
+    const after = Buffer.concat([head, Buffer.alloc(1024)]);
+    for (const bytes of [after, gzipSync(after)]) {
+      const { entries } = await readArchive(file(bytes));
+      expect(entries.map((one) => one.size)).toEqual([0]);
+    }
+  });
+
+  it("keeps what was read before an impossible size", async () => {
+    const head = realTar(["--format=gnu"]).subarray(0, 512);
+    const small = Buffer.from(head);
+    small.write("00000000000\0", 124, "latin1");
+    const huge = Buffer.from(head);
+    huge.fill(0xff, 124, 136);
+    huge.writeUInt8(0xbf, 124);
+    const { entries, cut } = await readArchive(file(Buffer.concat([small, huge])));
+    expect(entries.length).toBe(1);
+    expect(cut).toBe("The archive is damaged after these");
+  });
+
   it("is not what a gzipped text is", async () => {
     await expect(readArchive(file(gzipSync("just a text")))).rejects.toThrow("one compressed file");
     await expect(readArchive(file(Buffer.from([0x1f, 0x8b, 1, 2, 3])))).rejects.toThrow(Unlisted);
@@ -261,6 +283,20 @@ describe("the tree", () => {
   it("shows no name that would rearrange the text around it", () => {
     const root = treeOf([{ path: "photo\u202egnp.exe\n", size: 0, folder: false, locked: false }]);
     expect(root.files[0]?.name).toBe("photo�gnp.exe�");
+  });
+
+  it("of long names takes no more memory than the names", () => {
+    // Keys made of whole paths took 33 times the name: 2 GB for what a small tar.gz unpacks to.
+    const packed = Array.from({ length: 1_000 }, (_, i) => ({
+      path: `${String(i).padStart(4, "0")}${"x".repeat(60_000)}/${"y/".repeat(31)}z`,
+      size: 0,
+      folder: false,
+      locked: false,
+    }));
+    const before = process.memoryUsage().heapUsed;
+    const root = treeOf(packed);
+    expect(root.folders.length).toBe(1_000);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(600 * 1024 * 1024);
   });
 
   it("does not grow deeper than people look", () => {

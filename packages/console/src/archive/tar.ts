@@ -61,6 +61,7 @@ async function follow(tape: Tape, kind: Contents["kind"]): Promise<Contents> {
       if (entries.length >= MOST_ENTRIES) return done(soFar());
       const type = String.fromCharCode(head[156] ?? 0);
       const size = said.size ?? numberOf(head.subarray(124, 136));
+      if (size === null) return done("The archive is damaged after these");
       const padded = Math.ceil(size / BLOCK) * BLOCK;
       if ("Lxg".includes(type) && type !== "\0") {
         if (size > LONGEST_NAME) return done("The archive is damaged after these");
@@ -130,7 +131,7 @@ class StreamTape implements Tape {
   async take(length: number): Promise<Uint8Array> {
     while (this.#held.length < length && (await this.#more()));
     const part = this.#held.slice(0, length);
-    this.#held = this.#held.slice(part.length);
+    this.#held = this.#held.subarray(part.length);
     return part;
   }
 
@@ -138,7 +139,7 @@ class StreamTape implements Tape {
     let left = length;
     for (;;) {
       const part = Math.min(left, this.#held.length);
-      this.#held = this.#held.slice(part);
+      this.#held = this.#held.subarray(part);
       left -= part;
       if (left === 0 || !(await this.#more())) return;
     }
@@ -168,17 +169,17 @@ class StreamTape implements Tape {
   }
 }
 
-/** Octal, or base 256 for what does not fit. */
-function numberOf(field: Uint8Array): number {
+/** Octal, or base 256 for what does not fit; null for more than can be counted. Nothing is less than nothing: a size
+ *  below zero would lead back to what was read already. */
+function numberOf(field: Uint8Array): number | null {
   const first = field[0] ?? 0;
   if (first & 0x80) {
     let value = first & 0x3f;
     for (const byte of field.subarray(1)) value = value * 256 + byte;
-    if (!Number.isSafeInteger(value)) throw new Unlisted("An entry claims an impossible size");
-    return value;
+    return Number.isSafeInteger(value) ? value : null;
   }
   const value = Number.parseInt(ascii(field).replace(/\0.*$/s, "").trim() || "0", 8);
-  return Number.isFinite(value) ? value : 0;
+  return Number.isFinite(value) ? Math.max(value, 0) : 0;
 }
 
 function nameOf(head: Uint8Array): string {

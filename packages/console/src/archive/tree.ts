@@ -16,21 +16,21 @@ const DEEPEST = 32;
 
 export function treeOf(entries: readonly Packed[]): Branch {
   const root = branch("");
-  const known = new Map<string, Branch>([["", root]]);
+  // By name below each branch: keys made of whole paths would repeat a long name once per folder under it.
+  const below = new Map<Branch, Map<string, Branch>>([[root, new Map()]]);
   for (const entry of entries) {
     const parts = entry.path.split("/").filter((part) => part !== "" && part !== ".");
     const name = entry.folder ? null : parts.pop();
     if (parts.length > DEEPEST) parts.splice(DEEPEST, parts.length, parts.slice(DEEPEST).join("/"));
     let at = root;
-    let path = "";
     const above = [root];
     for (const part of parts) {
-      path += `/${part}`;
-      let next = known.get(path);
+      let next = below.get(at)?.get(part);
       if (!next) {
         next = branch(shown(part));
         at.folders.push(next);
-        known.set(path, next);
+        below.get(at)?.set(part, next);
+        below.set(next, new Map());
       }
       at = next;
       above.push(at);
@@ -42,7 +42,7 @@ export function treeOf(entries: readonly Packed[]): Branch {
       one.size += entry.size;
     }
   }
-  for (const one of known.values()) {
+  for (const one of below.keys()) {
     one.folders.sort((a, b) => compare(a.name, b.name));
     one.files.sort((a, b) => compare(a.name, b.name));
   }
