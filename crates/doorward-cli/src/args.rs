@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Url(Url),
     /// Take URLs back
     Revoke(Revoke),
+    /// Upstreams that pages reach through this process: open, list and close them
+    Relay(Relay),
     /// Browser sessions: who is signed in
     Sessions(Sessions),
     /// The audit log: what was decided
@@ -256,6 +258,65 @@ pub(crate) struct Routes {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Relay {
+    #[command(subcommand)]
+    pub(crate) command: RelayCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RelayCommand {
+    /// Open an upstream under a URL on 127.0.0.1
+    ///
+    /// WebSockets and small answers pass through this process, and so through its VPN, proxies and roots of trust. HTTPS_PROXY, ALL_PROXY and NO_PROXY of the running doorward apply.
+    Add(Box<RelayAdd>),
+    /// What is open
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close an upstream: its sockets end with 1008
+    Revoke {
+        /// Its id
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RelayAdd {
+    /// wss://host[:port][/base]
+    #[arg(value_name = "URL")]
+    pub(crate) upstream: String,
+    /// A page that may connect, scheme://host:port; may be given again [default: any that has the URL]
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    pub(crate) origins: Vec<String>,
+    /// A path that is open, with all beneath it; may be given again [default: LiveKit's]
+    #[arg(long = "path", value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+    /// Another upstream of the same service, dialled if those before it cannot be reached; may be given again
+    #[arg(long = "fallback", value_name = "URL")]
+    pub(crate) fallbacks: Vec<String>,
+    /// It may be on this machine or in a local network, and do without TLS
+    #[arg(long)]
+    pub(crate) allow_local: bool,
+    /// Map URLs in LiveKit's messages, so that nothing leaves past the relay
+    #[arg(long)]
+    pub(crate) livekit: bool,
+    /// And give its TURN servers ports here, so that media leaves the same way
+    #[arg(long)]
+    pub(crate) turn: bool,
+    /// It ends after this, such as 30m [default: 4h, at most 12h]
+    #[arg(long, value_name = "TIME", value_parser = parse_life)]
+    pub(crate) life: Option<Duration>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Source {
     #[command(subcommand)]
     pub(crate) command: SourceCommand,
@@ -384,6 +445,10 @@ impl Command {
             Self::Revoke(revoke) => revoke.json,
             Self::Sessions(sessions) => match sessions.command {
                 SessionsCommand::List { json } | SessionsCommand::Revoke { json, .. } => json,
+            },
+            Self::Relay(relay) => match &relay.command {
+                RelayCommand::Add(add) => add.json,
+                RelayCommand::List { json } | RelayCommand::Revoke { json, .. } => *json,
             },
             Self::Audit(audit) => match &audit.command {
                 AuditCommand::Tail(tail) => tail.log.json,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use doorward::audit_log::AuditLog;
 use doorward::config::{Config, Flags};
+use doorward::egress::{AddressPolicy, Dialer, Proxies, Trust};
 use doorward::guard::Clock;
 use doorward::guard::audit::{AuditSink as _, Event, Kind};
 use doorward::platform::tells_tcp_peers;
@@ -94,8 +95,10 @@ async fn open(
     clock: &Clock,
     wanted: Vec<Wanted>,
 ) -> Result<Serving, Failure> {
+    let dialer = Dialer::new(AddressPolicy::public(), Trust::platform());
     let bridge = Bridge::builder()
         .config(config)
+        .egress(dialer.with_proxies(Proxies::from_env()?))
         .clock(clock.clone())
         .native_socket(claim.socket())
         .audit(Arc::clone(log) as _)

@@ -331,6 +331,9 @@ async fn m23_short_reads_share_their_memory() {
     let buffers = 1 + held.windows(2).filter(|pair| apart(pair)).count();
     // 20 kB at 8 KiB and more a buffer.
     assert!(buffers <= 4, "{buffers} buffers for {READS} short reads");
+}
+
+#[tokio::test]
 async fn an_early_answer_is_heard_and_its_connection_is_not_kept() {
     const LARGE: &str = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno";
     let (address, connections, _) = server(vec![vec![LARGE, HI], vec![HI]]).await;

@@ -8,6 +8,10 @@ pub const GRANT_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
 pub const GRANT_LIFE_MOST: Duration = Duration::from_secs(12 * 60 * 60);
 /// Live grants of one run.
 pub const GRANTS: usize = 4_096;
+/// Grants that one answer lists.
+pub const LISTED: usize = 500;
+/// Regions of one service: more are not dialled within the time that a client gives.
+pub const FALLBACKS: usize = 8;
 /// Connections of one grant at once. A page needs two and a few that linger.
 pub const CONNECTIONS: usize = 16;
 /// Connections of all grants at once: half of what the listener takes.

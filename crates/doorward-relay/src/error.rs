@@ -16,6 +16,9 @@ pub enum RelayError {
     /// What a grant was to be made of.
     #[error("not an upstream: {0}")]
     InvalidUpstream(&'static str),
+    /// A page that is none.
+    #[error("not an origin")]
+    InvalidOrigin,
     /// The target is no plain path.
     #[error("the target is no plain path")]
     TargetMalformed,
@@ -56,6 +59,7 @@ impl RelayError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::InvalidUpstream(_) => "invalidUpstream",
+            Self::InvalidOrigin => "invalidOrigin",
             Self::TargetMalformed => "targetMalformed",
             Self::PathNotAllowed => "pathNotAllowed",
             Self::HandshakeMalformed(_) => "handshakeMalformed",
@@ -85,9 +89,10 @@ impl RelayError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::InvalidUpstream(_) | Self::TargetMalformed | Self::HandshakeMalformed(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::InvalidUpstream(_)
+            | Self::InvalidOrigin
+            | Self::TargetMalformed
+            | Self::HandshakeMalformed(_) => StatusCode::BAD_REQUEST,
             Self::PathNotAllowed => StatusCode::FORBIDDEN,
             Self::VersionNotSupported => StatusCode::UPGRADE_REQUIRED,
             Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
@@ -100,7 +105,7 @@ impl RelayError {
 
     fn message(&self) -> &'static str {
         match self.name() {
-            "invalidUpstream" => "This is not an upstream that can be relayed to.",
+            "invalidOrigin" => "An origin is scheme://host:port.",
             "targetMalformed" => "The path is malformed.",
             "pathNotAllowed" => "This address does not open that path.",
             "handshakeMalformed" => "The WebSocket handshake is malformed.",
@@ -131,7 +136,11 @@ impl IntoAnswer for RelayError {
             return Err(refusal);
         }
         tracing::debug!(error = %self, "the relay does not answer for its upstream");
-        let answer = Answer::denial(self.status(), self.name(), self.message());
+        let message = match &self {
+            Self::InvalidUpstream(why) => format!("This upstream cannot be opened: {why}."),
+            _ => self.message().to_owned(),
+        };
+        let answer = Answer::denial(self.status(), self.name(), message);
         Ok(match self {
             Self::TooManyConnections => answer.header(
                 RETRY_AFTER,

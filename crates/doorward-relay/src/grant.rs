@@ -291,6 +291,15 @@ impl RelayGrant {
     }
 }
 
+/// Where it is, without its path.
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.target.is_tls() { "wss" } else { "ws" };
+        let host = self.host.to_str().unwrap_or_default();
+        write!(f, "{scheme}://{host}")
+    }
+}
+
 // === impl Debug ===
 
 impl fmt::Debug for RelayGrant {

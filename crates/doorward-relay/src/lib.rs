@@ -18,8 +18,11 @@
 //! | LiveKit's habits | [`livekit`] |
 //! | URLs in messages, where a grant asks | [`rewrite`], [`signal`], [`protobuf`], `mapping` |
 //! | media too | [`ice`], [`turn`] |
-//! | routes | `surface` |
+//! | what the console and the command line ask | [`api`] |
+//! | routes | `surface`, `api_surface` |
 
+pub mod api;
+mod api_surface;
 mod ask;
 pub mod defaults;
 pub mod error;

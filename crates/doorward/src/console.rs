@@ -25,5 +25,6 @@ pub(crate) fn mount(bridge: &mut Bridge) -> Result<(), MountError> {
     bridge.mount(house::audit(&house))?;
     bridge.mount(house.media().sources_surface(house.sessions()))?;
     bridge.mount(house.media().grants_surface(house.sessions()))?;
+    bridge.mount(house.relay().console_surface(house.sessions()))?;
     bridge.mount(files::surface(&house))
 }

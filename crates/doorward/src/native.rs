@@ -19,6 +19,7 @@ pub const NATIVE_HOST: &str = "doorward";
 pub(crate) fn mount(bridge: &mut Bridge) -> Result<(), MountError> {
     let house = bridge.house();
     let media = Arc::clone(house.media());
+    let relay = Arc::clone(house.relay());
     let surface = Surface::new("native", "/native", Policy::native(), (), house)
         .get("/state", state)
         .get("/routes", routes)
@@ -28,7 +29,8 @@ pub(crate) fn mount(bridge: &mut Bridge) -> Result<(), MountError> {
         .delete("/sessions/{id}", end_session)
         .post("/stop", stop);
     bridge.mount(surface)?;
-    bridge.mount(media.native_surface())
+    bridge.mount(media.native_surface())?;
+    bridge.mount(relay.native_surface())
 }
 
 async fn state(house: Arc<House>, _permit: Permit<Native>, _call: Call) -> Answer {

@@ -1,0 +1,177 @@
+//! What the console and the command line ask of the room, as data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_guard::audit::{Event, Kind};
+use doorward_guard::{Grant, Origin, Origins, Rule, SessionId};
+use serde::{Deserialize, Serialize};
+
+use crate::defaults;
+use crate::error::RelayError;
+use crate::grant::{LiveKit, Messages, RelayGrant, RelayOptions, Upstream};
+use crate::path::Paths;
+use crate::relay::{Minted, Relay};
+
+/// A live grant. Its URL was told when it was made, and never is again.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RelayView {
+    /// Its public name.
+    pub id: String,
+    /// Where it leads: scheme, host and port, without a path.
+    pub upstream: String,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub expires_at: String,
+    /// Connections that are open.
+    pub connections: usize,
+    /// Connections to TURN servers that are open.
+    pub turn_connections: usize,
+    /// Requests so far, handshakes included.
+    pub requests: u64,
+    /// Bytes of ended connections, both ways.
+    pub bytes: u64,
+    /// RFC 3339.
+    pub last_used_at: Option<String>,
+}
+
+/// What to open.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct MintRequest {
+    /// `wss://host[:port][/base]`.
+    pub upstream: String,
+    /// More upstreams of the same service, dialled in turn.
+    #[serde(default)]
+    pub fallbacks: Vec<String>,
+    /// Pages that may connect; any that has the URL, if there is none.
+    #[serde(default)]
+    pub origins: Vec<String>,
+    /// Paths that are open, with all beneath them; LiveKit's, if there is none.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// Seconds.
+    pub life: Option<u64>,
+    /// Messages are LiveKit's, and URLs in them are mapped.
+    #[serde(default)]
+    pub livekit: bool,
+    /// So are TURN servers: media leaves the same way.
+    #[serde(default)]
+    pub turn: bool,
+}
+
+/// On whose behalf.
+pub(crate) struct Asker {
+    pub(crate) surface: &'static str,
+    pub(crate) session: Option<SessionId>,
+    /// May name upstreams on this machine and in local networks, without TLS.
+    pub(crate) local_networks: bool,
+}
+
+// === impl Relay ===
+
+impl Relay {
+    /// The live grants, newest first, at most [`defaults::LISTED`]; and how many
+    /// there are.
+    #[must_use]
+    pub fn views(&self) -> (Vec<RelayView>, usize) {
+        let mut live = self.grants.live();
+        live.sort_unstable_by_key(|grant| std::cmp::Reverse(grant.created));
+        let views = live.iter().take(defaults::LISTED);
+        (views.map(|grant| self.view(grant)).collect(), live.len())
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn view_of(&self, id: &str) -> Option<RelayView> {
+        self.grants.by_id(id).map(|grant| self.view(&grant))
+    }
+
+    fn view(&self, grant: &Arc<Grant<RelayGrant>>) -> RelayView {
+        let data = &grant.data;
+        RelayView {
+            id: grant.id.to_string(),
+            upstream: data.upstream().map(Upstream::to_string).unwrap_or_default(),
+            created_at: self.clock.rfc3339(grant.created),
+            expires_at: self.clock.rfc3339(grant.expires()),
+            connections: data.connections(),
+            turn_connections: data.turn_connections(),
+            requests: data.requests(),
+            bytes: data.bytes(),
+            last_used_at: grant.last_used().map(|at| self.clock.rfc3339(at)),
+        }
+    }
+
+    pub(crate) fn mint_asked(
+        &self,
+        asker: &Asker,
+        request: &MintRequest,
+    ) -> Result<Minted, RelayError> {
+        let upstream = Upstream::parse(&request.upstream)?;
+        let options = request.options(asker)?;
+        self.grant(upstream, &options)
+    }
+
+    /// Whether it was live until now.
+    pub(crate) fn revoke_asked(&self, asker: &Asker, id: &str) -> Result<bool, RelayError> {
+        if self.grants.by_id(id).is_none() {
+            return Ok(false);
+        }
+        let mut event = Event::allowed(Kind::GrantRevoked, asker.surface).count(1);
+        if let Some(session) = &asker.session {
+            event = event.subject(session.as_str());
+        }
+        self.audit.decide(event)?;
+        Ok(self.revoke(id))
+    }
+}
+
+// === impl MintRequest ===
+
+impl MintRequest {
+    fn options(&self, asker: &Asker) -> Result<RelayOptions, RelayError> {
+        let origins: Option<Vec<_>> = self
+            .origins
+            .iter()
+            .map(|text| Origin::parse(text))
+            .collect();
+        let origins = match origins {
+            None => return Err(RelayError::InvalidOrigin),
+            Some(none) if none.is_empty() => Origins::Any,
+            Some(exact) => Origins::Exact(exact),
+        };
+        let fallbacks: Result<Vec<_>, _> = self
+            .fallbacks
+            .iter()
+            .map(|text| Upstream::parse(text))
+            .collect();
+        let mut options = RelayOptions {
+            fallbacks: fallbacks?,
+            owner: asker.session.clone(),
+            local_networks: asker.local_networks,
+            plain: asker.local_networks,
+            ..RelayOptions::livekit(origins)
+        };
+        if self.livekit || self.turn {
+            options.messages = Messages::LiveKit(LiveKit {
+                turn: self.turn,
+                ..LiveKit::default()
+            });
+        }
+        if !self.paths.is_empty() {
+            if self.paths.iter().any(|path| !path.starts_with('/')) {
+                return Err(RelayError::InvalidUpstream("a path begins with a slash"));
+            }
+            options.paths = Paths::beneath(self.paths.iter().map(String::as_str));
+        }
+        if let Some(seconds) = self.life {
+            options.life = Duration::from_secs(seconds.max(1));
+        }
+        if options.fallbacks.len() > defaults::FALLBACKS {
+            return Err(RelayError::Refused(Rule::BodyTooLarge.into()));
+        }
+        Ok(options)
+    }
+}
