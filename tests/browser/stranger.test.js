@@ -6,8 +6,18 @@ import { api, enter, ok, refusals, state } from "./lib/console.js";
 import { plain } from "./lib/daemon.js";
 import { inConsole } from "./lib/visit.js";
 
+/** The state once the console has listed its first source, which mints what it shows. */
+async function settled(page) {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const now = await state(page);
+    if (now.grants > 0) return now;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return assert.fail("the console never listed its first source");
+}
+
 inConsole("t13_another_loopback_port_gets_nothing", async ({ engine, browser, page, daemon, foreign }) => {
-  const before = { refused: await refusals(page), state: await state(page) };
+  const before = { refused: await refusals(page), state: await settled(page) };
   const stranger = await browser.newPage();
   foreign.page("/", "<!doctype html><title>next door</title><body></body>");
   await stranger.goto(`${foreign.origin}/`);
@@ -23,7 +33,7 @@ inConsole("t13_another_loopback_port_gets_nothing", async ({ engine, browser, pa
 });
 
 inConsole("t39_a_form_from_next_door_changes_nothing", async ({ browser, page, daemon, foreign }) => {
-  const before = { refused: await refusals(page), state: await state(page) };
+  const before = { refused: await refusals(page), state: await settled(page) };
   const forms = [
     ["/api/session/revoke", "text/plain", '{"a":"', '"}'],
     ["/api/session/revoke", "application/x-www-form-urlencoded", "a", "b"],
