@@ -20,19 +20,21 @@
 //! that is no longer there, a second reveal, a broken commitment or proof, wrong
 //! digits, two minutes, the end of the process.
 
+mod attempt;
 pub mod keys;
 mod limits;
 mod machine;
 pub mod page;
 mod refusal;
 mod scope;
+mod told;
 mod wire;
 
 pub use limits::Mode;
-pub use machine::{
-    Collected, Config, Ended, Ending, Held, Offered, PageKey, Pairings, Pid, Step, Window,
-    origin_at_most,
-};
+pub use machine::{Held, Pairings};
 pub use refusal::PairRefusal;
 pub use scope::{BadScopes, FolderName, Right, Scope, Scopes};
+pub use told::{
+    Collected, Config, Ended, Ending, Offered, PageKey, Pid, Step, Window, origin_at_most,
+};
 pub use wire::{Bytes32, Offer, Reveal, SUITE, Start, VERSION};

@@ -1,12 +1,20 @@
 //! What must hold while a page and a person agree.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must fail"
+)]
 
 mod common;
 
 use common::{House, LISTEN, READ, WRITE, app, both, origin, pid, same_keys, scopes, second};
 use doorward_companion::defaults;
+use doorward_companion::pairing::keys::commitment;
 use doorward_companion::pairing::page::Page;
 use doorward_companion::pairing::{
-    Collected, Ending, Mode, PairRefusal, Scopes, Start, Step, origin_at_most,
+    Bytes32, Collected, Ending, Mode, PairRefusal, Reveal, SUITE, Scopes, Start, Step, VERSION,
+    origin_at_most,
 };
 use doorward_guard::Origin;
 
@@ -135,6 +143,34 @@ fn t65_a_page_reveals_once_and_in_time() {
     assert_eq!(house.approve(&asked).unwrap_err(), PairRefusal::Gone);
     let ended = house.pairings.ended();
     assert_eq!(ended.last().map(|end| end.why), Some(Ending::Broken));
+}
+
+#[test]
+fn t66_a_public_key_that_gives_no_secret_ends_the_attempt() {
+    let mut house = House::new();
+    let mut order_two = [0xff; 32];
+    (order_two[0], order_two[31]) = (0xec, 0x7f);
+    for weak in [[0; 32], order_two, [0xff; 32]] {
+        let start = Start {
+            v: VERSION,
+            suite: SUITE.to_owned(),
+            commitment: Bytes32(commitment(&weak, &[7; 32], &app())),
+            label: String::new(),
+            scopes: Scopes::default(),
+        };
+        let reveal = Reveal {
+            public_key: Bytes32(weak),
+            nonce: Bytes32([7; 32]),
+        };
+        let start = serde_json::to_vec(&start).unwrap();
+        let reveal = serde_json::to_vec(&reveal).unwrap();
+        let name = pid(&house.pairings.start(&app(), &start).unwrap().bytes);
+        let refused = house.pairings.reveal(&app(), &name, &reveal).map(|_| ());
+        assert_eq!(refused, Err(PairRefusal::WeakKey));
+        let again = house.pairings.reveal(&app(), &name, &reveal).map(|_| ());
+        assert_eq!(again, Err(PairRefusal::Gone));
+    }
+    assert!(house.pairings.window().is_none());
 }
 
 #[test]

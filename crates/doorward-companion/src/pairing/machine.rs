@@ -6,140 +6,19 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::{Clock, Moment, Origin, Secret, TokenHash};
 
-use super::keys::{Code, Ephemeral, Keys, Said, commitment};
+use super::attempt::{At, Attempt, Shown, Stage, Started};
+use super::keys::Ephemeral;
 use super::limits::{Mode, Windows};
 use super::refusal::PairRefusal;
 use super::scope::Scopes;
-use super::wire::{Bytes32, Offer, Reveal, Start, VERSION};
+use super::told::{Collected, Config, Ended, Ending, Offered, PageKey, Pid, Step, Window};
+use super::wire::{Bytes32, Offer, Start, VERSION};
 use crate::defaults;
-use crate::encoding::{Instance, same};
-
-/// The name of an attempt, which only its page knows: 128 random bits.
-pub type Pid = Secret<16>;
-
-/// What pairing is told at the start.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Who may ask.
-    pub mode: Mode,
-    /// Schemes besides http and https, such as `tauri`.
-    pub schemes: Vec<String>,
-    /// The name of this run.
-    pub instance: Instance,
-    /// The address that pages call, such as `127.0.0.1:7319`.
-    pub listen: String,
-}
-
-/// The answer to a start.
-#[derive(Debug)]
-pub struct Offered {
-    /// The bytes to send: they are part of the transcript.
-    pub bytes: Vec<u8>,
-}
-
-/// What a face shows. Only what is in here may be shown as certain.
-#[derive(Clone, Debug)]
-pub struct Window {
-    /// Names the request to [`Pairings::approve`] and [`Pairings::deny`].
-    pub number: u64,
-    /// Who asks: as the browser says, in ASCII.
-    pub origin: Origin,
-    /// What the page calls itself: not to be trusted.
-    pub label: String,
-    /// What it asks for.
-    pub scopes: Scopes,
-    /// The six digits.
-    pub code: Code,
-    /// Whether the person types the digits.
-    pub typed: bool,
-    /// When it is over.
-    pub until: Moment,
-    /// Whether the page has confirmed.
-    pub confirmed: bool,
-}
-
-/// What a confirmation or an approval led to.
-#[derive(Debug)]
-pub enum Step {
-    /// The other side has still to agree.
-    Waiting,
-    /// Both agreed, and this caller was the second. It keeps the key, then calls
-    /// [`Pairings::kept`].
-    Both(Box<PageKey>),
-}
-
-/// A paired page: what the vault keeps.
-#[derive(Debug)]
-pub struct PageKey {
-    /// Names the request to [`Pairings::kept`].
-    pub number: u64,
-    /// The public name of the pairing.
-    pub key_id: String,
-    /// The page's origin.
-    pub origin: Origin,
-    /// What the page called itself, as it may be shown.
-    pub label: String,
-    /// What the person granted.
-    pub scopes: Scopes,
-    /// Signs the page's requests.
-    pub request: Secret<32>,
-    /// Signs our answers.
-    pub response: Secret<32>,
-}
-
-/// What a waiting page is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Collected {
-    /// Nothing yet.
-    Pending,
-    /// It is paired. Told once.
-    Paired {
-        /// The public name of the pairing.
-        key_id: String,
-        /// See [`Keys::daemon_proof`].
-        proof: [u8; 32],
-        /// What the person granted.
-        scopes: Scopes,
-    },
-}
-
-/// Why a pairing ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ending {
-    /// The person said no.
-    Denied,
-    /// The person closed the window, or the screen was locked.
-    WindowClosed,
-    /// The page took it back.
-    Cancelled,
-    /// The page is no longer there.
-    PageGone,
-    /// Nobody answered.
-    Expired,
-    /// A second reveal, a wrong proof, wrong digits.
-    Broken,
-    /// The person made room for another origin.
-    MadeRoom,
-    /// The keys could not be kept.
-    NotKept,
-}
-
-/// A revealed request that ended without a pairing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// The number of its window.
-    pub number: u64,
-    /// Why it ended.
-    pub why: Ending,
-    /// Both had agreed, but the page never learned of it: the vault forgets this
-    /// key again.
-    pub forget: Option<String>,
-}
+use crate::encoding::same;
 
 /// A held request, to be given back to [`Pairings::let_go`].
 #[derive(Debug)]
@@ -158,49 +37,6 @@ pub struct Pairings {
     last: u64,
     /// What the daemon has not yet been told.
     ended: Vec<Ended>,
-}
-
-struct Attempt {
-    origin: Origin,
-    until: Moment,
-    stage: Stage,
-}
-
-enum Stage {
-    Started(Box<Started>),
-    Revealed(At, Box<Shown>),
-}
-
-/// How far a revealed attempt is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
-    /// The window is open.
-    Shown,
-    /// Both agreed; the vault is writing.
-    Keeping,
-    /// The page may fetch its proof.
-    Paired,
-}
-
-struct Started {
-    start: Start,
-    said_start: Vec<u8>,
-    said_offer: Vec<u8>,
-    key: Ephemeral,
-}
-
-struct Shown {
-    number: u64,
-    keys: Keys,
-    label: String,
-    asked: Scopes,
-    /// When the window opened.
-    since: Moment,
-    approved: Option<Scopes>,
-    confirmed: bool,
-    held: usize,
-    /// Since when no request was held.
-    alone: Moment,
 }
 
 impl Pairings {
@@ -698,80 +534,5 @@ impl fmt::Debug for Pairings {
         f.debug_struct("Pairings")
             .field("attempts", &self.attempts.len())
             .finish_non_exhaustive()
-    }
-}
-
-// === impl Attempt ===
-
-impl Attempt {
-    /// The request while it waits for the two answers.
-    fn shown(&mut self) -> Option<&mut Shown> {
-        match &mut self.stage {
-            Stage::Revealed(At::Shown, shown) => Some(shown),
-            Stage::Revealed(At::Keeping | At::Paired, _) | Stage::Started(_) => None,
-        }
-    }
-
-    fn any_shown(&mut self) -> Option<&mut Shown> {
-        match &mut self.stage {
-            Stage::Revealed(_, shown) => Some(shown),
-            Stage::Started(_) => None,
-        }
-    }
-
-    /// When time alone ends it.
-    fn ends(&self) -> Moment {
-        match &self.stage {
-            Stage::Revealed(_, shown) if shown.held == 0 => {
-                self.until.min(shown.alone.plus(defaults::GONE_AFTER))
-            }
-            Stage::Revealed(..) | Stage::Started(_) => self.until,
-        }
-    }
-}
-
-impl Started {
-    /// The keys, if `message` opens the commitment.
-    fn open(&self, origin: &Origin, message: &[u8], listen: &str) -> Result<Keys, PairRefusal> {
-        let reveal = Reveal::parse(message)?;
-        let opened = commitment(&reveal.public_key.0, &reveal.nonce.0, origin);
-        if !same(&opened, &self.start.commitment.0) {
-            return Err(PairRefusal::CommitmentMismatch);
-        }
-        let said = Said {
-            start: &self.said_start,
-            offer: &self.said_offer,
-            reveal: message,
-            origin,
-            listen,
-        };
-        let shared = self.key.agree(&reveal.public_key.0);
-        shared
-            .and_then(|shared| Keys::derive(&shared, said.transcript()))
-            .ok_or(PairRefusal::WeakKey)
-    }
-}
-
-/// `origin` in at most `width` characters for a face, cut at the left end of the
-/// host: the registrable name is at its right.
-#[must_use]
-pub fn origin_at_most(origin: &Origin, width: usize) -> String {
-    let text = origin.as_str();
-    if text.len() <= width {
-        return text.to_owned();
-    }
-    let (scheme, host) = text.split_once("://").unwrap_or(("", text));
-    let room = width.saturating_sub(scheme.len() + "://…".chars().count());
-    let cut = host.len().saturating_sub(room);
-    // Origins are ASCII.
-    format!("{scheme}://…{}", host.get(cut..).unwrap_or_default())
-}
-
-/// For a face's count-down.
-impl Window {
-    /// The time left at `now`.
-    #[must_use]
-    pub fn left(&self, now: Moment) -> Duration {
-        self.until.since(now)
     }
 }

@@ -1,5 +1,11 @@
 //! A companion on a fake clock, and pages that want to be paired with it.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must fail, and not every test needs all of it"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
