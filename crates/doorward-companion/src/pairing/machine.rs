@@ -150,7 +150,8 @@ impl Pairings {
         self.window().ok_or(PairRefusal::Gone)
     }
 
-    /// The page's person confirmed: `proof` is [`Keys::page_proof`]. May come
+    /// The page's person confirmed: `proof` is
+    /// [`Keys::page_proof`](super::keys::Keys::page_proof). May come
     /// before or after the approval, and again while it waits.
     ///
     /// # Errors

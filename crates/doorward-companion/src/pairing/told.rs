@@ -35,7 +35,8 @@ pub struct Offered {
 /// What a face shows. Only what is in here may be shown as certain.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// Names the request to [`Pairings::approve`](super::Pairings::approve) and [`Pairings::deny`].
+    /// Names the request to [`Pairings::approve`](super::Pairings::approve) and
+    /// [`Pairings::deny`](super::Pairings::deny).
     pub number: u64,
     /// Who asks: as the browser says, in ASCII.
     pub origin: Origin,
