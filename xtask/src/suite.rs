@@ -75,6 +75,11 @@ const STAGES: &[Stage] = &[
 /// What takes too long for every change.
 const SOAK: &[Stage] = &[
     Stage {
+        name: "companion",
+        what: "ten million pairings with an attacker between page and companion",
+        run: soak_companion,
+    },
+    Stage {
         name: "relay",
         what: "a million request targets, ten thousand closes, a hundred thousand connections",
         run: soak_relay,
@@ -113,6 +118,12 @@ pub(crate) fn run(names: &[&str]) -> Result<bool> {
 pub(crate) fn soak() -> Result<bool> {
     let rows: Vec<_> = SOAK.iter().map(|stage| stage.measure(strict())).collect();
     Ok(report(&rows))
+}
+
+fn soak_companion() -> Result<Ending> {
+    let words = "test --package doorward-companion --test relay_attacker -- t64_";
+    cargo(words.split(' '))?.env("DOORWARD_SOAK", "1").run()?;
+    Ok(Ending::Passed)
 }
 
 fn soak_relay() -> Result<Ending> {

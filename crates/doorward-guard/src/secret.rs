@@ -1,8 +1,8 @@
 //! Secrets that cannot be printed, and the hashes that tables keep of them.
 //!
 //! A [`Secret`] has no `Display`, its `Debug` says nothing, and it is wiped when
-//! dropped. Only [`Secret::reveal`] turns it into text, so one search finds
-//! every place where a secret leaves. Tables keep a [`TokenHash`]: who reads our
+//! dropped. Only [`Secret::reveal`] turns it into text, and only [`Secret::bytes`]
+//! lends it as a key, so two searches find every place where a secret leaves. Tables keep a [`TokenHash`]: who reads our
 //! memory or a dump of it learns no token.
 
 use std::fmt;
@@ -44,6 +44,18 @@ impl<const N: usize> Secret<N> {
         Self(bytes)
     }
 
+    /// Takes over bytes that were derived or read elsewhere.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; N]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for use as a key. Never to be kept, sent or written.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; N] {
+        &self.0
+    }
+
     /// Reads base64url without padding. `None` unless it is exactly `N` bytes
     /// in canonical form.
     #[must_use]
@@ -58,7 +70,7 @@ impl<const N: usize> Secret<N> {
         }
     }
 
-    /// The secret as base64url: the only way out.
+    /// The secret as base64url: the only way out as text.
     #[must_use]
     pub fn reveal(&self) -> Zeroizing<String> {
         Zeroizing::new(URL_SAFE_NO_PAD.encode(self.0))

@@ -47,6 +47,14 @@ kinds! {
     GrantRenewed = "grant.renewed";
     /// A folder or bucket was opened to the console.
     SourceAdded = "source.added";
+    /// A page's pairing request was shown to the person.
+    PairingShown = "pairing.shown";
+    /// A shown pairing request ended without a pairing.
+    PairingEnded = "pairing.ended";
+    /// The person let pages ask again.
+    PairingAllowed = "pairing.allowed";
+    /// A page was paired.
+    PagePaired = "page.paired";
     /// A request was refused.
     Refused = "refused";
     /// The first record of a file: names the file before it.

@@ -1,0 +1,67 @@
+//! Every number of the companion, with its reason.
+
+use std::time::Duration;
+
+/// Attempts that are held at once. An attempt is a kilobyte of memory and nothing
+/// that a person sees.
+pub const ATTEMPTS: usize = 64;
+/// Of these, unrevealed attempts of one origin: a page needs one, its tabs a few.
+pub const ATTEMPTS_PER_ORIGIN: usize = 4;
+/// A page reveals within this: it only has to hash two answers.
+pub const REVEAL_WITHIN: Duration = Duration::from_secs(10);
+/// A shown request is answered within this: long enough to compare six digits
+/// twice, short enough that nobody approves one that they forgot.
+pub const PAIRING_WITHIN: Duration = Duration::from_secs(120);
+/// Approval is dead for this long after the window opened, so that a click meant
+/// for something else does not approve.
+pub const APPROVE_DEAD: Duration = Duration::from_secs(1);
+/// One held request of a waiting page lasts this long, then it asks again.
+pub const HELD_FOR: Duration = Duration::from_secs(25);
+/// A page without a held request for this long is gone.
+pub const GONE_AFTER: Duration = Duration::from_secs(10);
+/// Windows in [`WINDOWS_SHORT`], over all origins together. A person who mistyped
+/// twice has one more; a page that nags has no more.
+pub const WINDOWS_IN_SHORT: usize = 3;
+/// See [`WINDOWS_IN_SHORT`].
+pub const WINDOWS_SHORT: Duration = Duration::from_secs(10 * 60);
+/// Windows in [`WINDOWS_LONG`]: with one guess in a million each, a blind attacker
+/// succeeds less than once in a hundred years, if every window is approved.
+pub const WINDOWS_IN_LONG: usize = 20;
+/// See [`WINDOWS_IN_LONG`].
+pub const WINDOWS_LONG: Duration = Duration::from_secs(24 * 60 * 60);
+/// What `doorward pair allow` opens lasts this long.
+pub const GESTURE: Duration = Duration::from_secs(120);
+/// Bytes of one message of the pairing.
+pub const PAIRING_MESSAGE: usize = 4 * 1024;
+/// Characters of the name that a page gives itself.
+pub const LABEL: usize = 64;
+/// Characters of a folder's name.
+pub const FOLDER_NAME: usize = 64;
+/// Folders in one request: as many as a window shows without scrolling.
+pub const FOLDERS: usize = 16;
+
+/// A signature is good for this long after it was made. Thirty seconds outlive a
+/// slow preflight and a busy disk.
+pub const SIGNED_BEFORE: u64 = 30;
+/// A page's clock may be ahead of ours by this many seconds.
+pub const SIGNED_AHEAD: u64 = 5;
+/// A signature may ask to be good for at most this many seconds.
+pub const SIGNED_LIFE: u64 = 60;
+/// A nonce is remembered for this long: more than a signature's whole window.
+pub const NONCE_KEPT: Duration = Duration::from_secs(SIGNED_BEFORE + SIGNED_AHEAD + 5);
+/// Nonces that are remembered for one key: the paired rate of 200 in a second,
+/// kept for forty. A full memory refuses instead of forgetting.
+pub const NONCES: usize = 8_192;
+/// Bytes of `Signature-Input`: ours has about 330.
+pub const SIGNATURE_INPUT: usize = 512;
+/// Bytes of a signed body that is not a chunk of an upload.
+pub const SIGNED_BODY: usize = 64 * 1024;
+/// Bytes of a chunk of an upload. Browsers cannot hash as they send, so each chunk
+/// is hashed whole, in memory, on both sides.
+pub const CHUNK: usize = 8 * 1024 * 1024;
+/// A WebSocket ticket is used within this.
+pub const SOCKET_TICKET: Duration = Duration::from_secs(15);
+/// Unused WebSocket tickets that are held at once.
+pub const SOCKET_TICKETS: usize = 256;
+/// Of these, tickets of one key.
+pub const SOCKET_TICKETS_PER_KEY: usize = 32;
