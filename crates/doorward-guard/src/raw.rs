@@ -127,16 +127,6 @@ impl Lane {
         held.owed = held.owed.saturating_sub(taken);
     }
 
-    /// Waits until everything that is owed was sent.
-    pub fn poll_paid(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut held = self.held();
-        if held.owed == 0 {
-            return Poll::Ready(());
-        }
-        held.waiting = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
     /// How many bytes are still owed.
     #[must_use]
     pub fn owed(&self) -> usize {

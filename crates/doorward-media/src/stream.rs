@@ -56,7 +56,7 @@ pub(crate) enum Feed {
 pub(crate) struct Streaming {
     feed: Feed,
     left: u64,
-    /// The grant gives no more; what it gave is still being sent.
+    /// The grant gives no more.
     spent: bool,
     running: Running,
     clock: Clock,
@@ -115,12 +115,10 @@ impl Streaming {
             if let Poll::Ready(cut) = self.poll_end(cx) {
                 return Poll::Ready(Some(Err(cut)));
             }
-            let next = if self.spent {
-                self.feed.poll_paid(cx).map(|()| Some(Err(Cut::Spent)))
-            } else {
-                self.feed.poll_next(cx)
-            };
-            match next {
+            if self.spent {
+                return Poll::Ready(Some(Err(Cut::Spent)));
+            }
+            match self.feed.poll_next(cx) {
                 Poll::Pending => {
                     let left = self.running.grant.expires().since(self.clock.now());
                     let expiry = self.expiry.get_or_insert_with(|| Box::pin(sleep(left)));
@@ -178,17 +176,6 @@ impl Feed {
             && let Some(lane) = raw.lane()
         {
             lane.take_back(count);
-        }
-    }
-
-    /// Waits until what was left to the connection was sent.
-    fn poll_paid(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::One(chunks) => match chunks.raw().as_ref().and_then(|raw| raw.lane()) {
-                Some(lane) => lane.poll_paid(cx),
-                None => Poll::Ready(()),
-            },
-            Self::Several(_) => Poll::Ready(()),
         }
     }
 

@@ -60,7 +60,11 @@ pub(crate) async fn serve<S: Socket + Send + 'static>(
     if response.headers().contains_key(CONNECTION) && !switching {
         shared.linger();
     }
-    Ok(response.map(|body| Tracked { body, answering }))
+    Ok(response.map(|body| Tracked {
+        body,
+        answering,
+        broken: None,
+    }))
 }
 
 /// The socket under hyper and the gate, with what either has read ahead.
@@ -102,6 +106,8 @@ where
 pub(crate) struct Tracked {
     body: Body,
     answering: Answering,
+    /// Why it broke off. hyper would drop what it holds when it learned of it.
+    broken: Option<BoxError>,
 }
 
 #[derive(Debug)]
@@ -125,15 +131,25 @@ impl http_body::Body for Tracked {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         let shared = &this.answering.0;
-        ready!(shared.poll_more(cx));
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
-        if let Some(bytes) = frame
-            .as_ref()
-            .and_then(|frame| frame.as_ref().ok()?.data_ref())
-        {
-            shared.gave(bytes);
+        if this.broken.is_none() {
+            ready!(shared.poll_more(cx));
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Err(error)) => {
+                    shared.hold();
+                    this.broken = Some(error);
+                }
+                frame => {
+                    if let Some(Ok(frame)) = &frame
+                        && let Some(bytes) = frame.data_ref()
+                    {
+                        shared.gave(bytes);
+                    }
+                    return Poll::Ready(frame);
+                }
+            }
         }
-        Poll::Ready(frame)
+        ready!(shared.poll_written(cx));
+        Poll::Ready(this.broken.take().map(Err))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -146,6 +146,31 @@ async fn m42_a_cap_within_a_raw_stream_is_kept_to_the_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn m42_a_cap_within_a_body_of_our_own_is_kept_to_the_byte() {
+    let file = noise(LARGE);
+    let house = house(&[("film.mp4", &file)]).await;
+    // Several ranges are framed here, so nothing of them is sent raw.
+    let ranges = "Range: bytes=0-20000000,30000000-50000000\r\n";
+    for cap in [1, 100, 5_000_123] {
+        let options = MediaOptions {
+            caps: Caps {
+                bytes: NonZeroU64::new(cap as u64),
+                ..Caps::default()
+            },
+            ..MediaOptions::default()
+        };
+        let path = format!("/m/{}", house.token("film.mp4", options).await);
+        let mut client = Client::of(&house).await;
+        client.ask("GET", &path, ranges).await;
+        let all = client.rest().await;
+        let head = all.windows(4).position(|four| four == b"\r\n\r\n");
+        let body = head.map_or(&[][..], |at| &all[at + 4..]);
+        assert!(all.starts_with(b"HTTP/1.1 206 "), "the head is lost");
+        assert_eq!(body.len(), cap, "all that the grant gives and no more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn m14_ranges_from_anywhere_are_exact() {
     let file = noise(5 * 1024 * 1024 + 77);
     let house = house(&[("film.mp4", &file)]).await;

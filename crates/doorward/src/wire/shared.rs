@@ -80,10 +80,24 @@ impl Shared {
     /// Waits until a body may give more: hyper would take 160 KiB of it ahead of
     /// a client that reads slowly.
     pub(crate) fn poll_more(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.ahead.load(Ordering::Acquire) < AHEAD {
+        self.poll_ahead(cx, AHEAD)
+    }
+
+    /// From now on something is unwritten, if only the head or a placeholder.
+    pub(crate) fn hold(&self) {
+        self.ahead.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Waits until everything is written.
+    pub(crate) fn poll_written(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_ahead(cx, 1)
+    }
+
+    fn poll_ahead(&self, cx: &mut Context<'_>, below: usize) -> Poll<()> {
+        self.waiting.register(cx.waker());
+        if self.ahead.load(Ordering::Acquire) < below {
             return Poll::Ready(());
         }
-        self.waiting.register(cx.waker());
         Poll::Pending
     }
 
