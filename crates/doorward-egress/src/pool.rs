@@ -62,7 +62,7 @@ impl Pool {
             return;
         };
         let mut kept = self.lock();
-        if kept.count >= self.total {
+        if kept.count >= self.total || self.per_target == 0 {
             return;
         }
         let same = kept.by_target.entry(target).or_default();
