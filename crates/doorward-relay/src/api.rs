@@ -12,6 +12,7 @@ use crate::error::RelayError;
 use crate::grant::{LiveKit, Messages, RelayGrant, RelayOptions, Upstream};
 use crate::path::Paths;
 use crate::relay::{Minted, Relay};
+use crate::traffic::Passed;
 
 /// A live grant. Its URL was told when it was made, and never is again.
 #[derive(Clone, Debug, Serialize)]
@@ -31,8 +32,9 @@ pub struct RelayView {
     pub turn_connections: usize,
     /// Requests so far, handshakes included.
     pub requests: u64,
-    /// Bytes of ended connections, both ways.
-    pub bytes: u64,
+    /// What passed, open connections included.
+    #[serde(flatten)]
+    pub passed: Passed,
     /// RFC 3339.
     pub last_used_at: Option<String>,
 }
@@ -89,7 +91,7 @@ impl Relay {
         self.grants.by_id(id).map(|grant| self.view(&grant))
     }
 
-    fn view(&self, grant: &Arc<Grant<RelayGrant>>) -> RelayView {
+    pub(crate) fn view(&self, grant: &Arc<Grant<RelayGrant>>) -> RelayView {
         let data = &grant.data;
         RelayView {
             id: grant.id.to_string(),
@@ -99,7 +101,7 @@ impl Relay {
             connections: data.connections(),
             turn_connections: data.turn_connections(),
             requests: data.requests(),
-            bytes: data.bytes(),
+            passed: data.passed(),
             last_used_at: grant.last_used().map(|at| self.clock.rfc3339(at)),
         }
     }

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use crate::defaults;
 use crate::error::RelayError;
 use crate::path::Paths;
+use crate::traffic::{Passed, Traffic};
 use crate::turn::Tunnels;
 
 /// One upstream: scheme, host, port, and the path that its own begin with.
@@ -109,9 +110,9 @@ pub struct RelayGrant {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) turn_slots: Arc<Semaphore>,
     pub(crate) tunnels: Tunnels,
+    pub(crate) traffic: Traffic,
     most: usize,
     requests: AtomicU64,
-    bytes: AtomicU64,
 }
 
 // === impl Upstream ===
@@ -238,7 +239,7 @@ impl RelayOptions {
             tunnels: Tunnels::default(),
             most,
             requests: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            traffic: Traffic::default(),
         })
     }
 }
@@ -258,10 +259,10 @@ impl RelayGrant {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Bytes of ended tunnels, both ways.
+    /// What passed so far.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+    pub fn passed(&self) -> Passed {
+        self.traffic.passed()
     }
 
     /// Connections that are open.
@@ -284,10 +285,7 @@ impl RelayGrant {
 
     pub(crate) fn count_request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_bytes(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.traffic.is_news();
     }
 }
 

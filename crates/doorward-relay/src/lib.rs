@@ -37,6 +37,7 @@ pub mod relay;
 pub mod rewrite;
 pub mod signal;
 mod surface;
+pub mod traffic;
 pub mod tunnel;
 pub mod turn;
 

@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::defaults;
 use crate::error::RelayError;
 use crate::grant::{RelayGrant, RelayOptions, Upstream};
+use crate::traffic::milliseconds;
 use crate::tunnel::Report;
 use crate::turn::PeerLookup;
 
@@ -135,6 +136,7 @@ impl Relay {
                 document: false,
             },
         };
+        data.traffic.is_news();
         let (token, grant) = self.grants.mint(data, options)?;
         Ok(Minted {
             url: format!("{}/r/{}", self.content, token.reveal().as_str()),
@@ -185,9 +187,20 @@ impl Relay {
             .collect()
     }
 
-    /// Ends what is due; call it once a second.
+    /// Ends what is due, and tells what passed since the last time; call it once a
+    /// second.
     pub fn sweep(&self) {
         self.grants.sweep();
+        if self.grants.is_empty() {
+            return;
+        }
+        for grant in self.grants.live() {
+            if grant.data.traffic.take_news() {
+                let data = json!({ "relay": self.view(&grant) });
+                self.events
+                    .publish("relay.stats", &data, grant.owner.as_ref());
+            }
+        }
     }
 
     /// The room at a glance.
@@ -274,14 +287,13 @@ impl Relay {
 
     pub(crate) fn tell_opened(&self, grant: &Grant<RelayGrant>, connection: &str) {
         let data = json!({ "id": grant.id.as_str(), "connection": connection });
+        grant.data.traffic.is_news();
         self.events
             .publish("relay.opened", &data, grant.owner.as_ref());
     }
 
     pub(crate) fn tell_closed(&self, grant: &Grant<RelayGrant>, connection: &str, report: &Report) {
-        grant
-            .data
-            .count_bytes(report.up.bytes.saturating_add(report.down.bytes));
+        grant.data.traffic.ended(report.end.word());
         tracing::debug!(
             connection,
             up = report.up.bytes,
@@ -303,10 +315,6 @@ impl Relay {
         self.events
             .publish("relay.closed", &data, grant.owner.as_ref());
     }
-}
-
-fn milliseconds(time: Option<Duration>) -> Option<f64> {
-    time.map(|time| (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0)
 }
 
 // === impl Minted ===

@@ -129,7 +129,6 @@ async fn pass(
                 let room = Arc::clone(&relay);
                 let restart = relay.restart_token();
                 relay.tasks.spawn(async move {
-                    let _slot = slot;
                     let Ok((client, early)) = upgrade.taken::<TcpStream>().await else {
                         return;
                     };
@@ -153,6 +152,8 @@ async fn pass(
                             Report { end, ..report }
                         }
                     };
+                    // Whoever hears of it finds its place free.
+                    drop(slot);
                     room.tell_closed(&grant, &connection, &report);
                 });
                 return Ok(answer);

@@ -20,8 +20,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::defaults;
-use crate::frame::{FrameMeter, close_frame};
+use crate::frame::{Counts, FrameMeter, close_frame};
 use crate::grant::RelayGrant;
+use crate::traffic::Traffic;
 use report::PingClock;
 
 pub use report::{End, Report, Rtt};
@@ -83,6 +84,8 @@ struct Pump<C, U> {
     up: Lane,
     down: Lane,
     broke: Option<End>,
+    /// What the grant was told of both lanes.
+    told: [Counts; 2],
     /// Pings to the page, and pings to the upstream.
     clocks: [PingClock; 2],
 }
@@ -106,6 +109,7 @@ where
         up: Lane::beginning(early, ends.framing),
         down: Lane::beginning(first, ends.framing),
         broke: None,
+        told: [Counts::default(); 2],
         clocks: Default::default(),
     };
     let end = pump.run(ends).await;
@@ -123,6 +127,8 @@ where
     };
     if let Some((code, reason)) = close {
         pump.part(code, reason).await;
+        let counts = [pump.up.meter.counts(), pump.down.meter.counts()];
+        ends.grant.data.traffic.add(pump.told, counts);
     }
     Report {
         up: pump.up.meter.counts(),
@@ -159,7 +165,7 @@ where
                 fate = &mut grant_ended => return End::Grant(fate),
                 () = ends.stop.cancelled() => return End::Stopping,
                 () = ends.restart.cancelled() => return End::NetworkChanged,
-                both = poll_fn(|cx| self.poll(cx, one_is_done)) => {
+                both = poll_fn(|cx| self.poll(cx, one_is_done, &ends.grant.data.traffic)) => {
                     if both {
                         return self.broke.unwrap_or(End::Finished);
                     }
@@ -188,7 +194,7 @@ where
 
     /// Ready when a lane is done: with `true` when both are. A lane that was told
     /// of already counts no more.
-    fn poll(&mut self, cx: &mut Context<'_>, one_is_done: bool) -> Poll<bool> {
+    fn poll(&mut self, cx: &mut Context<'_>, one_is_done: bool, traffic: &Traffic) -> Poll<bool> {
         let up = self
             .up
             .poll(cx, &mut self.client, &mut self.upstream, false);
@@ -207,10 +213,18 @@ where
                 Broke::Writing => End::ClientBroke,
             });
         }
-        let (up_counts, down_counts) = (self.up.meter.counts(), self.down.meter.counts());
+        let counts = [self.up.meter.counts(), self.down.meter.counts()];
+        traffic.add(std::mem::replace(&mut self.told, counts), counts);
+        let [up_counts, down_counts] = counts;
         let [page, upstream] = &mut self.clocks;
-        page.look(down_counts.pings, up_counts.pongs);
-        upstream.look(up_counts.pings, down_counts.pongs);
+        let news = page.look(down_counts.pings, up_counts.pongs)
+            | upstream.look(up_counts.pings, down_counts.pongs);
+        if news {
+            traffic.took(Rtt {
+                page: page.took,
+                upstream: upstream.took,
+            });
+        }
         match (up.is_ready(), down.is_ready()) {
             (true, true) => Poll::Ready(true),
             (false, false) => Poll::Pending,

@@ -2,6 +2,7 @@ import { AuditPanel } from "./audit/panel";
 import { DoorsPanel } from "./doors/panel";
 import { entrance } from "./house";
 import { MediaPanel } from "./media/panel";
+import { RelayPanel } from "./relay/panel";
 import { type PanelName, route } from "./router";
 import { Outside } from "./shell/outside";
 import { Rail } from "./shell/rail";
@@ -10,6 +11,7 @@ import { Toast } from "./ui/toast";
 
 const PANELS: Record<PanelName, () => preact.JSX.Element> = {
   media: MediaPanel,
+  relay: RelayPanel,
   doors: DoorsPanel,
   audit: AuditPanel,
 };

@@ -34,7 +34,7 @@ const RECENT_KEPT = 200;
 type Heard = (event: string, data: Record<string, unknown>) => void;
 const listeners = new Set<Heard>();
 
-/** Hears every event of the stream; returns how to stop. */
+/** Hears every event of the stream, and `back` when what is shown is to be read again; returns how to stop. */
 export function onEvent(heard: Heard): () => void {
   listeners.add(heard);
   return () => listeners.delete(heard);
@@ -121,6 +121,11 @@ function reload(): void {
   void loadRecent();
   void loadSources();
   void loadGrants();
+  tell("back", {});
+}
+
+function tell(event: string, data: Record<string, unknown>): void {
+  for (const heard of listeners) heard(event, data);
 }
 
 let changes: ReturnType<typeof setTimeout> | undefined;
@@ -155,7 +160,7 @@ function hear(event: string, data: Record<string, unknown>): void {
       reload();
       break;
   }
-  for (const heard of listeners) heard(event, data);
+  tell(event, data);
 }
 
 export function shelve(source: Source): void {

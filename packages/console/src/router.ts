@@ -5,6 +5,7 @@ import { signal } from "@preact/signals";
 
 export type Route =
   | { panel: "media"; source: string | null; prefix: string; open: string | null }
+  | { panel: "relay" }
   | { panel: "doors"; surface: string | null }
   | { panel: "audit"; kind: string; surface: string };
 
@@ -15,6 +16,8 @@ export function parseRoute(hash: string): Route {
   const asked = new URLSearchParams(query);
   const [, panel = "", ...rest] = path.split("/");
   switch (panel) {
+    case "relay":
+      return { panel };
     case "doors":
       return { panel, surface: rest[0] ? decode(rest[0]) : null };
     case "audit":
@@ -34,6 +37,8 @@ export function parseRoute(hash: string): Route {
 
 export function formatRoute(route: Route): string {
   switch (route.panel) {
+    case "relay":
+      return "#/relay";
     case "doors":
       return route.surface ? `#/doors/${encodeURIComponent(route.surface)}` : "#/doors";
     case "audit":

@@ -93,6 +93,30 @@ export interface Grant {
   lastUsedAt: string | null;
 }
 
+export interface Relay {
+  id: string;
+  upstream: string;
+  createdAt: string;
+  expiresAt: string;
+  connections: number;
+  turnConnections: number;
+  requests: number;
+  bytesUp: number;
+  bytesDown: number;
+  framesUp: number;
+  framesDown: number;
+  rttPageMs: number | null;
+  rttUpstreamMs: number | null;
+  lastEnd: string | null;
+  lastUsedAt: string | null;
+}
+
+export interface RelayMinted {
+  url: string;
+  id: string;
+  expiresAt: string;
+}
+
 export interface Policy {
   peer: string;
   origin: string;

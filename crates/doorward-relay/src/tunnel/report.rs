@@ -66,20 +66,25 @@ pub(super) struct PingClock {
 // === impl PingClock ===
 
 impl PingClock {
-    pub(super) fn look(&mut self, pings: u64, pongs: u64) {
+    /// Whether a ping was answered just now.
+    pub(super) fn look(&mut self, pings: u64, pongs: u64) -> bool {
         if pings == self.pings && pongs == self.pongs {
-            return;
+            return false;
         }
         // Of two pings before one pong the first is measured.
         if pings > self.pings && self.since.is_none() {
             self.since = Some(Instant::now());
         }
-        if pongs > self.pongs
-            && let Some(since) = self.since.take()
-        {
+        let answered = if pongs > self.pongs {
+            self.since.take()
+        } else {
+            None
+        };
+        (self.pings, self.pongs) = (pings, pongs);
+        if let Some(since) = answered {
             self.took = Some(since.elapsed());
         }
-        (self.pings, self.pongs) = (pings, pongs);
+        answered.is_some()
     }
 }
 

@@ -61,9 +61,7 @@ impl Relay {
         server: &Target,
         report: &TurnReport,
     ) {
-        grant
-            .data
-            .count_bytes(report.up.saturating_add(report.down));
+        grant.data.traffic.is_news();
         tracing::debug!(
             connection,
             up = report.up,

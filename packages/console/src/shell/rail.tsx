@@ -3,9 +3,10 @@
 import type { JSX } from "preact";
 import { span } from "../format";
 import { link, live, recent, signOut, state } from "../house";
+import { open } from "../relay/store";
 import { formatRoute, mediaRoute, type PanelName, type Route, route } from "../router";
 import { nextTheme, theme } from "../theme";
-import { DoorIcon, Halves, Keyhole, Page, Play } from "../ui/icons";
+import { Arrows, DoorIcon, Halves, Keyhole, Page, Play } from "../ui/icons";
 import { now } from "../ui/now";
 
 interface Room {
@@ -26,6 +27,13 @@ const ROOMS: readonly { title: string; rooms: readonly Room[] }[] = [
         icon: Play,
         to: () => mediaRoute(null),
         count: () => ({ n: live.value.size, of: "live URLs" }),
+      },
+      {
+        panel: "relay",
+        label: "Relay",
+        icon: Arrows,
+        to: () => ({ panel: "relay" }),
+        count: () => ({ n: open.value?.size ?? 0, of: "open upstreams" }),
       },
     ],
   },

@@ -17,14 +17,16 @@ export function Top(): JSX.Element {
   );
 }
 
+const TITLES = {
+  relay: "Every way out that a page was given",
+  doors: "Every way in, and what it asks",
+  audit: "Every decision, as it was made",
+};
+
 function Where(): JSX.Element {
   const here = route.value;
   if (here.panel === "media") return <Crumbs />;
-  return (
-    <h1 class="crumbs">
-      {here.panel === "doors" ? "Every way in, and what it asks" : "Every decision, as it was made"}
-    </h1>
-  );
+  return <h1 class="crumbs">{TITLES[here.panel]}</h1>;
 }
 
 function SourcePill(): JSX.Element | null {

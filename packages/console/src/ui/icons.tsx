@@ -41,6 +41,7 @@ export const DoorIcon = drawing(
     <circle cx="12" cy="10.5" r=".8" fill="currentColor" />
   </>,
 );
+export const Arrows = drawing(20, <path d="M3 7h13M12.5 3.5L16 7l-3.5 3.5M17 13H4M7.5 9.5L4 13l3.5 3.5" />);
 export const Page = drawing(20, <path d="M5 3h7l3.5 3.5V17H5zM8 9h5M8 12.5h5" />);
 export const Folder = drawing(
   20,
