@@ -14,8 +14,9 @@ pub const LISTED: usize = 500;
 pub const FALLBACKS: usize = 8;
 /// Connections of one grant at once. A page needs two and a few that linger.
 pub const CONNECTIONS: usize = 16;
-/// Connections of all grants at once: half of what the listener takes.
-pub const CONNECTIONS_ALL: usize = 512;
+/// Connections of all grants at once, as many as a listener takes; once open they
+/// are none of the listener's. One that waits costs 15 KiB.
+pub const CONNECTIONS_ALL: usize = 1_024;
 /// A client that was turned away tries again after this.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -54,7 +54,10 @@ impl Traffic {
         if before == now {
             return;
         }
-        for (way, (before, now)) in [&self.up, &self.down].into_iter().zip(before.iter().zip(&now)) {
+        for (way, (before, now)) in [&self.up, &self.down]
+            .into_iter()
+            .zip(before.iter().zip(&now))
+        {
             let more = |now: u64, before: u64| now.saturating_sub(before);
             way.bytes
                 .fetch_add(more(now.bytes, before.bytes), Ordering::Relaxed);

@@ -20,8 +20,8 @@ const CONNECTIONS: usize = 4;
 const SIZES: [(usize, &str); 3] = [(64, "64 B"), (1024, "1 KiB"), (64 * 1024, "64 KiB")];
 /// A round trip's message: about what signalling sends.
 const SMALL: usize = 128;
-/// As many as one daemon relays at once, short of a few.
-const IDLE: usize = 500;
+/// About as many as one daemon relays at once.
+const IDLE: usize = 1_000;
 /// A relay that takes so much of what nobody reads has no bound.
 const STALLED_MOST: usize = 256 << 20;
 
