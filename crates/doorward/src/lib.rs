@@ -15,6 +15,7 @@
 
 pub mod audit_log;
 pub mod bridge;
+mod companion;
 pub mod config;
 mod console;
 mod dispatch;
@@ -26,6 +27,8 @@ mod report;
 pub mod runtime;
 mod wire;
 
+pub use companion::{Companion, CompanionSettings, PairingView};
+pub use doorward_companion as companion_core;
 pub use bridge::{Bridge, BridgeBuilder, House, Listener, Serving};
 pub use doorward_egress as egress;
 pub use doorward_guard as guard;
