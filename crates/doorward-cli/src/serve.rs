@@ -8,13 +8,13 @@ mod until;
 use std::sync::Arc;
 
 use doorward::audit_log::AuditLog;
+use doorward::companion_core::pairing::Mode;
 use doorward::config::{Config, Flags};
 use doorward::egress::{AddressPolicy, Dialer, Proxies, Trust};
 use doorward::guard::Clock;
 use doorward::guard::audit::{AuditSink as _, Event, Kind};
 use doorward::platform::tells_tcp_peers;
 use doorward::runtime::{Claim, Instance, RuntimeDir, RuntimeInfo};
-use doorward::companion_core::pairing::Mode;
 use doorward::{Bridge, CompanionSettings, Serving};
 
 use crate::args::{Pairing, Serve};

@@ -516,7 +516,10 @@ impl Rules {
         }
         words.push(match self.cors {
             CorsRule::None => "No other origin may read the answer.".to_owned(),
-            CorsRule::Known => "The page that asks may read the answer, without credentials; no other may.".to_owned(),
+            CorsRule::Known => {
+                "The page that asks may read the answer, without credentials; no other may."
+                    .to_owned()
+            }
             CorsRule::ByGrant => {
                 "The origins of the grant may read the answer, without credentials.".to_owned()
             }

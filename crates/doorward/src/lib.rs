@@ -27,9 +27,9 @@ mod report;
 pub mod runtime;
 mod wire;
 
+pub use bridge::{Bridge, BridgeBuilder, House, Listener, Serving};
 pub use companion::{Companion, CompanionSettings, PairingView};
 pub use doorward_companion as companion_core;
-pub use bridge::{Bridge, BridgeBuilder, House, Listener, Serving};
 pub use doorward_egress as egress;
 pub use doorward_guard as guard;
 pub use doorward_media as media;

@@ -72,7 +72,11 @@ pub(crate) async fn run(pair: Pair, instance: Instance) -> Result<(), Failure> {
             let body = json!({ "origin": origin });
             let told: Value = client.post("/native/pairings/allow", &body).await?;
             let who = origin.as_deref().unwrap_or("Any page");
-            tell(json, &told, &format!("{who} may ask to be paired for two minutes."))
+            tell(
+                json,
+                &told,
+                &format!("{who} may ask to be paired for two minutes."),
+            )
         }
         PairCommand::Forget { id, json } => forget(&client, &id, json).await,
     }

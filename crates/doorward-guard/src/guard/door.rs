@@ -338,10 +338,12 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         let permit = Permit::new(proven.proof, origin.clone(), request_id.to_owned());
         let book = self.book.clone();
         Ok(Entry {
-            run: Box::new(move |call| match C::body(&book, permit.proof(), call.bytes()) {
-                Ok(()) => handler.run(state, permit, call),
-                Err(rule) => Box::pin(std::future::ready(Err(rule.into()))),
-            }),
+            run: Box::new(
+                move |call| match C::body(&book, permit.proof(), call.bytes()) {
+                    Ok(()) => handler.run(state, permit, call),
+                    Err(rule) => Box::pin(std::future::ready(Err(rule.into()))),
+                },
+            ),
             params: route
                 .params
                 .iter()

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::companion::Companion;
 use doorward_guard::audit::{AuditSink, Event, Kind, Select};
 use doorward_guard::events::Events;
 use doorward_guard::guard::{RefusedRow, SurfaceRow};
@@ -10,7 +11,6 @@ use doorward_guard::table::sessions::{EndReason, SessionId, SessionView, Session
 use doorward_guard::{Clock, Guard, Moment, Refusal};
 use doorward_media::Media;
 use doorward_relay::Relay;
-use crate::companion::Companion;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Notify;

@@ -86,7 +86,9 @@ impl Book {
         let pages = self.pages();
         let mut list: Vec<_> = pages.iter().collect();
         list.sort_by_key(|(_, entry)| entry.created);
-        list.iter().map(|(id, entry)| self.show(id, entry)).collect()
+        list.iter()
+            .map(|(id, entry)| self.show(id, entry))
+            .collect()
     }
 
     fn show(&self, key_id: &str, entry: &Entry) -> PairingView {

@@ -44,8 +44,14 @@ struct Holding<'a> {
 impl Companion {
     pub(super) fn hello_surface(self: &Arc<Self>) -> Surface<Page, Self> {
         let askers = self.askers.clone();
-        Surface::new("hello", "/hello", Policy::knocking(), askers, Arc::clone(self))
-            .post("/", hello)
+        Surface::new(
+            "hello",
+            "/hello",
+            Policy::knocking(),
+            askers,
+            Arc::clone(self),
+        )
+        .post("/", hello)
     }
 
     pub(super) fn pair_surface(self: &Arc<Self>) -> Surface<Page, Knocking> {
@@ -82,16 +88,16 @@ struct Hello {
     key_id: Option<String>,
 }
 
-async fn hello(
-    room: Arc<Companion>,
-    permit: Permit<Page>,
-    call: Call,
-) -> Result<Answer, Refusal> {
+async fn hello(room: Arc<Companion>, permit: Permit<Page>, call: Call) -> Result<Answer, Refusal> {
     let Hello { challenge, key_id } = call.json()?;
     let challenge = Challenge::parse(&challenge).ok_or(Rule::InvalidJson)?;
     let verifier = &room.book.verifier;
     // One without a pairing costs as much as one with.
-    let proof = verifier.hello(permit.proof(), key_id.as_deref().unwrap_or_default(), &challenge);
+    let proof = verifier.hello(
+        permit.proof(),
+        key_id.as_deref().unwrap_or_default(),
+        &challenge,
+    );
     let mut answer = json!({
         "v": doorward_companion::pairing::VERSION,
         "instance": room.instance.as_str(),
@@ -101,7 +107,10 @@ async fn hello(
         "paired": proof.is_some(),
     });
     if let (Some(proof), Some(members)) = (proof, answer.as_object_mut()) {
-        members.insert("proof".to_owned(), Value::from(String::from(Bytes32(proof))));
+        members.insert(
+            "proof".to_owned(),
+            Value::from(String::from(Bytes32(proof))),
+        );
     }
     Ok(Answer::json(&answer))
 }
@@ -110,7 +119,11 @@ async fn start(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<An
     at.starts.take(permit.proof())?;
     let offered = at.room.pairings().start(permit.proof(), call.bytes());
     let bytes = offered.map_err(refusal::pair)?.bytes;
-    Ok(Answer::whole(StatusCode::OK, "application/json", bytes.into()))
+    Ok(Answer::whole(
+        StatusCode::OK,
+        "application/json",
+        bytes.into(),
+    ))
 }
 
 async fn reveal(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<Answer, Rule> {

@@ -11,12 +11,18 @@ use super::{Companion, refusal};
 impl Companion {
     pub(crate) fn native_surface(self: &Arc<Self>) -> Surface<Native, Self> {
         let policy = Policy::native();
-        Surface::new("native pairings", "/native/pairings", policy, (), Arc::clone(self))
-            .get("/", list)
-            .post("/allow", allow)
-            .post("/{id}/approve", approve)
-            .post("/{id}/deny", deny)
-            .delete("/{id}", forget)
+        Surface::new(
+            "native pairings",
+            "/native/pairings",
+            policy,
+            (),
+            Arc::clone(self),
+        )
+        .get("/", list)
+        .post("/allow", allow)
+        .post("/{id}/approve", approve)
+        .post("/{id}/deny", deny)
+        .delete("/{id}", forget)
     }
 
     /// What waits for the person and who is paired. The code is not in it: whoever
@@ -72,7 +78,11 @@ async fn approve(
     Ok(Answer::json(&json!({ "state": state })))
 }
 
-async fn deny(room: Arc<Companion>, _permit: Permit<Native>, call: Call) -> Result<Answer, Refusal> {
+async fn deny(
+    room: Arc<Companion>,
+    _permit: Permit<Native>,
+    call: Call,
+) -> Result<Answer, Refusal> {
     let denied = room.pairings().deny(number(&call)?);
     room.sweep();
     denied.map_err(refusal::pair)?;
@@ -85,7 +95,11 @@ struct Allow {
     origin: Option<String>,
 }
 
-async fn allow(room: Arc<Companion>, _permit: Permit<Native>, call: Call) -> Result<Answer, Refusal> {
+async fn allow(
+    room: Arc<Companion>,
+    _permit: Permit<Native>,
+    call: Call,
+) -> Result<Answer, Refusal> {
     let Allow { origin } = call.json()?;
     let origin = match origin {
         None => None,

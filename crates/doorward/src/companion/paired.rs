@@ -15,9 +15,15 @@ use super::{Companion, refusal};
 impl Companion {
     pub(super) fn pairing_surface(self: &Arc<Self>) -> Surface<Signed<Book>, Self> {
         let book = self.signatures.clone();
-        Surface::new("pairing", "/pairing", Policy::paired(), book, Arc::clone(self))
-            .get("/", own)
-            .delete("/", end)
+        Surface::new(
+            "pairing",
+            "/pairing",
+            Policy::paired(),
+            book,
+            Arc::clone(self),
+        )
+        .get("/", own)
+        .delete("/", end)
     }
 
     pub(super) fn ticket_surface(self: &Arc<Self>) -> Surface<Signed<Book>, Self> {
