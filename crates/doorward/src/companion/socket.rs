@@ -24,12 +24,16 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use super::{Companion, Over, refusal};
 
 pub(super) const EVENTS: &str = "/events";
-/// A page that answers no ping until the next one is gone.
+/// A page that has said nothing when the next ping is due is gone.
 const PING: Duration = Duration::from_secs(25);
 /// Pages have nothing to say here.
 const MESSAGE: usize = 1024;
 /// Events wait for a page that does not read for this long.
 const SEND_WITHIN: Duration = Duration::from_secs(5);
+
+/// A page has this long to take the reason of an end, so that all is over within a
+/// second.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 impl Companion {
     pub(super) fn socket_surface(self: &Arc<Self>) -> Surface<Page, Self> {
@@ -99,56 +103,48 @@ async fn tell(stream: TcpStream, early: Bytes, mut ends: broadcast::Receiver<Ove
         WebSocketStream::from_partially_read(stream, early.into(), Role::Server, Some(config))
             .await;
     let mut heard = true;
-    let mut last = Message::text(r#"{"kind":"hello"}"#);
+    let mut next = Message::text(HELLO);
     let mut ping = tokio::time::interval(PING);
     ping.tick().await;
-    let over = loop {
-        let sent = tokio::time::timeout(SEND_WITHIN, socket.send(last)).await;
+    let (over, code) = loop {
+        let sent = tokio::time::timeout(SEND_WITHIN, socket.send(next)).await;
         if !matches!(sent, Ok(Ok(()))) {
             return;
         }
-        last = loop {
+        let end = loop {
             tokio::select! {
                 end = ends.recv() => match end {
                     Ok(Over::Pairing(ended)) if ended != key_id => {}
-                    Ok(Over::Pairing(_)) => break None,
-                    Ok(Over::Everything) | Err(_) => break Some(Message::text(STOPPING)),
+                    Ok(Over::Pairing(_)) => break Some((REVOKED, CloseCode::Policy)),
+                    // Or it fell behind, and cannot tell whether it was meant.
+                    Ok(Over::Everything) | Err(_) => break Some((STOPPING, CloseCode::Away)),
                 },
-                _ = ping.tick() => {
-                    if !std::mem::take(&mut heard) {
-                        return;
-                    }
-                    break Some(Message::Ping(Bytes::new()));
-                }
+                _ = ping.tick() => break None,
                 message = socket.next() => match message {
-                    // What a page claims here is not read.
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    // What a page claims here is not read.
                     Some(Ok(_)) => heard = true,
                 },
             }
+        };
+        match end {
+            Some(end) => break end,
+            None if !std::mem::take(&mut heard) => return,
+            None => next = Message::Ping(Bytes::new()),
         }
-        .map_or_else(|| Message::text(REVOKED), |message| message);
-        if let Message::Text(text) = &last
-            && (text.as_str() == REVOKED || text.as_str() == STOPPING)
-        {
-            break last;
-        }
-    };
-    let code = match &over {
-        Message::Text(text) if text.as_str() == REVOKED => CloseCode::Policy,
-        _ => CloseCode::Away,
     };
     let close = CloseFrame {
         code,
         reason: "".into(),
     };
     let farewell = async {
-        socket.send(over).await?;
+        socket.send(Message::text(over)).await?;
         socket.close(Some(close)).await
     };
     // Who does not read it loses the connection all the same.
-    let _ = tokio::time::timeout(Duration::from_millis(500), farewell).await;
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
 }
 
+const HELLO: &str = r#"{"kind":"hello"}"#;
 const REVOKED: &str = r#"{"kind":"pairing.revoked"}"#;
 const STOPPING: &str = r#"{"kind":"companion.stopping"}"#;
