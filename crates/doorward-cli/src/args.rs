@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Revoke(Revoke),
     /// Upstreams that pages reach through this process: open, list and close them
     Relay(Relay),
+    /// Pages that are introduced to this computer: list, approve, deny and forget them
+    Pair(Pair),
     /// Browser sessions: who is signed in
     Sessions(Sessions),
     /// The audit log: what was decided
@@ -105,6 +107,15 @@ pub(crate) struct Serve {
     /// Let the console open any folder or bucket that is typed or dropped there
     #[arg(long)]
     pub(crate) console_adds_sources: bool,
+    /// Let pages ask to be paired with this computer. Pairings last as long as this runs
+    #[arg(long)]
+    pub(crate) companion: bool,
+    /// Port of the companion; 0 takes any free one [default: the first free of 7319 to 7323]
+    #[arg(long, value_name = "PORT", requires = "companion")]
+    pub(crate) companion_port: Option<u16>,
+    /// Who may ask: any page, pages after `doorward pair allow`, or none
+    #[arg(long, value_enum, default_value_t = Pairing::Ask, requires = "companion")]
+    pub(crate) pairing: Pairing,
     /// Let processes of other users connect. Only for port forwards, where the peer is the forwarder
     #[arg(long, hide_short_help = true)]
     pub(crate) dangerous_without_peer_check: bool,
@@ -255,6 +266,64 @@ pub(crate) struct Routes {
     /// Print Markdown
     #[arg(long)]
     pub(crate) markdown: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Pairing {
+    /// Any page may ask
+    Ask,
+    /// Pages may ask within two minutes of `doorward pair allow`
+    Window,
+    /// No page may ask
+    Off,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pair {
+    #[command(subcommand)]
+    pub(crate) command: PairCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PairCommand {
+    /// Who asks, and who is paired
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Approve the request that waits, by typing the code that its page shows
+    Approve {
+        /// The six digits that the page shows, instead of typing them
+        #[arg(long, value_name = "DIGITS")]
+        code: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Deny the request that waits
+    Deny {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let pages ask for two minutes, beyond the limits
+    Allow {
+        /// Only a page of this origin, scheme://host:port
+        #[arg(value_name = "ORIGIN")]
+        origin: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a pairing, at once
+    Forget {
+        /// Its id, or `all`
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -449,6 +518,13 @@ impl Command {
             Self::Relay(relay) => match &relay.command {
                 RelayCommand::Add(add) => add.json,
                 RelayCommand::List { json } | RelayCommand::Revoke { json, .. } => *json,
+            },
+            Self::Pair(pair) => match &pair.command {
+                PairCommand::List { json }
+                | PairCommand::Approve { json, .. }
+                | PairCommand::Deny { json }
+                | PairCommand::Allow { json, .. }
+                | PairCommand::Forget { json, .. } => *json,
             },
             Self::Audit(audit) => match &audit.command {
                 AuditCommand::Tail(tail) => tail.log.json,

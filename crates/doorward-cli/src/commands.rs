@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod open;
+pub(crate) mod pair;
 pub(crate) mod relay;
 pub(crate) mod revoke;
 pub(crate) mod routes;

@@ -8,15 +8,16 @@ mod until;
 use std::sync::Arc;
 
 use doorward::audit_log::AuditLog;
+use doorward::companion_core::pairing::Mode;
 use doorward::config::{Config, Flags};
 use doorward::egress::{AddressPolicy, Dialer, Proxies, Trust};
 use doorward::guard::Clock;
 use doorward::guard::audit::{AuditSink as _, Event, Kind};
 use doorward::platform::tells_tcp_peers;
 use doorward::runtime::{Claim, Instance, RuntimeDir, RuntimeInfo};
-use doorward::{Bridge, Serving};
+use doorward::{Bridge, CompanionSettings, Serving};
 
-use crate::args::Serve;
+use crate::args::{Pairing, Serve};
 use crate::desktop;
 use crate::failure::Failure;
 use crate::term::{Paint, remark};
@@ -96,14 +97,16 @@ async fn open(
     wanted: Vec<Wanted>,
 ) -> Result<Serving, Failure> {
     let dialer = Dialer::new(AddressPolicy::public(), Trust::platform());
-    let bridge = Bridge::builder()
+    let mut builder = Bridge::builder()
         .config(config)
         .egress(dialer.with_proxies(Proxies::from_env()?))
         .clock(clock.clone())
         .native_socket(claim.socket())
-        .audit(Arc::clone(log) as _)
-        .bind()
-        .await?;
+        .audit(Arc::clone(log) as _);
+    if serve.companion {
+        builder = builder.companion(companion(serve));
+    }
+    let bridge = builder.bind().await?;
     let version = concat!("doorward ", env!("CARGO_PKG_VERSION"));
     log.decide(Event::allowed(Kind::DaemonStarted, "daemon").detail(version))?;
     let from = match config.file {
@@ -120,6 +123,19 @@ async fn open(
         media.add_source(&id, &name, location).await?;
     }
     Ok(bridge.serve())
+}
+
+fn companion(serve: &Serve) -> CompanionSettings {
+    let usual = CompanionSettings::default();
+    CompanionSettings {
+        ports: serve.companion_port.map_or(usual.ports, |port| vec![port]),
+        pairing: match serve.pairing {
+            Pairing::Ask => Mode::Ask,
+            Pairing::Window => Mode::Window,
+            Pairing::Off => Mode::Off,
+        },
+        schemes: usual.schemes,
+    }
 }
 
 fn info(serving: &Serving, instance: &Instance, claim: &Claim) -> RuntimeInfo {

@@ -25,10 +25,11 @@ fn routes_are_the_same_every_time_and_name_no_port() {
         .iter()
         .map(|listener| listener["name"].clone())
         .collect();
-    assert_eq!(listeners, ["control", "content", "native"]);
+    assert_eq!(listeners, ["control", "content", "companion", "native"]);
     let markdown = home.done(&["routes", "--markdown"]);
     assert_eq!(markdown, home.done(&["routes", "--markdown"]));
     assert!(markdown.contains("| POST | `/api/session/claim` |"));
+    assert!(markdown.contains("| POST | `/pair/start` |"));
     let table = home.done(&["routes"]);
     assert!(table.contains("/native/ticket") && !table.contains('\u{1b}'));
     assert!(

@@ -138,6 +138,15 @@ impl Call {
         }
     }
 
+    /// The body, as far as it is here.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match &self.payload {
+            Payload::Whole(bytes) => bytes,
+            Payload::Stream(_) => &[],
+        }
+    }
+
     /// The body.
     #[must_use]
     pub fn into_payload(self) -> Payload {

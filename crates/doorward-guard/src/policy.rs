@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::caller::{Caller, Capability, Native, Open, Session, Ticket};
+use crate::caller::{Caller, Capability, Judge, Native, Open, Page, Session, Signed, Ticket};
 use crate::defaults::{self, Rate};
 
 /// The rules of one surface whose callers are of kind `C`.
@@ -86,6 +86,10 @@ pub enum CallerKind {
     Capability,
     /// Peer credentials of the same user.
     Native,
+    /// The origin that its browser names.
+    Page,
+    /// A signature of a paired page.
+    Signed,
 }
 
 /// Which processes may be on the other end of the connection.
@@ -108,6 +112,8 @@ pub enum OriginRule {
     Same,
     /// If named, one that the grant is for.
     ByGrant,
+    /// One that the caller's book knows, always named.
+    Known,
     /// None: browsers do not come here.
     Absent,
 }
@@ -136,6 +142,8 @@ pub enum CorsRule {
     None,
     /// Those that the grant is for.
     ByGrant,
+    /// Those that the caller's book knows.
+    Known,
 }
 
 /// What a body may be.
@@ -170,6 +178,8 @@ pub enum SealRule {
     Media,
     /// What an upstream said, for other origins: never rendered.
     Relay,
+    /// Answers to pages of other origins, and their WebSockets.
+    Companion,
     /// Nothing that a browser would render.
     Plain,
 }
@@ -203,6 +213,14 @@ impl Policy<Open> {
     #[must_use]
     pub fn on_content(mut self) -> Self {
         self.rules.seal = SealRule::Media;
+        self
+    }
+
+    /// The same for the companion listener.
+    #[must_use]
+    pub fn on_companion(mut self) -> Self {
+        self.rules.peer = PeerRule::SameUser;
+        self.rules.seal = SealRule::Companion;
         self
     }
 
@@ -290,6 +308,48 @@ impl<G: std::fmt::Debug + Send + Sync + 'static> Policy<Capability<G>> {
             in_flight: None,
             stranger: Stranger::Forbidden,
             ..Rules::closed(CallerKind::Capability, SealRule::Relay)
+        })
+    }
+}
+
+impl Policy<Page> {
+    /// What a page may ask before it is paired: who this is, and to be paired.
+    #[must_use]
+    pub fn knocking() -> Self {
+        Self::from(Rules {
+            origin: OriginRule::Known,
+            fetch: FetchRule::Relay,
+            cors: CorsRule::Known,
+            content: ContentRule::Json,
+            body_limit: defaults::LOGIN_BODY,
+            ..Rules::closed(CallerKind::Page, SealRule::Companion)
+        })
+    }
+
+    /// WebSockets of paired pages, each by a ticket. Bounded by connections and by
+    /// what the room allows a pairing.
+    #[must_use]
+    pub fn companion_sockets() -> Self {
+        Self::from(Rules {
+            content: ContentRule::None,
+            body_limit: 0,
+            in_flight: None,
+            ..Self::knocking().rules
+        })
+    }
+}
+
+impl<V: Judge> Policy<Signed<V>> {
+    /// What a paired page may ask.
+    #[must_use]
+    pub fn paired() -> Self {
+        Self::from(Rules {
+            origin: OriginRule::Known,
+            fetch: FetchRule::Relay,
+            cors: CorsRule::Known,
+            content: ContentRule::Json,
+            body_limit: defaults::API_BODY,
+            ..Rules::closed(CallerKind::Signed, SealRule::Companion)
         })
     }
 }
@@ -398,7 +458,11 @@ impl Rules {
     /// The rate that a proven caller draws from.
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
-        (self.caller == CallerKind::Session).then_some(defaults::SESSION_RATE)
+        match self.caller {
+            CallerKind::Session => Some(defaults::SESSION_RATE),
+            CallerKind::Signed => Some(defaults::PAIRED_RATE),
+            _ => None,
+        }
     }
 
     /// The policy in words, a sentence per rule: what the Doors panel shows.
@@ -414,6 +478,8 @@ impl Rules {
                 CallerKind::Capability => {
                     "The caller holds an unguessable address, kept here only as a hash."
                 }
+                CallerKind::Page => "Any page may knock; its browser says of which origin it is.",
+                CallerKind::Signed => "The caller is a paired page: each request carries a signature that is good once, and the answer is signed back.",
                 CallerKind::Native => "The caller is a process of the same user, by its socket.",
             }
             .to_owned(),
@@ -430,6 +496,7 @@ impl Rules {
                 OriginRule::ByGrant => {
                     Some("A page that names its origin must be one the address was made for.")
                 }
+                OriginRule::Known => Some("The page's origin is always named, and refused where it is null or not known here."),
                 OriginRule::Absent => Some("Browsers are refused."),
             }
             .map(str::to_owned),
@@ -449,6 +516,10 @@ impl Rules {
         }
         words.push(match self.cors {
             CorsRule::None => "No other origin may read the answer.".to_owned(),
+            CorsRule::Known => {
+                "The page that asks may read the answer, without credentials; no other may."
+                    .to_owned()
+            }
             CorsRule::ByGrant => {
                 "The origins of the grant may read the answer, without credentials.".to_owned()
             }
@@ -460,8 +531,12 @@ impl Rules {
             ));
         }
         if let Some(rate) = self.rate() {
+            let who = match self.caller {
+                CallerKind::Signed => "A paired page",
+                _ => "A session",
+            };
             words.push(format!(
-                "A session may ask {} times a second, {} at once.",
+                "{who} may ask {} times a second, {} at once.",
                 rate.per_second, rate.burst
             ));
         }

@@ -22,6 +22,8 @@ pub struct Refusal {
     pub allow: Option<String>,
     /// RFC 3339: since when something that stands in the way has stood there.
     pub since: Option<String>,
+    /// Our time in seconds since 1970, for who proved to have a key.
+    pub now: Option<u64>,
     /// For the log alone; sanitised on entry, never sent.
     pub note: Option<String>,
 }
@@ -115,6 +117,20 @@ rules! {
     GrantRevoked = 403 "grantRevoked" "This address was revoked.";
     /// A native caller without credentials that can be checked.
     NativeOnly = 403 "nativeOnly" "Only native callers may use this.";
+    /// A request without a signature, where a page has to be paired.
+    SignatureRequired = 401 "signatureRequired" "Sign the request: this page has to be paired.";
+    /// The signature is wrong, or of nobody that is known. Which is not told.
+    SignatureInvalid = 401 "signatureInvalid" "The signature does not match the request.";
+    /// Signed for another run.
+    InstanceChanged = 401 "instanceChanged" "The companion was started again. Say hello, then sign again.";
+    /// The signature is too old, or from the future.
+    ClockSkew = 401 "clockSkew" "The clocks of page and companion differ, or the request was on its way for too long.";
+    /// The signature was used before.
+    Replayed = 401 "replayed" "This request was sent before.";
+    /// The body is not the one that was signed.
+    BodyMismatch = 401 "bodyMismatch" "The body is not the one that was signed.";
+    /// A WebSocket without a ticket that is good there.
+    SocketTicketInvalid = 401 "socketTicketInvalid" "This ticket is not good here. Ask for a new one.";
     /// Over the caller's rate.
     RateLimited = 429 "rateLimited" "Too many requests. Wait, then try again.";
     /// As many requests of this surface run as may.
@@ -142,6 +158,40 @@ rules! {
     /// A query parameter is malformed.
     InvalidQuery = 400 "invalidQuery" "The query is malformed.";
 
+    // Pairing.
+    /// Pairing is switched off.
+    PairingOff = 403 "pairingOff" "Pairing is switched off on this computer.";
+    /// Pages may ask only after a gesture.
+    PairingNotNow = 403 "pairingNotNow" "Run `doorward pair allow` on this computer, then try again within two minutes.";
+    /// The message is not the protocol's.
+    PairingMalformed = 400 "malformed" "The pairing message is not the one that is expected.";
+    /// Another version of the protocol.
+    VersionMismatch = 400 "versionMismatch" "The page and the companion speak different versions of the pairing protocol. Update the older one.";
+    /// As many attempts run as may.
+    TooManyAttempts = 503 "tooManyAttempts" "Too many pages ask to be paired. Try again in ten seconds.";
+    /// Another request is shown.
+    PairingBusy = 409 "pairingBusy" "Another pairing waits for an answer. Try again when it is over.";
+    /// The windows are used up.
+    GestureNeeded = 429 "gestureNeeded" "Too many pairings were asked for. Run `doorward pair allow` on this computer, then try again.";
+    /// There is no such pairing.
+    PairingGone = 404 "pairingGone" "This pairing is over. Start again.";
+    /// The page broke its commitment.
+    CommitmentMismatch = 403 "commitmentMismatch" "The page did not keep to its commitment. Start again.";
+    /// A public key that gives no secret.
+    WeakKey = 400 "weakKey" "The page's public key cannot be used.";
+    /// The page's proof is wrong.
+    ProofInvalid = 403 "proofInvalid" "The page's confirmation does not match. Start again.";
+    /// An approval that no person meant.
+    TooSoon = 409 "tooSoon" "The window had only just opened. Look at the code, then approve.";
+    /// The code has to be typed.
+    CodeNeeded = 409 "codeNeeded" "Type the six digits that the page shows.";
+    /// Other digits were typed.
+    CodeWrong = 403 "codeWrong" "These are not the digits of this pairing. Something stands between the page and this computer: do not try again before you know what.";
+    /// More was approved than asked for.
+    NotAsked = 400 "notAsked" "The page did not ask for this.";
+    /// It was approved before.
+    AlreadyApproved = 409 "alreadyApproved" "This pairing is approved already.";
+
     // What rooms refuse.
     /// An id that names nothing.
     NotFound = 404 "notFound" "There is no such thing.";
@@ -165,6 +215,17 @@ impl Rule {
                 | Self::BrowserSessionExpired
                 | Self::TabProofRequired
                 | Self::GrantUnknown
+                | Self::SignatureRequired
+                | Self::SignatureInvalid
+                | Self::InstanceChanged
+                | Self::SocketTicketInvalid
+                | Self::PairingGone
+                | Self::CommitmentMismatch
+                | Self::WeakKey
+                | Self::ProofInvalid
+                | Self::GestureNeeded
+                | Self::PairingNotNow
+                | Self::PairingBusy
         )
     }
 }
@@ -185,6 +246,9 @@ pub struct Denial<'a> {
     /// RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<&'a str>,
+    /// Our time in seconds since 1970, where the clocks differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<u64>,
 }
 
 // === impl Refusal ===
@@ -257,6 +321,7 @@ impl From<Rule> for Refusal {
             retry_after: None,
             allow: None,
             since: None,
+            now: None,
             note: None,
         }
     }

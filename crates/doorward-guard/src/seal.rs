@@ -5,7 +5,9 @@
 //! nothing else.
 
 use std::fmt;
+use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use http::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW,
@@ -16,9 +18,10 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
 
 use crate::answer::{Answer, Body, Until};
-use crate::caller::GrantCard;
+use crate::caller::{GrantCard, SignAnswer};
 use crate::origin::{Origin, Origins};
 use crate::policy::{Drain, SealRule};
 use crate::raw::Raw;
@@ -55,6 +58,8 @@ pub(crate) struct Plan {
     pub(crate) close: bool,
     /// The caller proved itself: what is refused now is not a stranger's.
     pub(crate) proven: bool,
+    /// Signs the answer.
+    pub(crate) signer: Option<Arc<dyn SignAnswer>>,
     /// Extra pages that may frame this answer.
     pub(crate) framers: Vec<String>,
 }
@@ -98,6 +103,7 @@ impl Plan {
             varies: false,
             close: false,
             proven: false,
+            signer: None,
             framers: Vec::new(),
         }
     }
@@ -126,6 +132,7 @@ impl Plan {
                 request_id,
                 retry_after_ms: None,
                 since: None,
+                now: None,
             };
             let written = Answer::json_with(response.status(), &body).response;
             let (head, body) = written.into_parts();
@@ -137,6 +144,7 @@ impl Plan {
             SealRule::Control => seal_control(response.headers_mut(), config),
             SealRule::Media => self.seal_media(response.headers_mut(), config),
             SealRule::Relay => self.seal_relay(&mut response),
+            SealRule::Companion => self.seal_companion(&mut response),
             SealRule::Plain => seal_plain(response.headers_mut()),
         }
         if self.close {
@@ -173,6 +181,7 @@ impl Plan {
                 .retry_after
                 .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1)),
             since: refusal.since.as_deref(),
+            now: refusal.now,
         };
         let mut answer = Answer::json_with(refusal.status(), &denial);
         if let Some(after) = refusal.retry_after {
@@ -249,6 +258,31 @@ impl Plan {
         self.seal_cors(headers, "content-length, retry-after");
     }
 
+    /// Signs what is whole; what streams goes through grants.
+    fn seal_companion(&self, response: &mut Response<Body>) {
+        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if !switching {
+            for name in [CONNECTION, UPGRADE] {
+                response.headers_mut().remove(name);
+            }
+        }
+        if let Some(signer) = self.signer.as_deref().filter(|_| !switching) {
+            sign(response, signer);
+        }
+        let headers = response.headers_mut();
+        seal_plain(headers);
+        let policy = match self.readable {
+            Readable::ByNone => "same-origin",
+            Readable::By(_) | Readable::ByAll => "cross-origin",
+        };
+        set(headers, "cross-origin-resource-policy", policy);
+        headers.insert(
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'"),
+        );
+        self.seal_cors(headers, "signature, signature-input, content-digest");
+    }
+
     fn seal_cors(&self, headers: &mut HeaderMap, exposed: &'static str) {
         let allowed = match &self.readable {
             Readable::ByNone => None,
@@ -300,6 +334,23 @@ fn seal_control(headers: &mut HeaderMap, config: &SealConfig) {
     set(headers, "cross-origin-embedder-policy", "require-corp");
     set(headers, "cross-origin-resource-policy", "same-origin");
     set(headers, "permissions-policy", PERMISSIONS);
+}
+
+fn sign(response: &mut Response<Body>, signer: &dyn SignAnswer) {
+    let body = std::mem::take(response.body_mut());
+    let Some(Ok(whole)) = body.collect().now_or_never() else {
+        // Nothing unsigned goes out where a signature is expected.
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        return;
+    };
+    let bytes = whole.to_bytes();
+    let kind = response.headers().get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let signed = signer.sign(response.status(), kind, &bytes);
+    response.headers_mut().extend(signed);
+    *response.body_mut() = Full::new(bytes)
+        .map_err(|never| match never {})
+        .boxed_unsync();
 }
 
 fn seal_plain(headers: &mut HeaderMap) {
@@ -356,6 +407,19 @@ fn keep_allowed(headers: &mut HeaderMap, rule: SealRule) {
             SEC_WEBSOCKET_EXTENSIONS,
             SEC_WEBSOCKET_PROTOCOL,
             SEC_WEBSOCKET_VERSION,
+            ACCESS_CONTROL_ALLOW_METHODS,
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            ACCESS_CONTROL_MAX_AGE,
+        ],
+        SealRule::Companion => &[
+            CONTENT_TYPE,
+            CONTENT_LENGTH,
+            ALLOW,
+            RETRY_AFTER,
+            CONNECTION,
+            UPGRADE,
+            SEC_WEBSOCKET_ACCEPT,
+            SEC_WEBSOCKET_PROTOCOL,
             ACCESS_CONTROL_ALLOW_METHODS,
             ACCESS_CONTROL_ALLOW_HEADERS,
             ACCESS_CONTROL_MAX_AGE,

@@ -41,6 +41,7 @@ pub struct Bridge {
     house: Arc<House>,
     control: Guard,
     content: Guard,
+    companion: Option<Guard>,
     native: Option<Guard>,
     sockets: Sockets,
     config: Settings,
@@ -62,6 +63,8 @@ pub enum Listener {
     Control,
     /// Media.
     Content,
+    /// What pages of other origins ask for.
+    Companion,
     /// The native socket.
     Native,
 }
@@ -70,6 +73,7 @@ pub enum Listener {
 struct Sockets {
     control: Vec<Socket>,
     content: Vec<Socket>,
+    companion: Vec<Socket>,
     native: Option<tokio::net::UnixListener>,
 }
 
@@ -100,6 +104,12 @@ impl Bridge {
         let surface = surface.within(&self.config.ceiling());
         match C::KIND {
             CallerKind::Capability => self.content.mount(surface),
+            CallerKind::Page | CallerKind::Signed => match &mut self.companion {
+                Some(companion) => companion.mount(surface),
+                None => Err(MountError::NoListener {
+                    surface: surface.name(),
+                }),
+            },
             CallerKind::Native => match &mut self.native {
                 Some(native) => native.mount(surface),
                 None => Err(MountError::NoListener {
@@ -119,6 +129,7 @@ impl Bridge {
             house,
             control,
             content,
+            companion,
             native,
             sockets,
             config,
@@ -133,12 +144,15 @@ impl Bridge {
         let cookie = house.sessions().cookie_name();
         let control = keep(control, config.control_terms(cookie), sockets.control);
         let content = keep(content, config.content_terms(), sockets.content);
+        let companion =
+            companion.map(|guard| keep(guard, config.companion_terms(), sockets.companion));
         let native = native
             .zip(sockets.native)
             .map(|(guard, socket)| keep(guard, config.native_terms(), vec![Socket::Unix(socket)]));
         house.open(Doors {
             control,
             content,
+            companion,
             native,
         });
         let (sweeper, until) = (Arc::clone(&house), stop.clone());
@@ -161,6 +175,7 @@ impl Bridge {
         [
             Some(&self.control),
             Some(&self.content),
+            self.companion.as_ref(),
             self.native.as_ref(),
         ]
         .into_iter()
@@ -189,6 +204,7 @@ impl Serving {
         let guard = match listener {
             Listener::Control => &doors.control,
             Listener::Content => &doors.content,
+            Listener::Companion => doors.companion.as_ref()?,
             Listener::Native => doors.native.as_ref()?,
         };
         Some(dispatch::answer(guard, connection, request).await)

@@ -15,6 +15,7 @@
 
 pub mod audit_log;
 pub mod bridge;
+mod companion;
 pub mod config;
 mod console;
 mod dispatch;
@@ -27,6 +28,8 @@ pub mod runtime;
 mod wire;
 
 pub use bridge::{Bridge, BridgeBuilder, House, Listener, Serving};
+pub use companion::{Companion, CompanionSettings, PairingView};
+pub use doorward_companion as companion_core;
 pub use doorward_egress as egress;
 pub use doorward_guard as guard;
 pub use doorward_media as media;

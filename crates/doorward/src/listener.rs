@@ -57,6 +57,8 @@ pub(crate) struct Terms {
     /// Connections at once.
     pub(crate) connections: usize,
     pub(crate) check_peers: bool,
+    /// A client that stops sending may still wait for its answer.
+    pub(crate) half_close: bool,
 }
 
 /// What is accepted from.
@@ -189,7 +191,7 @@ impl Gatekeeper {
             .max_buf_size(160 * 1024)
             .max_headers(defaults::HEADER_COUNT)
             // A client may finish sending before it has our answer.
-            .half_close(true)
+            .half_close(self.terms.half_close)
             // hyper must pass on the very slices that bodies give it: among them
             // are placeholders, and a copy of one is refused.
             .writev(true)

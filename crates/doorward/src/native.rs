@@ -30,6 +30,9 @@ pub(crate) fn mount(bridge: &mut Bridge) -> Result<(), MountError> {
         .post("/stop", stop);
     bridge.mount(surface)?;
     bridge.mount(media.native_surface())?;
+    if let Some(companion) = bridge.house().companion() {
+        bridge.mount(companion.native_surface())?;
+    }
     bridge.mount(relay.native_surface())
 }
 

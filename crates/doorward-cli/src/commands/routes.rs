@@ -3,8 +3,8 @@
 //! Taken from a bridge that is bound and never serves, so what is printed is
 //! what the daemon does; ports and instances are left out.
 
-use doorward::Bridge;
 use doorward::bridge::ListenerRow;
+use doorward::{Bridge, CompanionSettings};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -24,6 +24,10 @@ pub(crate) async fn run(routes: Routes) -> Result<(), Failure> {
         .map_err(Failure::start)?;
     let bridge = Bridge::builder()
         .native_socket(folder.path().join("socket"))
+        .companion(CompanionSettings {
+            ports: vec![0],
+            ..CompanionSettings::default()
+        })
         .bind()
         .await?;
     let page = Page {

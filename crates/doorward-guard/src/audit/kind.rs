@@ -55,6 +55,8 @@ kinds! {
     PairingAllowed = "pairing.allowed";
     /// A page was paired.
     PagePaired = "page.paired";
+    /// A pairing was ended.
+    PageForgotten = "page.forgotten";
     /// A request was refused.
     Refused = "refused";
     /// The first record of a file: names the file before it.

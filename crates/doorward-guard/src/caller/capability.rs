@@ -29,6 +29,7 @@ impl<G: Debug + Send + Sync + 'static> Caller for Capability<G> {
             Err((refusal, ended)) => Err(Unproven {
                 refusal,
                 grant: ended.as_deref().map(card),
+                signer: None,
             }),
         }
     }

@@ -4,15 +4,19 @@
 mod capability;
 mod native;
 mod open;
+mod page;
 mod session;
+mod signed;
 mod ticket;
 
 pub use capability::Capability;
 pub use native::Native;
 pub use open::Open;
+pub use page::{Askers, Page};
 #[doc(hidden)]
 pub use session::Activity;
 pub use session::{ACTIVE_HEADER, PROOF_HEADER, Session, read_cookie};
+pub use signed::{Judge, NotSigned, SignAnswer, Signatures, Signed, Verified};
 pub use ticket::Ticket;
 
 use std::fmt::Debug;
@@ -47,6 +51,12 @@ pub trait Caller: sealed::Sealed + Debug + Send + Sync + 'static {
     fn knows(_book: &Self::Book, _origin: &Origin) -> bool {
         false
     }
+
+    /// Judges the whole body, before a handler sees it.
+    #[doc(hidden)]
+    fn body(_book: &Self::Book, _proof: &Self::Proof, _body: &[u8]) -> Result<(), Rule> {
+        Ok(())
+    }
 }
 
 /// What a proof is judged by.
@@ -70,6 +80,8 @@ pub struct Proven<P> {
     pub(crate) activity: Option<Activity>,
     /// Set as soon as the session ends.
     pub(crate) gone: Option<Arc<AtomicBool>>,
+    /// Signs the answer.
+    pub(crate) signer: Option<Arc<dyn SignAnswer>>,
 }
 
 /// Why a caller is not proven.
@@ -80,6 +92,8 @@ pub struct Unproven {
     /// The grant that was meant, if it has only just ended: the pages that it was
     /// for may read so.
     pub(crate) grant: Option<GrantCard>,
+    /// Signs the refusal, if the caller has a key all the same.
+    pub(crate) signer: Option<Arc<dyn SignAnswer>>,
 }
 
 /// What the guard reads of a grant.
@@ -101,6 +115,7 @@ impl From<Refusal> for Unproven {
         Self {
             refusal,
             grant: None,
+            signer: None,
         }
     }
 }
@@ -122,6 +137,7 @@ impl<P> Proven<P> {
             grant: None,
             activity: None,
             gone: None,
+            signer: None,
         }
     }
 }

@@ -49,6 +49,7 @@ impl Caller for Session {
             grant: None,
             activity,
             gone: Some(Arc::clone(&session.gone)),
+            signer: None,
             proof: session,
         })
     }

@@ -197,6 +197,7 @@ impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
         plan: &mut Plan,
     ) -> Result<crate::caller::Proven<C::Proof>, Refusal> {
         C::prove(&self.book, ask).map_err(|unproven| {
+            plan.signer = unproven.signer;
             if let Some(grant) = &unproven.grant {
                 plan.reads_as(grant, origin);
             } else if let Some(origin) = origin.filter(|origin| C::knows(&self.book, origin)) {
@@ -269,14 +270,34 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
             peer: connection.peer,
             rest,
         };
+        if rules.cors == CorsRule::Known {
+            plan.varies = true;
+            match &origin {
+                Some(origin) if C::knows(&self.book, origin) => {
+                    plan.readable = Readable::By(origin.clone());
+                    // Browsers ask first, without a signature.
+                    if rules::cors::is_preflight(head, Some(origin)) {
+                        self.router.at(below).map_err(|_| Rule::UnknownRoute)?;
+                        return Err(Stop::Answer(rules::cors::companion_preflight()));
+                    }
+                }
+                _ if head.method == Method::OPTIONS => return Err(Rule::OriginNotAllowed.into()),
+                _ => {}
+            }
+        }
         let proven = self.prove(&ask, origin.as_ref(), plan)?;
-        plan.proven = !matches!(rules.caller, CallerKind::Open | CallerKind::Ticket);
+        plan.signer = proven.signer;
+        let stranger = matches!(
+            rules.caller,
+            CallerKind::Open | CallerKind::Ticket | CallerKind::Page
+        );
+        plan.proven = !stranger;
         if let Some(grant) = &proven.grant {
             plan.reads_as(grant, origin.as_ref());
             rules::origin::check_grant(&grant.origins, origin.as_ref())?;
             rules::fetch_metadata::check_grant(grant.uses, head)?;
         }
-        if connection.reserve && matches!(rules.caller, CallerKind::Open | CallerKind::Ticket) {
+        if connection.reserve && stranger {
             return Err(Rule::TooManyConnections.into());
         }
         if let Some(Err(wait)) = proven.bucket.as_ref().map(|bucket| bucket.take()) {
@@ -286,11 +307,11 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
             rules::csrf::check(head, proven.csrf.as_ref())?;
         }
         let route = self.router.at(below).map_err(|_| Rule::UnknownRoute)?;
-        if rules.cors != CorsRule::None && head.method == Method::OPTIONS {
+        if rules.cors == CorsRule::ByGrant && head.method == Method::OPTIONS {
             let preflight = rules::cors::is_preflight(head, origin.as_ref());
             return Err(Stop::Answer(match rules.seal {
                 SealRule::Relay => rules::cors::relay_options(preflight),
-                SealRule::Control | SealRule::Media | SealRule::Plain => {
+                SealRule::Control | SealRule::Media | SealRule::Companion | SealRule::Plain => {
                     rules::cors::media_options(preflight)
                 }
             }));
@@ -315,8 +336,14 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         }
         let (handler, state) = (Arc::clone(handler), Arc::clone(&self.state));
         let permit = Permit::new(proven.proof, origin.clone(), request_id.to_owned());
+        let book = self.book.clone();
         Ok(Entry {
-            run: Box::new(move |call| handler.run(state, permit, call)),
+            run: Box::new(
+                move |call| match C::body(&book, permit.proof(), call.bytes()) {
+                    Ok(()) => handler.run(state, permit, call),
+                    Err(rule) => Box::pin(std::future::ready(Err(rule.into()))),
+                },
+            ),
             params: route
                 .params
                 .iter()

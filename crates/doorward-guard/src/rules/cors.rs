@@ -54,6 +54,26 @@ pub fn relay_options(preflight: bool) -> Answer {
     options(preflight, "authorization, content-type")
 }
 
+/// The answer to a companion's preflight.
+#[must_use]
+pub fn companion_preflight() -> Answer {
+    Answer::empty(StatusCode::NO_CONTENT)
+        .header(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST, PUT, DELETE"),
+        )
+        .header(
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static(
+                "content-type, content-digest, signature, signature-input, x-doorward-instance, x-doorward-offset",
+            ),
+        )
+        .header(
+            ACCESS_CONTROL_MAX_AGE,
+            HeaderValue::from(defaults::PREFLIGHT_MAX_AGE.as_secs()),
+        )
+}
+
 fn options(preflight: bool, headers: &'static str) -> Answer {
     let answer = Answer::empty(StatusCode::NO_CONTENT)
         .header(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));

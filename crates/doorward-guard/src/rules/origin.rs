@@ -45,8 +45,12 @@ pub fn check(
 ) -> Result<(), Refusal> {
     match (rule, origin) {
         // Nobody can say who that is. A grant for any page is for such pages too.
-        (OriginRule::Any, Some(origin)) if origin.is_opaque() => Err(refused(origin)),
-        (OriginRule::Any | OriginRule::ByGrant, _) | (OriginRule::Absent, None) => Ok(()),
+        (OriginRule::Known, None) => Err(Rule::OriginMissing.into()),
+        (OriginRule::Any | OriginRule::Known, Some(origin)) if origin.is_opaque() => {
+            Err(refused(origin))
+        }
+        (OriginRule::Any | OriginRule::ByGrant | OriginRule::Known, _)
+        | (OriginRule::Absent, None) => Ok(()),
         (OriginRule::Same, None) if changes_state(&head.method) => Err(Rule::OriginMissing.into()),
         (OriginRule::Same, None) => Ok(()),
         (OriginRule::Same, Some(origin))

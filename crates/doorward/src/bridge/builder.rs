@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 
 use super::settings::Settings;
 use super::{Bridge, House, Sockets};
+use crate::companion::{Companion, CompanionSettings};
 use crate::config::{Config, Listener};
 use crate::listener::Socket;
 use crate::{console, listener, platform};
@@ -33,6 +34,7 @@ pub struct BridgeBuilder {
     native: Option<PathBuf>,
     disk: Option<(PathBuf, u64)>,
     console: bool,
+    companion: Option<CompanionSettings>,
     app_origins: Vec<Origin>,
     clock: Clock,
     audit: Option<Arc<dyn AuditSink>>,
@@ -81,6 +83,7 @@ impl BridgeBuilder {
             native: None,
             disk: None,
             console: true,
+            companion: None,
             app_origins: Vec::new(),
             clock: Clock::system(),
             audit: None,
@@ -121,6 +124,13 @@ impl BridgeBuilder {
     #[must_use]
     pub fn native_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.native = Some(path.into());
+        self
+    }
+
+    /// Opens the companion listener: pages may ask to be paired.
+    #[must_use]
+    pub fn companion(mut self, settings: CompanionSettings) -> Self {
+        self.companion = Some(settings);
         self
     }
 
@@ -211,7 +221,14 @@ impl BridgeBuilder {
                     }
                 })?),
             };
-        let house = self.house(control, content, &lanes);
+        let (companion_sockets, companion) = match &self.companion {
+            None => (Vec::new(), None),
+            Some(settings) => {
+                let (sockets, port) = first_free(&settings.ports)?;
+                (sockets, Some((settings, port)))
+            }
+        };
+        let house = self.house(control, content, &lanes, companion);
         if let Some((folder, bytes)) = &self.disk {
             platform::files::folder(folder)
                 .map_err(io::Error::other)
@@ -243,12 +260,17 @@ impl BridgeBuilder {
             content: lanes.iter().fold(content, |content, &port| {
                 content.lane(HostSet::loopback(port, ipv6))
             }),
+            companion: companion.map(|(_, port)| {
+                let hosts = HostSet::loopback(port, false);
+                guard("companion", hosts, SealRule::Companion)
+            }),
             native: native_socket
                 .as_ref()
                 .map(|_| guard("native", HostSet::native(), SealRule::Plain)),
             sockets: Sockets {
                 control: control_sockets,
                 content: content_sockets,
+                companion: companion_sockets,
                 native: native_socket,
             },
             config: self.config.clone(),
@@ -260,6 +282,11 @@ impl BridgeBuilder {
         bridge
             .content
             .mount(health(Policy::health().on_content()))?;
+        let room = bridge.house.companion().cloned();
+        if let (Some(guard), Some(room)) = (&mut bridge.companion, room) {
+            guard.mount(health(Policy::health().on_companion()))?;
+            room.mount(guard)?;
+        }
         if let Some(native) = &mut bridge.native {
             native.mount(health(Policy::health()))?;
         }
@@ -286,7 +313,13 @@ impl BridgeBuilder {
         }
     }
 
-    fn house(&self, control: u16, content: u16, lanes: &[u16]) -> Arc<House> {
+    fn house(
+        &self,
+        control: u16,
+        content: u16,
+        lanes: &[u16],
+        companion: Option<(&CompanionSettings, u16)>,
+    ) -> Arc<House> {
         let clock = self.clock.clone();
         let sessions = Arc::new(Sessions::new(&clock, control, self.config.control.sessions));
         let events = Events::new();
@@ -302,6 +335,8 @@ impl BridgeBuilder {
             // The ports of TURN tunnels have no token.
             relay.check_peers(crate::platform::tcp_peer);
         }
+        let companion = companion
+            .map(|(settings, port)| (Companion::new(&clock, &audit, port, settings), origin(port)));
         let house = Arc::new(House {
             instance: Secret::<8>::random().reveal().to_string(),
             started: clock.now(),
@@ -313,6 +348,7 @@ impl BridgeBuilder {
             audit,
             media,
             relay,
+            companion,
             doors: OnceLock::new(),
             stop_asked: Notify::new(),
             audit_told: AtomicU64::new(0),
@@ -349,6 +385,21 @@ fn origin(port: u16) -> String {
         80 => "http://127.0.0.1".to_owned(),
         port => format!("http://127.0.0.1:{port}"),
     }
+}
+
+/// The first of `ports` that nobody has.
+fn first_free(ports: &[u16]) -> Result<(Vec<Socket>, u16), BindError> {
+    let mut taken = None;
+    for &port in ports {
+        match listener::bind(port, false, 0) {
+            Ok(bound) => return Ok(bound),
+            Err(error) => taken = Some(BindError::Port { port, error }),
+        }
+    }
+    Err(taken.unwrap_or_else(|| BindError::Port {
+        port: 0,
+        error: io::ErrorKind::InvalidInput.into(),
+    }))
 }
 
 fn bind(listener: &Listener, lane: usize) -> Result<(Vec<Socket>, u16), BindError> {

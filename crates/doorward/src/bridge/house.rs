@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::companion::Companion;
 use doorward_guard::audit::{AuditSink, Event, Kind, Select};
 use doorward_guard::events::Events;
 use doorward_guard::guard::{RefusedRow, SurfaceRow};
@@ -31,6 +32,7 @@ pub struct House {
     pub(super) audit: Arc<dyn AuditSink>,
     pub(super) media: Arc<Media>,
     pub(super) relay: Arc<Relay>,
+    pub(super) companion: Option<(Arc<Companion>, String)>,
     pub(super) doors: OnceLock<Doors>,
     pub(super) stop_asked: Notify,
     pub(super) audit_told: AtomicU64,
@@ -41,6 +43,7 @@ pub struct House {
 pub struct Doors {
     pub(super) control: Arc<Guard>,
     pub(super) content: Arc<Guard>,
+    pub(super) companion: Option<Arc<Guard>>,
     pub(super) native: Option<Arc<Guard>>,
 }
 
@@ -153,6 +156,18 @@ impl House {
         &self.relay
     }
 
+    /// The companion, where its listener is on.
+    #[must_use]
+    pub fn companion(&self) -> Option<&Arc<Companion>> {
+        self.companion.as_ref().map(|(room, _)| room)
+    }
+
+    /// `http://127.0.0.1:P` of the companion listener, where it is on.
+    #[must_use]
+    pub fn companion_origin(&self) -> Option<&str> {
+        self.companion.as_ref().map(|(_, origin)| origin.as_str())
+    }
+
     /// A link that signs one browser in: good once, for a minute. With
     /// `take_over` it ends every other session.
     ///
@@ -192,7 +207,7 @@ impl House {
             control: self.control.clone(),
             content: self.content.clone(),
             lanes: self.lanes.clone(),
-            companion: None,
+            companion: self.companion_origin().map(str::to_owned),
             session: None,
             grants: totals.grants,
             streams: totals.streams,
@@ -213,6 +228,9 @@ impl House {
                 ..ListenerRow::new(&doors.content, Some(self.content.clone()))
             },
         ];
+        rows.extend(doors.companion.as_ref().map(|companion| {
+            ListenerRow::new(companion, self.companion_origin().map(str::to_owned))
+        }));
         let socket = || Some("the native socket".to_owned());
         rows.extend(
             doors
@@ -240,6 +258,9 @@ impl House {
         self.relay.end_orphans(&live);
         self.media.sweep();
         self.relay.sweep();
+        if let Some(companion) = self.companion() {
+            companion.sweep();
+        }
         self.tell_audit();
         // Who watches a film moves no mouse.
         let streaming = self.media.streaming_sessions();
@@ -261,6 +282,9 @@ impl House {
 
     pub(super) fn close(&self) {
         self.media.close();
+        if let Some(companion) = self.companion() {
+            companion.close();
+        }
         self.sessions.revoke_all(EndReason::Shutdown);
     }
 

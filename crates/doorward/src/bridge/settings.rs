@@ -31,6 +31,7 @@ impl Settings {
             patience: self.patience(listener),
             connections: listener.connections.min(platform::connections_that_fit()),
             check_peers: self.control.peer_check,
+            half_close: true,
         }
     }
 
@@ -42,6 +43,16 @@ impl Settings {
             patience: self.patience(listener),
             connections: listener.connections.min(platform::connections_that_fit()),
             check_peers: false,
+            half_close: true,
+        }
+    }
+
+    pub(super) fn companion_terms(&self) -> Terms {
+        Terms {
+            head: sized(HeadLimits::companion(), &self.control.listener),
+            // A page that closes its held request is gone.
+            half_close: false,
+            ..self.control_terms("")
         }
     }
 

@@ -1,0 +1,140 @@
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::{Ask, Caller, Proven, Unproven, sealed};
+use crate::clock::Clock;
+use crate::defaults;
+use crate::origin::Origin;
+use crate::policy::CallerKind;
+use crate::refusal::{Refusal, Rule};
+use crate::rules::limits::Bucket;
+
+/// A paired page: each request is signed, each answer signed back. `V` judges.
+#[derive(Debug)]
+pub struct Signed<V>(PhantomData<fn() -> V>);
+
+/// Judges signed requests. The guard asks; what the keys are is the judge's.
+pub trait Judge: Debug + Send + Sync + 'static {
+    /// What is known of a request whose signature holds.
+    type Proof: Debug + Send + Sync + 'static;
+
+    /// Judges the head. A signature is good once.
+    ///
+    /// # Errors
+    ///
+    /// The rule that was broken, and who signs that if the caller has the key.
+    fn verify(&self, head: &Parts) -> Result<Verified<Self::Proof>, NotSigned>;
+
+    /// Judges the whole body, before a handler sees it.
+    ///
+    /// # Errors
+    ///
+    /// The rule that was broken.
+    fn body(&self, proof: &Self::Proof, body: &[u8]) -> Result<(), Rule>;
+
+    /// Whether a page of `origin` is paired now.
+    fn knows(&self, origin: &Origin) -> bool;
+}
+
+/// A request whose signature holds.
+#[derive(Debug)]
+pub struct Verified<P> {
+    /// For the handler.
+    pub proof: P,
+    /// Which pairing: its rate is counted by this.
+    pub key_id: String,
+    /// Signs the answer.
+    pub signer: Arc<dyn SignAnswer>,
+}
+
+/// A request whose signature is not good.
+#[derive(Debug)]
+pub struct NotSigned {
+    /// Why.
+    pub refusal: Refusal,
+    /// Signs the refusal, if the caller proved to have the key.
+    pub signer: Option<Arc<dyn SignAnswer>>,
+}
+
+/// Signs one answer.
+pub trait SignAnswer: Debug + Send + Sync {
+    /// Headers that prove `status`, `kind` and `body` to be ours.
+    fn sign(&self, status: StatusCode, kind: &str, body: &[u8]) -> Vec<(HeaderName, HeaderValue)>;
+}
+
+/// A judge, and the buckets of those it knows.
+#[derive(Debug)]
+pub struct Signatures<V> {
+    judge: Arc<V>,
+    clock: Clock,
+    buckets: Arc<Mutex<HashMap<String, Arc<Bucket>>>>,
+}
+
+impl<V> Signatures<V> {
+    /// Full buckets for whoever `judge` will know.
+    #[must_use]
+    pub fn new(judge: &Arc<V>, clock: &Clock) -> Self {
+        Self {
+            judge: Arc::clone(judge),
+            clock: clock.clone(),
+            buckets: Arc::default(),
+        }
+    }
+
+    /// Forgets the bucket of a pairing that ended.
+    pub fn forget(&self, key_id: &str) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.remove(key_id);
+    }
+
+    fn bucket(&self, key_id: &str) -> Arc<Bucket> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = || Arc::new(Bucket::new(defaults::PAIRED_RATE, &self.clock));
+        Arc::clone(buckets.entry(key_id.to_owned()).or_insert_with(full))
+    }
+}
+
+impl<V> Clone for Signatures<V> {
+    fn clone(&self) -> Self {
+        Self {
+            judge: Arc::clone(&self.judge),
+            clock: self.clock.clone(),
+            buckets: Arc::clone(&self.buckets),
+        }
+    }
+}
+
+impl<V> sealed::Sealed for Signed<V> {}
+
+impl<V: Judge> Caller for Signed<V> {
+    const KIND: CallerKind = CallerKind::Signed;
+    type Book = Signatures<V>;
+    type Proof = V::Proof;
+
+    fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<V::Proof>, Unproven> {
+        match book.judge.verify(ask.head) {
+            Ok(verified) => Ok(Proven {
+                bucket: Some(book.bucket(&verified.key_id)),
+                signer: Some(verified.signer),
+                ..Proven::bare(verified.proof)
+            }),
+            Err(NotSigned { refusal, signer }) => Err(Unproven {
+                signer,
+                ..Unproven::from(refusal)
+            }),
+        }
+    }
+
+    fn knows(book: &Self::Book, origin: &Origin) -> bool {
+        book.judge.knows(origin)
+    }
+
+    fn body(book: &Self::Book, proof: &V::Proof, body: &[u8]) -> Result<(), Rule> {
+        book.judge.body(proof, body)
+    }
+}

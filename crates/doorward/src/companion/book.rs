@@ -1,0 +1,168 @@
+//! Who is paired in this run, and the judge of their signatures.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use doorward_companion::pairing::Scopes;
+use doorward_companion::signing::{Denied, PairedKey, Proven, SignRefusal, Signer, Verifier};
+use doorward_guard::caller::{Judge, NotSigned, SignAnswer, Verified};
+use doorward_guard::{Clock, Moment, Origin, Refusal, Rule};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+use super::refusal;
+
+/// A paired page, as people and the page itself may see it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PairingView {
+    /// The public name of the pairing.
+    pub key_id: String,
+    /// Where its requests come from.
+    pub origin: String,
+    /// What the page calls itself: not to be trusted.
+    pub label: String,
+    /// What the person granted.
+    pub scopes: Scopes,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339; none until its first signed request of this run.
+    pub last_used_at: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Book {
+    clock: Clock,
+    pub(super) verifier: Verifier,
+    pages: Mutex<HashMap<String, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    origin: Origin,
+    label: String,
+    scopes: Scopes,
+    created: Moment,
+    used: Option<Moment>,
+}
+
+/// Signs with the pairing's key.
+#[derive(Debug)]
+struct Hand(Signer);
+
+impl Book {
+    pub(super) fn new(clock: &Clock, verifier: Verifier) -> Self {
+        Self {
+            clock: clock.clone(),
+            verifier,
+            pages: Mutex::default(),
+        }
+    }
+
+    pub(super) fn admit(&self, key: PairedKey, label: String, scopes: Scopes) {
+        let entry = Entry {
+            origin: key.origin.clone(),
+            label,
+            scopes,
+            created: self.clock.now(),
+            used: None,
+        };
+        self.pages().insert(key.key_id.clone(), entry);
+        self.verifier.admit(key);
+    }
+
+    pub(super) fn revoke(&self, key_id: &str) {
+        self.verifier.revoke(key_id);
+        self.pages().remove(key_id);
+    }
+
+    pub(super) fn view(&self, key_id: &str) -> Option<PairingView> {
+        let pages = self.pages();
+        pages.get(key_id).map(|entry| self.show(key_id, entry))
+    }
+
+    pub(super) fn list(&self) -> Vec<PairingView> {
+        let pages = self.pages();
+        let mut list: Vec<_> = pages.iter().collect();
+        list.sort_by_key(|(_, entry)| entry.created);
+        list.iter()
+            .map(|(id, entry)| self.show(id, entry))
+            .collect()
+    }
+
+    fn show(&self, key_id: &str, entry: &Entry) -> PairingView {
+        PairingView {
+            key_id: key_id.to_owned(),
+            origin: entry.origin.to_string(),
+            label: entry.label.clone(),
+            scopes: entry.scopes.clone(),
+            created_at: self.clock.rfc3339(entry.created),
+            last_used_at: entry.used.map(|at| self.clock.rfc3339(at)),
+        }
+    }
+
+    fn pages(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Judge ===
+
+impl Judge for Book {
+    type Proof = Proven;
+
+    fn verify(&self, head: &Parts) -> Result<Verified<Proven>, NotSigned> {
+        let hand = |signer: Signer| Arc::new(Hand(signer)) as Arc<dyn SignAnswer>;
+        match self.verifier.verify(head) {
+            Ok(proven) => {
+                let key_id = proven.key().key_id.clone();
+                if let Some(entry) = self.pages().get_mut(&key_id) {
+                    entry.used = Some(self.clock.now());
+                }
+                Ok(Verified {
+                    key_id,
+                    signer: hand(proven.signer().clone()),
+                    proof: proven,
+                })
+            }
+            Err(Denied { why, signer }) => {
+                let mut refusal = Refusal::from(refusal::sign(why));
+                if why == SignRefusal::ClockSkew {
+                    refusal.now = signer.as_ref().map(Signer::now);
+                }
+                Err(NotSigned {
+                    refusal,
+                    signer: signer.map(hand),
+                })
+            }
+        }
+    }
+
+    fn body(&self, proof: &Proven, body: &[u8]) -> Result<(), Rule> {
+        proof.body(body).map(|_| ()).map_err(refusal::sign)
+    }
+
+    fn knows(&self, origin: &Origin) -> bool {
+        self.pages().values().any(|entry| entry.origin == *origin)
+    }
+}
+
+// === impl SignAnswer ===
+
+impl SignAnswer for Hand {
+    fn sign(&self, status: StatusCode, kind: &str, body: &[u8]) -> Vec<(HeaderName, HeaderValue)> {
+        let signed = self.0.sign(status, kind, body);
+        [
+            ("content-digest", signed.content_digest),
+            ("signature-input", signed.signature_input),
+            ("signature", signed.signature),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let value = HeaderValue::from_str(&value).ok()?;
+            Some((HeaderName::from_static(name), value))
+        })
+        .collect()
+    }
+}
