@@ -8,7 +8,7 @@ use doorward_companion::pairing::{Bytes32, Collected, Held, Mode, Window};
 use doorward_companion::signing::Challenge;
 use doorward_guard::rules::limits::Bucket;
 use doorward_guard::{Answer, Call, Clock, Origin, Page, Permit, Policy, Refusal, Rule, Surface};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -165,6 +165,10 @@ async fn cancel(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<A
 }
 
 async fn wait(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<Answer, Rule> {
+    if call.method() == Method::HEAD {
+        // The keys' name is told once: not to who cannot hear it.
+        return Err(Rule::MethodNotAllowed);
+    }
     let (room, origin, pid) = (&at.room, permit.proof(), call.param("pid"));
     let holding = at.hold(origin, pid)?;
     let until = Instant::now() + defaults::HELD_FOR;
