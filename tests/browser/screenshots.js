@@ -54,11 +54,13 @@ process.exit(failed ? 1 : 0);
 async function tour(page) {
   const image = await find(page, "image");
   const pdf = await find(page, "pdf");
+  await ok(page, "POST", "/api/relays", { upstream: "wss://livekit.example.com", livekit: true });
   const media = `#/media/${encodeURIComponent(image.source)}/${image.prefix.split("/").map(encodeURIComponent).join("/")}`;
   return [
     { name: "image", hash: open(image), ready: () => document.querySelector('[data-testid="preview"] img')?.complete === true },
     { name: "pdf", hash: open(pdf), ready: () => Number(document.querySelector('[data-testid="pdf"]')?.dataset.page) >= 1 },
     { name: "media", hash: media, ready: () => document.querySelectorAll('[data-testid="entry"]').length > 0 },
+    { name: "relay", hash: "#/relay", ready: () => document.querySelector('[data-testid="relay"]') !== null },
     { name: "doors", hash: "#/doors", ready: () => document.querySelector('[data-testid="rail-doors"]')?.getAttribute("aria-current") === "page" },
     { name: "audit", hash: "#/audit", ready: () => document.querySelector('[data-testid="rail-audit"]')?.getAttribute("aria-current") === "page" },
   ];
