@@ -33,7 +33,13 @@ struct Open {
     connections: u64,
     turn_connections: u64,
     requests: u64,
-    bytes: u64,
+    bytes_up: u64,
+    bytes_down: u64,
+    frames_up: u64,
+    frames_down: u64,
+    rtt_page_ms: Option<f64>,
+    rtt_upstream_ms: Option<f64>,
+    last_end: Option<String>,
     last_used_at: Option<String>,
 }
 
