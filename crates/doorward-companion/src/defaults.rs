@@ -17,6 +17,9 @@ pub const PAIRING_WITHIN: Duration = Duration::from_secs(120);
 pub const APPROVE_DEAD: Duration = Duration::from_secs(1);
 /// One held request of a waiting page lasts this long, then it asks again.
 pub const HELD_FOR: Duration = Duration::from_secs(25);
+/// Requests that one attempt may hold: a page has one, and its next while that
+/// one's socket is still closing.
+pub const HELD: usize = 4;
 /// A page without a held request for this long is gone.
 pub const GONE_AFTER: Duration = Duration::from_secs(10);
 /// Windows in [`WINDOWS_SHORT`], over all origins together. A person who mistyped
@@ -65,3 +68,23 @@ pub const SOCKET_TICKET: Duration = Duration::from_secs(15);
 pub const SOCKET_TICKETS: usize = 256;
 /// Of these, tickets of one key.
 pub const SOCKET_TICKETS_PER_KEY: usize = 32;
+/// Event sockets that are open at once.
+pub const SOCKETS: usize = 256;
+/// Of these, sockets of one key: a page has one in each of its tabs.
+pub const SOCKETS_PER_KEY: usize = 16;
+/// Event sockets are pinged this often. A page that has said nothing when the next
+/// ping is due is gone.
+pub const SOCKET_PING: Duration = Duration::from_secs(25);
+/// Bytes of a message on an event socket: pages have nothing to say there.
+pub const SOCKET_MESSAGE: usize = 1024;
+/// An event waits for a page that does not read for this long.
+pub const SOCKET_SEND_WITHIN: Duration = Duration::from_secs(5);
+/// A page has this long to take the reason of an end, so that all is over within a
+/// second.
+pub const SOCKET_FAREWELL: Duration = Duration::from_millis(500);
+/// Ends that an event socket may be behind. Two in the time that a task takes to
+/// wake are rare; a socket that missed some ends.
+pub const SOCKET_ENDS_AHEAD: usize = 64;
+/// Ports that pages look for a companion at: the first free one is taken, so two
+/// people on one machine have one each.
+pub const PORTS: [u16; 5] = [7319, 7320, 7321, 7322, 7323];

@@ -103,6 +103,13 @@ impl<C: Caller, S: Send + Sync + 'static> Surface<C, S> {
             .add(Method::HEAD, path, handler)
     }
 
+    /// Adds `GET` without `HEAD` at `path`: for what is told once, or is no answer
+    /// but a socket.
+    #[must_use]
+    pub fn get_only(self, path: impl Into<Cow<'static, str>>, handler: impl Handler<C, S>) -> Self {
+        self.add(Method::GET, path.into(), Arc::new(handler))
+    }
+
     /// Adds `POST` at `path`.
     #[must_use]
     pub fn post(self, path: impl Into<Cow<'static, str>>, handler: impl Handler<C, S>) -> Self {

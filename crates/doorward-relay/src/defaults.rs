@@ -12,6 +12,8 @@ pub const GRANTS: usize = 4_096;
 pub const LISTED: usize = 500;
 /// Regions of one service: more are not dialled within the time that a client gives.
 pub const FALLBACKS: usize = 8;
+/// Grants that one `relay.stats` event tells of; of more, the rest come later.
+pub const STATS_AT_ONCE: usize = 100;
 /// Connections of one grant at once. A page needs two and a few that linger.
 pub const CONNECTIONS: usize = 16;
 /// Connections of all grants at once, as many as a listener takes; once open they

@@ -194,12 +194,16 @@ impl Relay {
         if self.grants.is_empty() {
             return;
         }
-        for grant in self.grants.live() {
-            if grant.data.traffic.take_news() {
-                let data = json!({ "relay": self.view(&grant) });
-                self.events
-                    .publish("relay.stats", &data, grant.owner.as_ref());
-            }
+        let live = self.grants.live();
+        let news = live.iter().filter(|grant| grant.data.traffic.take_news());
+        // `take` stops asking: the news of the rest stays news.
+        let changed: Vec<_> = news
+            .take(defaults::STATS_AT_ONCE)
+            .map(|grant| self.view(grant))
+            .collect();
+        if !changed.is_empty() {
+            let stats = json!({ "relays": changed });
+            self.events.publish_passing("relay.stats", &stats, None);
         }
     }
 

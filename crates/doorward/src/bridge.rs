@@ -215,6 +215,9 @@ impl Serving {
     pub async fn shutdown(self) {
         // While its sockets can still be told why.
         self.house.relay().shutdown().await;
+        if let Some(companion) = self.house.companion() {
+            companion.shutdown().await;
+        }
         self.house.close();
         self.stop.cancel();
         self.tasks.wait().await;

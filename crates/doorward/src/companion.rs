@@ -13,9 +13,9 @@ mod socket;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use doorward_companion::Instance;
 use doorward_companion::pairing::{Config, Ended, Mode, PageKey, Pairings, Step};
 use doorward_companion::signing::{PairedKey, SocketTickets, Verifier};
+use doorward_companion::{Instance, defaults};
 use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::caller::{Askers, Signatures};
 use doorward_guard::guard::MountError;
@@ -24,14 +24,7 @@ use tokio::sync::{Notify, broadcast};
 
 use book::Book;
 pub use book::PairingView;
-
-/// Sockets that are told of an end and have not read it yet. Two ends in the time
-/// that a task takes to wake are rare; one that missed some ends.
-const ENDS_AHEAD: usize = 64;
-
-/// Ports that pages look for a companion at: the first free one is taken, so two
-/// people on one machine have one each.
-pub(crate) const PORTS: [u16; 5] = [7319, 7320, 7321, 7322, 7323];
+use socket::Sockets;
 
 /// What the companion listener is told.
 #[derive(Clone, Debug)]
@@ -60,6 +53,7 @@ pub struct Companion {
     /// Something that a waiting page wants to know has happened.
     changed: Notify,
     ends: broadcast::Sender<Over>,
+    sockets: Arc<Sockets>,
 }
 
 /// What a live socket is told.
@@ -72,7 +66,7 @@ enum Over {
 impl Default for CompanionSettings {
     fn default() -> Self {
         Self {
-            ports: PORTS.to_vec(),
+            ports: defaults::PORTS.to_vec(),
             pairing: Mode::Ask,
             schemes: Vec::new(),
         }
@@ -105,7 +99,8 @@ impl Companion {
             audit: Arc::clone(audit),
             mode: settings.pairing,
             changed: Notify::new(),
-            ends: broadcast::Sender::new(ENDS_AHEAD),
+            ends: broadcast::Sender::new(defaults::SOCKET_ENDS_AHEAD),
+            sockets: Arc::default(),
             book,
             listen,
             instance,
@@ -155,9 +150,11 @@ impl Companion {
         }
     }
 
-    /// Its sockets end, and nobody who waits is answered yes any more.
-    pub(crate) fn close(&self) {
+    /// Tells its sockets that doorward stops, and waits until they are gone, half a
+    /// second at most.
+    pub(crate) async fn shutdown(&self) {
         let _ = self.ends.send(Over::Everything);
+        self.sockets.gone().await;
     }
 
     fn pairings(&self) -> MutexGuard<'_, Pairings> {

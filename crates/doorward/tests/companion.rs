@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use doorward::companion_core::defaults;
 use doorward::companion_core::pairing::keys::Keys;
 use doorward::companion_core::pairing::page::Page;
 use doorward::companion_core::pairing::{Bytes32, Scopes};
@@ -178,6 +179,33 @@ impl House {
     async fn wait(&self, pid: &str) -> Reply {
         let origin = format!("Origin: {PAGE}\r\n");
         self.ask("GET", &format!("/pair/{pid}"), &origin, b"").await
+    }
+
+    /// A ticket for an event socket, as a page offers it.
+    async fn ticket(&self, door: &Door) -> String {
+        let (bytes, nonce) = self.signed(door, "POST", "/ws/ticket", br#"{"route":"/events"}"#);
+        let bought = self.send(&bytes).await;
+        assert!(bought.is_ours(door, &nonce), "{}", bought.text());
+        let ticket = bought.json()["ticket"].as_str().unwrap().to_owned();
+        format!("doorward.v1, doorward.ticket.{ticket}")
+    }
+
+    /// An event socket, and the head of the answer to its handshake in small
+    /// letters.
+    async fn socket(&self, offer: &str) -> (TcpStream, String) {
+        let more = format!(
+            "Upgrade: websocket\r\nOrigin: {PAGE}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {offer}\r\n"
+        );
+        let bytes = self.spell("GET", "/events", &more, b"");
+        let text = String::from_utf8(bytes).unwrap();
+        let text = text.replace("Connection: close", "Connection: Upgrade");
+        let mut socket = TcpStream::connect(self.host()).await.unwrap();
+        socket.write_all(text.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.read_u8().await.unwrap());
+        }
+        (socket, String::from_utf8(head).unwrap().to_lowercase())
     }
 
     /// A signed request as bytes, and its nonce.
@@ -460,53 +488,83 @@ async fn t108_a_forgotten_page_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn t65_what_is_told_once_is_not_told_to_a_head() {
+    let house = House::open().await;
+    let (pid, keys) = house.knock().await;
+    house.hand.advance(Duration::from_secs(2));
+    house.approve(&keys.code.to_string()).await;
+    assert_eq!(house.confirm(&pid, &keys).await.status, 200);
+    let origin = format!("Origin: {PAGE}\r\n");
+    let path = format!("/pair/{pid}");
+    let head = house.ask("HEAD", &path, &origin, b"").await;
+    assert_eq!(head.status, 405);
+    assert_eq!(head.header("allow").as_deref(), Some("GET"));
+    assert_eq!(house.wait(&pid).await.json()["state"], "paired");
+}
+
+#[tokio::test]
 async fn t79_t82_a_socket_needs_a_ticket_and_ends_with_its_pairing() {
     let house = House::open().await;
     let door = house.pair().await;
-    let upgrade = |protocols: &str| {
-        let more = format!(
-            "Upgrade: websocket\r\nOrigin: {PAGE}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {protocols}\r\n"
-        );
-        let bytes = house.spell("GET", "/events", &more, b"");
-        String::from_utf8(bytes)
-            .unwrap()
-            .replace("Connection: close", "Connection: Upgrade")
-            .into_bytes()
-    };
-    let bare = upgrade("doorward.v1").to_vec();
-    let mut socket = TcpStream::connect(house.host()).await.unwrap();
-    socket.write_all(&bare).await.unwrap();
-    let mut start = [0; 12];
-    socket.read_exact(&mut start).await.unwrap();
-    assert_eq!(&start, b"HTTP/1.1 401");
+    let (_, refused) = house.socket("doorward.v1").await;
+    assert!(refused.starts_with("http/1.1 401"), "{refused}");
 
-    let (bytes, nonce) = house.signed(&door, "POST", "/ws/ticket", br#"{"route":"/events"}"#);
-    let bought = house.send(&bytes).await;
-    assert!(bought.is_ours(&door, &nonce), "{}", bought.text());
-    let ticket = bought.json()["ticket"].as_str().unwrap().to_owned();
-    let with_ticket = upgrade(&format!("doorward.v1, doorward.ticket.{ticket}"));
-    let mut socket = TcpStream::connect(house.host()).await.unwrap();
-    socket.write_all(&with_ticket).await.unwrap();
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains(r#"{"kind":"hello"}"#) {
-        assert!(socket.read_buf(&mut seen).await.unwrap() > 0);
-    }
-    let head = String::from_utf8_lossy(&seen).to_lowercase();
+    let offer = house.ticket(&door).await;
+    let (mut socket, head) = house.socket(&offer).await;
     assert!(head.starts_with("http/1.1 101"), "{head}");
     assert!(head.contains("sec-websocket-protocol: doorward.v1\r\n"));
     // Used once.
-    let mut again = TcpStream::connect(house.host()).await.unwrap();
-    again.write_all(&with_ticket).await.unwrap();
-    again.read_exact(&mut start).await.unwrap();
-    assert_eq!(&start, b"HTTP/1.1 401");
+    let (_, again) = house.socket(&offer).await;
+    assert!(again.starts_with("http/1.1 401"), "{again}");
 
     let path = format!("/{}", door.keys.key_id);
     house.native("DELETE", &path, &Value::Null).await;
-    let rest = tokio::time::timeout(Duration::from_secs(10), async {
-        let mut rest = Vec::new();
-        let _ = socket.read_to_end(&mut rest).await;
-        rest
-    });
-    let rest = rest.await.unwrap();
-    assert!(String::from_utf8_lossy(&rest).contains("pairing.revoked"));
+    let said = rest(&mut socket).await;
+    assert!(said.contains(r#"{"kind":"hello"}"#), "{said}");
+    assert!(said.contains("pairing.revoked"), "{said}");
+}
+
+#[tokio::test]
+async fn t82_a_page_has_so_many_sockets_and_one_that_closes_makes_room() {
+    let house = House::open().await;
+    let door = house.pair().await;
+    let mut sockets = Vec::new();
+    for _ in 0..defaults::SOCKETS_PER_KEY {
+        let (socket, head) = house.socket(&house.ticket(&door).await).await;
+        assert!(head.starts_with("http/1.1 101"), "{head}");
+        sockets.push(socket);
+    }
+    let (_, over) = house.socket(&house.ticket(&door).await).await;
+    assert!(over.starts_with("http/1.1 503"), "{over}");
+    sockets.pop();
+    let mut head = String::new();
+    for _ in 0..600 {
+        head = house.socket(&house.ticket(&door).await).await.1;
+        if head.starts_with("http/1.1 101") {
+            return;
+        }
+        // Tickets and failed proofs have rates of their own.
+        house.hand.advance(Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{head}");
+}
+
+#[tokio::test]
+async fn sockets_are_told_that_the_companion_stops() {
+    let house = House::open().await;
+    let door = house.pair().await;
+    let (mut socket, head) = house.socket(&house.ticket(&door).await).await;
+    assert!(head.starts_with("http/1.1 101"), "{head}");
+    house.serving.shutdown().await;
+    let said = rest(&mut socket).await;
+    assert!(said.contains("companion.stopping"), "{said}");
+}
+
+/// What a socket still says until it is closed.
+async fn rest(socket: &mut TcpStream) -> String {
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut rest));
+    let _how_it_ends = read.await.unwrap();
+    String::from_utf8_lossy(&rest).into_owned()
 }

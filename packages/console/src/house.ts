@@ -5,7 +5,8 @@ import { takeActivity, watchActivity } from "./activity";
 import { type Denied, troubleOf } from "./denial";
 import { Door } from "./door";
 import { follow, type Link } from "./events";
-import { type Live, merged, replaced, without } from "./live";
+import { listed, without } from "./flow";
+import { type Live, merged } from "./live";
 import type { AuditEvent, AuditPage, Grant, Source, State } from "./wire";
 
 export const door = new Door({
@@ -93,7 +94,7 @@ async function loadState(): Promise<void> {
 async function loadGrants(): Promise<void> {
   try {
     const { grants } = await door.read<{ grants: Grant[] }>("/api/grants?active=true");
-    live.value = replaced(live.value, grants, Date.now());
+    live.value = listed(live.value, grants, Date.now());
   } catch {
     // As above: the next event or reconnect loads them again.
   }

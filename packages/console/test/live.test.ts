@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type Live, merged, ordered, rateNow, replaced, without } from "../src/live";
+import { listed, without } from "../src/flow";
+import { type Live, merged, ordered, rateNow } from "../src/live";
 import type { Grant } from "../src/wire";
 
 const T0 = Date.parse("2026-11-23T12:00:00Z");
@@ -57,8 +58,8 @@ describe("live URLs", () => {
     const two = merged(one, [grant("b", { bytes: 1_001 })], T0 + 1_000);
     expect([...without(two, "a").keys()]).toEqual(["b"]);
     expect(without(two, "zzz")).toBe(two);
-    const listed = replaced(two, [grant("b", { bytes: 1_001 }), grant("c")], T0 + 2_000);
-    expect([...listed.keys()]).toEqual(["b", "c"]);
-    expect(listed.get("b")?.rate).toBe(1_000);
+    const again = listed(two, [grant("b", { bytes: 1_001 }), grant("c")], T0 + 2_000);
+    expect([...again.keys()]).toEqual(["b", "c"]);
+    expect(again.get("b")?.rate).toBe(1_000);
   });
 });

@@ -1,14 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  endWords,
-  listed,
-  type Open,
-  ordered,
-  rateNow,
-  reported,
-  rttWords,
-  without,
-} from "../src/relay/open";
+import { listed, rateNow, without } from "../src/flow";
+import { endWords, merged, type Open, ordered, rttWords } from "../src/relay/open";
 import type { Relay } from "../src/wire";
 
 const T0 = Date.parse("2026-11-24T12:00:00Z");
@@ -36,16 +28,16 @@ const none: Open = new Map();
 
 describe("open upstreams", () => {
   it("measure their rate between two reports, both ways together", () => {
-    const one = reported(none, relay("a", { bytesUp: 100 }), T0);
-    const two = reported(one, relay("a", { bytesUp: 1_100, bytesDown: 3_000 }), T0 + 2_000).get("a");
+    const one = merged(none, [relay("a", { bytesUp: 100 })], T0);
+    const two = merged(one, [relay("a", { bytesUp: 1_100, bytesDown: 3_000 })], T0 + 2_000).get("a");
     expect(two?.rate).toBe(2_000);
     expect(two && rateNow(two, T0 + 3_000)).toBe(2_000);
     expect(two && rateNow(two, T0 + 9_000)).toBe(0);
   });
 
   it("start over from a listing without losing rates, and forget what was revoked", () => {
-    const one = reported(none, relay("a"), T0);
-    const two = reported(one, relay("a", { bytesDown: 500 }), T0 + 1_000);
+    const one = merged(none, [relay("a")], T0);
+    const two = merged(one, [relay("a", { bytesDown: 500 })], T0 + 1_000);
     const again = listed(two, [relay("a", { bytesDown: 500 }), relay("b")], T0 + 1_500);
     expect([...again.keys()]).toEqual(["a", "b"]);
     expect(again.get("a")?.rate).toBe(500);

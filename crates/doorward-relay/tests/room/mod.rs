@@ -80,6 +80,17 @@ impl Room {
         }
     }
 
+    /// Waits until no connection is open.
+    pub(crate) async fn emptied(&self) {
+        for _ in 0..600 {
+            if self.relay.totals().connections == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{:?}", self.relay.totals());
+    }
+
     pub(crate) fn open(&self, upstream: &str, options: &RelayOptions) -> Minted {
         let upstream = Upstream::parse(upstream).unwrap();
         self.relay.grant(upstream, options).unwrap()

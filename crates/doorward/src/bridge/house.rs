@@ -282,9 +282,6 @@ impl House {
 
     pub(super) fn close(&self) {
         self.media.close();
-        if let Some(companion) = self.companion() {
-            companion.close();
-        }
         self.sessions.revoke_all(EndReason::Shutdown);
     }
 

@@ -8,16 +8,12 @@ use doorward_companion::pairing::{Bytes32, Collected, Held, Mode, Window};
 use doorward_companion::signing::Challenge;
 use doorward_guard::rules::limits::Bucket;
 use doorward_guard::{Answer, Call, Clock, Origin, Page, Permit, Policy, Refusal, Rule, Surface};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Companion, refusal};
-
-/// Requests that one attempt may hold: a page has one, and its next while that
-/// one's socket is still closing.
-const HELD: usize = 4;
 
 /// How often pages of one origin may start.
 #[derive(Debug)]
@@ -69,7 +65,7 @@ impl Companion {
             .post("/{pid}/reveal", reveal)
             .post("/{pid}/confirm", confirm)
             .post("/{pid}/cancel", cancel)
-            .get("/{pid}", wait)
+            .get_only("/{pid}", wait)
     }
 
     pub(super) fn mode_name(&self) -> &'static str {
@@ -165,10 +161,6 @@ async fn cancel(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<A
 }
 
 async fn wait(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<Answer, Rule> {
-    if call.method() == Method::HEAD {
-        // The keys' name is told once: not to who cannot hear it.
-        return Err(Rule::MethodNotAllowed);
-    }
     let (room, origin, pid) = (&at.room, permit.proof(), call.param("pid"));
     let holding = at.hold(origin, pid)?;
     let until = Instant::now() + defaults::HELD_FOR;
@@ -212,7 +204,7 @@ impl Knocking {
         let mut counts = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(pid.to_owned()).or_default();
         *count += 1;
-        let most = *count <= HELD;
+        let most = *count <= defaults::HELD;
         drop(counts);
         if !most {
             holding.let_go();

@@ -12,7 +12,7 @@ impl Companion {
     pub(crate) fn native_surface(self: &Arc<Self>) -> Surface<Native, Self> {
         let policy = Policy::native();
         Surface::new(
-            "native pairings",
+            "nativePairings",
             "/native/pairings",
             policy,
             (),

@@ -1,9 +1,10 @@
 //! `/events`: what a paired page is told as it happens.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use doorward_companion::defaults;
 use doorward_companion::signing::{SUBPROTOCOL, offered_ticket};
 use doorward_guard::{Answer, Call, Page, Permit, Policy, Rule, Surface};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -20,25 +21,67 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_util::task::TaskTracker;
 
 use super::{Companion, Over, refusal};
 
 pub(super) const EVENTS: &str = "/events";
-/// A page that has said nothing when the next ping is due is gone.
-const PING: Duration = Duration::from_secs(25);
-/// Pages have nothing to say here.
-const MESSAGE: usize = 1024;
-/// Events wait for a page that does not read for this long.
-const SEND_WITHIN: Duration = Duration::from_secs(5);
 
-/// A page has this long to take the reason of an end, so that all is over within a
-/// second.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// The sockets that are open, counted by pairing.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    open: Mutex<HashMap<String, usize>>,
+    tasks: TaskTracker,
+}
+
+/// The place of one socket; dropping it makes room.
+#[derive(Debug)]
+struct Place {
+    sockets: Arc<Sockets>,
+    key_id: String,
+}
+
+impl Sockets {
+    /// A place for one more of `key_id`.
+    fn take(self: &Arc<Self>, key_id: &str) -> Result<Place, Rule> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = open.get(key_id).copied().unwrap_or_default();
+        if own >= defaults::SOCKETS_PER_KEY || open.values().sum::<usize>() >= defaults::SOCKETS {
+            return Err(Rule::TooManyConnections);
+        }
+        *open.entry(key_id.to_owned()).or_default() += 1;
+        Ok(Place {
+            sockets: Arc::clone(self),
+            key_id: key_id.to_owned(),
+        })
+    }
+
+    /// Waits until all are gone that were told to go.
+    pub(super) async fn gone(&self) {
+        self.tasks.close();
+        // Each gives up on a page that does not listen.
+        let most = defaults::SOCKET_FAREWELL * 2;
+        let _ = tokio::time::timeout(most, self.tasks.wait()).await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let open = &self.sockets.open;
+        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.key_id) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&self.key_id);
+            }
+        }
+    }
+}
 
 impl Companion {
     pub(super) fn socket_surface(self: &Arc<Self>) -> Surface<Page, Self> {
         let (policy, askers) = (Policy::companion_sockets(), self.askers.clone());
-        Surface::new("events", EVENTS, policy, askers, Arc::clone(self)).get("/", open)
+        Surface::new("events", EVENTS, policy, askers, Arc::clone(self)).get_only("/", open)
     }
 }
 
@@ -57,7 +100,9 @@ async fn open(room: Arc<Companion>, permit: Permit<Page>, mut call: Call) -> Res
     }
     let accept = shaken(call.method(), call.headers()).ok_or(Rule::MalformedRequest)?;
     let upgrade = call.take_upgrade().ok_or(Rule::MalformedRequest)?;
-    tokio::spawn(async move {
+    let place = room.sockets.take(&key_id)?;
+    room.sockets.tasks.spawn(async move {
+        let _place = place;
         if let Ok((stream, early)) = upgrade.taken::<TcpStream>().await {
             tell(stream, early, ends, &key_id).await;
         }
@@ -97,17 +142,17 @@ fn shaken(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
 
 async fn tell(stream: TcpStream, early: Bytes, mut ends: broadcast::Receiver<Over>, key_id: &str) {
     let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE))
-        .max_frame_size(Some(MESSAGE));
+        .max_message_size(Some(defaults::SOCKET_MESSAGE))
+        .max_frame_size(Some(defaults::SOCKET_MESSAGE));
     let mut socket =
         WebSocketStream::from_partially_read(stream, early.into(), Role::Server, Some(config))
             .await;
     let mut heard = true;
     let mut next = Message::text(HELLO);
-    let mut ping = tokio::time::interval(PING);
+    let mut ping = tokio::time::interval(defaults::SOCKET_PING);
     ping.tick().await;
     let (over, code) = loop {
-        let sent = tokio::time::timeout(SEND_WITHIN, socket.send(next)).await;
+        let sent = tokio::time::timeout(defaults::SOCKET_SEND_WITHIN, socket.send(next)).await;
         if !matches!(sent, Ok(Ok(()))) {
             return;
         }
@@ -142,7 +187,7 @@ async fn tell(stream: TcpStream, early: Bytes, mut ends: broadcast::Receiver<Ove
         socket.close(Some(close)).await
     };
     // Who does not read it loses the connection all the same.
-    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    let _ = tokio::time::timeout(defaults::SOCKET_FAREWELL, farewell).await;
 }
 
 const HELLO: &str = r#"{"kind":"hello"}"#;

@@ -2,13 +2,13 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Three listeners of 1,024 connections each with what they read, 1,024 relayed
+/// Four listeners of 1,024 connections each with what they read, 1,024 relayed
 /// sockets and 512 to TURN servers with both of their ends, and the rest.
 const FILES: u64 = 12_288;
 /// Files that are not connections: logs, folders, the way out.
 const OTHERS: u64 = 256;
-/// Control, content and native.
-const LISTENERS: u64 = 3;
+/// Control, content, companion and native.
+const LISTENERS: u64 = 4;
 /// So many are served whatever the limit is.
 const LEAST: u64 = 64;
 

@@ -94,8 +94,13 @@ impl Shared {
     }
 
     fn poll_ahead(&self, cx: &mut Context<'_>, below: usize) -> Poll<()> {
+        let written = || self.ahead.load(Ordering::Acquire) < below;
+        if written() {
+            return Poll::Ready(());
+        }
         self.waiting.register(cx.waker());
-        if self.ahead.load(Ordering::Acquire) < below {
+        // It may have been written since.
+        if written() {
             return Poll::Ready(());
         }
         Poll::Pending

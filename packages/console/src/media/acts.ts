@@ -1,8 +1,9 @@
 // What a person can do with an entry or a live URL. Each act says aloud how it went.
 
 import { troubleOf } from "../denial";
+import { without } from "../flow";
 import { door, live, say, shelve, state } from "../house";
-import { merged, without } from "../live";
+import { merged } from "../live";
 import { copyText } from "../ui/copy";
 import type { Disposition, Entry, Minted, Source, State } from "../wire";
 import { onFreeLane } from "./lanes";

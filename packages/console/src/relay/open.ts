@@ -1,48 +1,14 @@
 // The open upstreams, as one map that the listing and the event stream change. Pure: the clock is an argument.
 
+import * as flow from "../flow";
 import { count, span } from "../format";
 import type { Relay } from "../wire";
 
-export interface OpenRelay extends Relay {
-  /** Bytes a second, both ways, from the last two reports. */
-  rate: number;
-  seenAt: number;
-}
-
+export type OpenRelay = Relay & flow.Flow;
 export type Open = ReadonlyMap<string, OpenRelay>;
 
-/** Reports come at most once a second and only on change: silence for longer means nothing flows. */
-const RATE_HOLDS_MS = 2_500;
-
-const passed = (relay: Relay): number => relay.bytesUp + relay.bytesDown;
-
-export function reported(open: Open, relay: Relay, now: number): Open {
-  const before = open.get(relay.id);
-  const seconds = before ? Math.max(0.25, (now - before.seenAt) / 1000) : 0;
-  const grown = before ? passed(relay) - passed(before) : 0;
-  const rate = seconds > 0 && grown > 0 ? grown / seconds : 0;
-  return new Map(open).set(relay.id, { ...relay, rate, seenAt: now });
-}
-
-export function without(open: Open, id: string): Open {
-  if (!open.has(id)) return open;
-  const next = new Map(open);
-  next.delete(id);
-  return next;
-}
-
-/** Starts over from a listing; rates of those that stay are kept. */
-export function listed(open: Open, relays: readonly Relay[], now: number): Open {
-  return new Map(
-    relays.map((relay) => {
-      const before = open.get(relay.id);
-      return [relay.id, { ...relay, rate: before?.rate ?? 0, seenAt: before?.seenAt ?? now }];
-    }),
-  );
-}
-
-export const rateNow = (relay: OpenRelay, now: number): number =>
-  now - relay.seenAt < RATE_HOLDS_MS ? relay.rate : 0;
+export const merged = (open: Open, reports: readonly Relay[], now: number): Open =>
+  flow.reported(open, reports, now, (relay) => relay.bytesUp + relay.bytesDown);
 
 /** Those in use first, then the newest. */
 export function ordered(open: Open, now: number): OpenRelay[] {

@@ -3,11 +3,12 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { rateNow } from "../flow";
 import { bytes, clock, count, rate } from "../format";
 import { Plus } from "../ui/icons";
 import { Broken, Empty } from "../ui/notice";
 import { now } from "../ui/now";
-import { connectionWords, endsIn, endWords, type OpenRelay, ordered, rateNow, rttWords } from "./open";
+import { connectionWords, endsIn, endWords, type OpenRelay, ordered, rttWords } from "./open";
 import { copyFresh, fresh, loadRelays, open, openUpstream, revoke, trouble } from "./store";
 
 const adding = signal(false);

@@ -1,9 +1,10 @@
 import { signal } from "@preact/signals";
 import { type Trouble, troubleOf } from "../denial";
+import { listed, without } from "../flow";
 import { door, onEvent, say } from "../house";
 import { copyText } from "../ui/copy";
 import type { Relay, RelayMinted } from "../wire";
-import { listed, type Open, reported, without } from "./open";
+import { merged, type Open } from "./open";
 
 export const open = signal<Open | null>(null);
 export const trouble = signal<Trouble | null>(null);
@@ -57,7 +58,7 @@ function complain(cause: unknown, what: string): void {
 onEvent((event, data) => {
   switch (event) {
     case "relay.stats":
-      open.value = reported(open.value ?? new Map(), data.relay as Relay, Date.now());
+      open.value = merged(open.value ?? new Map(), data.relays as Relay[], Date.now());
       break;
     case "relay.revoked":
       if (open.value) open.value = without(open.value, String(data.id));
