@@ -66,7 +66,7 @@ try {
   console.log(`${verdicts.size} cases, ${deflated} of them deflated; ${left.length} differ`);
   if (left.length > 0 || deflated === 0) process.exitCode = 1;
 } finally {
-  relay.stop();
+  await relay.stop();
   for (const ws of echo.clients) ws.terminate();
   echo.close();
   await rm(folder, { recursive: true, force: true });

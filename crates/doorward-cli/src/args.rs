@@ -356,7 +356,7 @@ pub(crate) enum RelayCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct RelayAdd {
-    /// wss://host[:port][/base]
+    /// wss://host[:port][/base], or the name of a [[relay]] in doorward.toml
     #[arg(value_name = "URL")]
     pub(crate) upstream: String,
     /// A page that may connect, scheme://host:port; may be given again [default: any that has the URL]

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use doorward::audit_log::AuditError;
 use doorward::bridge::BindError;
 use doorward::config::ConfigError;
-use doorward::egress::EgressError;
 use doorward::guard::Refusal;
 use doorward::media::MediaError;
 use doorward::runtime::RuntimeError;
@@ -161,6 +160,12 @@ impl fmt::Display for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
+        if let ConfigError::Proxies(error) = error {
+            let what = "the environment's proxy settings do not take effect";
+            return Self::new(Code::Config, "proxySettings", what)
+                .why(error)
+                .next("HTTPS_PROXY and ALL_PROXY take http://host:port or socks5h://host:port.");
+        }
         Self::new(
             Code::Config,
             "config",
@@ -194,18 +199,6 @@ impl From<RuntimeError> for Failure {
 impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
         Self::new(Code::Failed, "bind", error.to_string())
-    }
-}
-
-impl From<EgressError> for Failure {
-    fn from(error: EgressError) -> Self {
-        Self::new(
-            Code::Config,
-            "proxySettings",
-            "the environment's proxy settings do not take effect",
-        )
-        .why(error)
-        .next("HTTPS_PROXY and ALL_PROXY take http://host:port or socks5h://host:port.")
     }
 }
 

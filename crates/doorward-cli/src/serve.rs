@@ -10,7 +10,6 @@ use std::sync::Arc;
 use doorward::audit_log::AuditLog;
 use doorward::companion_core::pairing::Mode;
 use doorward::config::{Config, Flags};
-use doorward::egress::{AddressPolicy, Dialer, Proxies, Trust};
 use doorward::guard::Clock;
 use doorward::guard::audit::{AuditSink as _, Event, Kind};
 use doorward::platform::tells_tcp_peers;
@@ -19,8 +18,9 @@ use doorward::{Bridge, CompanionSettings, Serving};
 
 use crate::args::{Pairing, Serve};
 use crate::desktop;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::term::{Paint, remark};
+use announce::OpenRelay;
 pub(crate) use sources::Wanted;
 use until::Reason;
 
@@ -45,7 +45,8 @@ pub(crate) async fn run(mut serve: Serve, instance: Instance) -> Result<(), Fail
     let serving = open(&serve, &config, &claim, &log, &clock, wanted.clone()).await?;
     let info = info(&serving, &instance, &claim);
     claim.publish(&info)?;
-    announce(&serve, &config, &serving, &info, &wanted)?;
+    let relays = open_relays(&serving, &config)?;
+    announce(&serve, &config, &serving, &info, &wanted, &relays)?;
 
     let reason = until.told(&serving.house()).await;
     log.record(Event::allowed(Kind::DaemonStopped, "daemon").detail(reason.word()));
@@ -96,10 +97,9 @@ async fn open(
     clock: &Clock,
     wanted: Vec<Wanted>,
 ) -> Result<Serving, Failure> {
-    let dialer = Dialer::new(AddressPolicy::public(), Trust::platform());
     let mut builder = Bridge::builder()
         .config(config)
-        .egress(dialer.with_proxies(Proxies::from_env()?))
+        .egress(config.egress.dialer()?)
         .clock(clock.clone())
         .native_socket(claim.socket())
         .audit(Arc::clone(log) as _);
@@ -122,7 +122,27 @@ async fn open(
     {
         media.add_source(&id, &name, location).await?;
     }
+    for relay in &config.relays {
+        let (upstream, options) = (relay.upstream.clone(), relay.options.clone());
+        bridge.relay().configure(upstream, options);
+    }
     Ok(bridge.serve())
+}
+
+/// Opens each `[[relay]]`, once.
+fn open_relays(serving: &Serving, config: &Config) -> Result<Vec<OpenRelay>, Failure> {
+    let room = serving.house();
+    let open = config.relays.iter().map(|relay| {
+        let (upstream, options) = (relay.upstream.clone(), &relay.options);
+        let minted = room.relay().grant(upstream, options);
+        let minted = minted.map_err(|error| {
+            let what = format!("the relay {} cannot be opened", relay.name);
+            Failure::new(Code::Failed, error.name(), what).why(error)
+        })?;
+        let name = relay.name.clone();
+        Ok(OpenRelay { name, minted })
+    });
+    open.collect()
 }
 
 fn companion(serve: &Serve) -> CompanionSettings {
@@ -157,6 +177,7 @@ fn announce(
     serving: &Serving,
     info: &RuntimeInfo,
     wanted: &[Wanted],
+    relays: &[OpenRelay],
 ) -> Result<(), Failure> {
     let paint = Paint::stderr();
     for warning in &config.warnings {
@@ -170,11 +191,18 @@ fn announce(
     }
     let launch = serving.launch_url(false)?;
     if serve.json {
-        announce::json(info, &launch)?;
+        announce::json(info, &launch, relays)?;
     } else if serve.quiet {
         announce::quiet(&launch)?;
     } else {
-        announce::people(info, serving.content_lanes(), &launch, wanted, config)?;
+        announce::people(
+            info,
+            serving.content_lanes(),
+            &launch,
+            wanted,
+            relays,
+            config,
+        )?;
         count::start(wanted);
     }
     let wants_open = serve.open || (!serve.no_open && !serve.json && desktop::is_watched());

@@ -126,3 +126,53 @@ fn r19_proxy_settings_that_are_none_stop_the_start() {
     assert_eq!(failed.status.code(), Some(78), "{}", told(&failed));
     assert!(told(&failed).contains("proxy"), "{}", told(&failed));
 }
+
+#[test]
+fn a_configured_upstream_is_open_from_the_start_and_opens_again_by_its_name() {
+    let home = Home::new();
+    let upstream = upstream();
+    let config = format!(
+        "[[relay]]\nname = \"meet\"\nupstream = \"{upstream}\"\nlocal_networks = true\npaths = [\"/only\"]\nlife = \"1h\"\n"
+    );
+    let file = home.file("relays.toml", config.as_bytes());
+    let daemon = home.serve(&["--json", "--config", file.to_str().unwrap(), "."]);
+    let ready = daemon.ready();
+    let first = &ready["relays"][0];
+    assert_eq!(first["name"], "meet");
+    let at = |url: &serde_json::Value, path: &str| {
+        let url = url.as_str().unwrap().replacen("ws", "http", 1);
+        get(&format!("{url}{path}"), &[])
+    };
+    let reply = at(&first["url"], "/only/this");
+    assert_eq!(reply.body, b"GET /base/only/this HTTP/1.1");
+    assert_eq!(at(&first["url"], "/rtc").status, 403);
+
+    let again = home.json(&["relay", "add", "meet", "--life", "10m", "--json"]);
+    assert_ne!(again["url"], first["url"]);
+    assert_eq!(at(&again["url"], "/only").status, 200);
+    let listed = home.json(&["relay", "list", "--json"]);
+    for relay in listed["relays"].as_array().unwrap() {
+        assert_eq!(relay["name"], "meet");
+    }
+    assert!(home.done(&["relay", "list"]).contains("meet"));
+
+    // As the configuration says, and not otherwise.
+    for more in [
+        &["--path", "/"][..],
+        &["--allow-local"],
+        &["--livekit"],
+        &["--origin", "https://a.example"],
+    ] {
+        let mut line = vec!["relay", "add", "meet"];
+        line.extend(more);
+        let failed = home.run(&line);
+        assert!(!failed.status.success(), "{more:?}");
+        assert!(
+            told(&failed).contains("as the configuration says"),
+            "{}",
+            told(&failed)
+        );
+    }
+    let failed = home.run(&["relay", "add", "another"]);
+    assert!(told(&failed).contains("nothing in the configuration has this name"));
+}

@@ -21,7 +21,7 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::{AddressPolicy, EgressError, Proxies, Stream, Target, Trust, defaults, proxy};
+use crate::{AddressPolicy, EgressError, Proxies, SpkiPin, Stream, Target, Trust, defaults, proxy};
 
 /// How to connect. Every field has its default in [`defaults`].
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +86,13 @@ impl Dialer {
     #[must_use]
     pub fn with_proxies(mut self, proxies: Proxies) -> Self {
         self.proxies = proxies;
+        self
+    }
+
+    /// The same, and the server's own key must be one of `pins` besides.
+    #[must_use]
+    pub fn with_pins(mut self, pins: impl IntoIterator<Item = SpkiPin>) -> Self {
+        self.trust = self.trust.with_pins(pins);
         self
     }
 

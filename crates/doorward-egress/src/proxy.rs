@@ -189,6 +189,12 @@ impl Proxy {
         Ok(Self { kind, at, auth })
     }
 
+    /// Whether it is asked with a user name or a password.
+    #[must_use]
+    pub fn has_credentials(&self) -> bool {
+        self.auth.is_some()
+    }
+
     fn failed(&self, why: impl fmt::Display) -> EgressError {
         EgressError::Proxy {
             proxy: self.to_string(),

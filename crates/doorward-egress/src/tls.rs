@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
 use rustls::server::ParsedCertificate;
@@ -136,6 +138,13 @@ impl Trust {
 // === impl SpkiPin ===
 
 impl SpkiPin {
+    /// Reads `sha256//BASE64`, as curl's `--pinnedpubkey` takes it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digest = STANDARD.decode(text.strip_prefix("sha256//")?).ok()?;
+        digest.try_into().ok().map(Self)
+    }
+
     /// The pin of a certificate. `None` if it cannot be read.
     #[must_use]
     pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {

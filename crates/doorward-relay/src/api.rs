@@ -20,6 +20,8 @@ use crate::traffic::Passed;
 pub struct RelayView {
     /// Its public name.
     pub id: String,
+    /// What people call it, if its maker said so.
+    pub name: Option<String>,
     /// Where it leads: scheme, host and port, without a path.
     pub upstream: String,
     /// RFC 3339.
@@ -43,7 +45,8 @@ pub struct RelayView {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct MintRequest {
-    /// `wss://host[:port][/base]`.
+    /// `wss://host[:port][/base]`; or the name of a configured one, and then only
+    /// [`life`](Self::life) besides.
     pub upstream: String,
     /// More upstreams of the same service, dialled in turn.
     #[serde(default)]
@@ -95,6 +98,7 @@ impl Relay {
         let data = &grant.data;
         RelayView {
             id: grant.id.to_string(),
+            name: data.name.as_deref().map(str::to_owned),
             upstream: data.upstream().map(Upstream::to_string).unwrap_or_default(),
             created_at: self.clock.rfc3339(grant.created),
             expires_at: self.clock.rfc3339(grant.expires()),
@@ -111,9 +115,35 @@ impl Relay {
         asker: &Asker,
         request: &MintRequest,
     ) -> Result<Minted, RelayError> {
-        let upstream = Upstream::parse(&request.upstream)?;
-        let options = request.options(asker)?;
+        let (upstream, options) = if request.upstream.contains("://") {
+            (Upstream::parse(&request.upstream)?, request.options(asker)?)
+        } else {
+            self.configured_for(asker, request)?
+        };
         self.grant(upstream, &options)
+    }
+
+    /// What the configuration has under the name that is asked for.
+    fn configured_for(
+        &self,
+        asker: &Asker,
+        request: &MintRequest,
+    ) -> Result<(Upstream, RelayOptions), RelayError> {
+        let Some((upstream, mut options)) = self.configured_as(&request.upstream) else {
+            return Err(RelayError::InvalidUpstream(
+                "it has no scheme, and nothing in the configuration has this name",
+            ));
+        };
+        if asker.local_networks || !request.says_nothing_else() {
+            return Err(RelayError::InvalidUpstream(
+                "what has a name is opened as the configuration says, and not otherwise",
+            ));
+        }
+        options.owner.clone_from(&asker.session);
+        if let Some(seconds) = request.life {
+            options.life = options.life.min(Duration::from_secs(seconds.max(1)));
+        }
+        Ok((upstream, options))
     }
 
     /// Whether it was live until now.
@@ -133,6 +163,19 @@ impl Relay {
 // === impl MintRequest ===
 
 impl MintRequest {
+    fn says_nothing_else(&self) -> bool {
+        let Self {
+            upstream: _,
+            fallbacks,
+            origins,
+            paths,
+            life: _,
+            livekit,
+            turn,
+        } = self;
+        fallbacks.is_empty() && origins.is_empty() && paths.is_empty() && !livekit && !turn
+    }
+
     fn options(&self, asker: &Asker) -> Result<RelayOptions, RelayError> {
         let origins: Option<Vec<_>> = self
             .origins

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use doorward_egress::{AddressPolicy, Dialer, Target};
+use doorward_egress::{AddressPolicy, Dialer, SpkiPin, Target};
 use doorward_guard::{Origins, SessionId};
 use http::{HeaderValue, Uri};
 use tokio::sync::Semaphore;
@@ -73,6 +73,8 @@ pub enum Stun {
 /// How a grant is made. There is no default for the upstream and the pages.
 #[derive(Clone, Debug)]
 pub struct RelayOptions {
+    /// What people call it.
+    pub name: Option<Arc<str>>,
     /// The pages that may connect.
     pub origins: Origins,
     /// What is open of the upstream.
@@ -85,6 +87,9 @@ pub struct RelayOptions {
     pub local_networks: bool,
     /// Upstreams without TLS may be reached.
     pub plain: bool,
+    /// The server's own key is one of these besides; none: whichever the platform
+    /// trusts.
+    pub pins: Vec<SpkiPin>,
     /// Which `Origin` the upstream sees.
     pub sent_origin: SentOrigin,
     /// What becomes of the upstream's messages.
@@ -101,6 +106,7 @@ pub struct RelayOptions {
 
 /// One opened upstream, and what became of it. `Debug` names hosts, no paths.
 pub struct RelayGrant {
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) paths: Paths,
     pub(crate) dialer: Dialer,
@@ -194,11 +200,13 @@ impl RelayOptions {
     #[must_use]
     pub fn livekit(origins: Origins) -> Self {
         Self {
+            name: None,
             origins,
             paths: Paths::livekit(),
             fallbacks: Vec::new(),
             local_networks: false,
             plain: false,
+            pins: Vec::new(),
             sent_origin: SentOrigin::Kept,
             messages: Messages::Untouched,
             connections: defaults::CONNECTIONS,
@@ -227,10 +235,15 @@ impl RelayOptions {
             AddressPolicy::public()
         };
         let most = self.connections.min(defaults::CONNECTIONS_ALL);
+        let mut dialer = dialer.clone().with_policy(policy);
+        if !self.pins.is_empty() {
+            dialer = dialer.with_pins(self.pins.iter().copied());
+        }
         Ok(RelayGrant {
+            name: self.name.clone(),
             upstreams,
             paths: self.paths.clone(),
-            dialer: dialer.clone().with_policy(policy),
+            dialer,
             sent_origin: self.sent_origin.clone(),
             messages: self.messages,
             silence: self.silence,

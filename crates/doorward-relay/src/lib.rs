@@ -18,6 +18,7 @@
 //! | LiveKit's habits | [`livekit`] |
 //! | URLs in messages, where a grant asks | [`rewrite`], [`signal`], [`protobuf`], `mapping` |
 //! | media too | [`ice`], [`turn`] |
+//! | the machine's network is another | `ways` |
 //! | what the console and the command line ask | [`api`] |
 //! | routes | `surface`, `api_surface` |
 
@@ -40,6 +41,7 @@ mod surface;
 pub mod traffic;
 pub mod tunnel;
 pub mod turn;
+mod ways;
 
 pub use error::RelayError;
 pub use grant::{LiveKit, Messages, RelayGrant, RelayOptions, SentOrigin, Stun, Upstream};

@@ -1,10 +1,10 @@
 //! The relay room: its grants, its tunnels, and what they come to.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use doorward_egress::Dialer;
@@ -24,6 +24,7 @@ use crate::grant::{RelayGrant, RelayOptions, Upstream};
 use crate::traffic::milliseconds;
 use crate::tunnel::Report;
 use crate::turn::PeerLookup;
+use crate::ways::{self, Ways};
 
 /// The relay room. One per bridge.
 pub struct Relay {
@@ -36,7 +37,8 @@ pub struct Relay {
     pub(crate) turn_listeners: Arc<Semaphore>,
     pub(crate) turn_count: AtomicU64,
     pub(crate) peers: OnceLock<Box<PeerLookup>>,
-    restart: Mutex<CancellationToken>,
+    pub(crate) ways: Ways,
+    configured: Mutex<BTreeMap<Arc<str>, (Upstream, RelayOptions)>>,
     pub(crate) events: Events,
     pub(crate) audit: Arc<dyn AuditSink>,
     dialer: Dialer,
@@ -104,7 +106,8 @@ impl Relay {
             turn_listeners: Arc::new(Semaphore::new(defaults::TURN_LISTENERS)),
             turn_count: AtomicU64::new(0),
             peers: OnceLock::new(),
-            restart: Mutex::default(),
+            ways: Ways::default(),
+            configured: Mutex::default(),
             events: events.clone(),
             audit: Arc::clone(audit),
             dialer,
@@ -143,6 +146,26 @@ impl Relay {
             id: grant.id.to_string(),
             expires_at: self.clock.rfc3339(grant.expires()),
         })
+    }
+
+    /// Remembers `upstream` under the name that its options have, so that people
+    /// open it by that name, with these options and no others. One without a name
+    /// is not remembered; of two with one name, the later is.
+    pub fn configure(&self, upstream: Upstream, options: RelayOptions) {
+        if let Some(name) = options.name.clone() {
+            self.configured().insert(name, (upstream, options));
+        }
+    }
+
+    /// What was configured under this name.
+    pub(crate) fn configured_as(&self, name: &str) -> Option<(Upstream, RelayOptions)> {
+        self.configured().get(name).cloned()
+    }
+
+    fn configured(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, (Upstream, RelayOptions)>> {
+        self.configured
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends a grant: its sockets close with 1008. Whether it was live until now.
@@ -187,12 +210,16 @@ impl Relay {
             .collect()
     }
 
-    /// Ends what is due, and tells what passed since the last time; call it once a
-    /// second.
+    /// Ends what is due, restarts what would leave by another way now, and tells what
+    /// passed since the last time; call it once a second.
     pub fn sweep(&self) {
         self.grants.sweep();
         if self.grants.is_empty() {
             return;
+        }
+        match self.ways.look(ways::source) {
+            0 => {}
+            restarted => self.tell_network_changed(restarted),
         }
         let live = self.grants.live();
         let news = live.iter().filter(|grant| grant.data.traffic.take_news());
@@ -230,14 +257,21 @@ impl Relay {
 
     /// The machine's network is another now, such as with or without a VPN: closes
     /// every socket with 1012, so that clients come back on the new way, and cuts
-    /// the connections to TURN servers. Grants stay.
+    /// the connections to TURN servers. Grants stay. [`sweep`](Self::sweep) does
+    /// the same by itself to those that would leave by another way now; this is for
+    /// who knows of a change that the routing table does not show.
     pub fn network_changed(&self) {
-        let before = {
-            let mut token = self.restart.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *token)
-        };
-        before.cancel();
-        let data = json!({ "connections": self.totals().connections });
+        let Totals {
+            connections,
+            turn_connections,
+            ..
+        } = self.totals();
+        self.ways.restart_all();
+        self.tell_network_changed(connections + turn_connections);
+    }
+
+    fn tell_network_changed(&self, connections: usize) {
+        let data = json!({ "connections": connections });
         self.events.publish("relay.networkChanged", &data, None);
     }
 
@@ -262,14 +296,6 @@ impl Relay {
             _own: take(&grant.slots)?,
             _all: take(&self.slots)?,
         })
-    }
-
-    /// Cancelled when the network changes.
-    pub(crate) fn restart_token(&self) -> CancellationToken {
-        self.restart
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     /// Something that will not work, and whose doing it is not.

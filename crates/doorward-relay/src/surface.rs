@@ -127,7 +127,8 @@ async fn pass(
                     }
                 }
                 let room = Arc::clone(&relay);
-                let restart = relay.restart_token();
+                let restart = relay.ways.restart();
+                let looked = relay.ways.look_after(upstream.socket(), &restart);
                 relay.tasks.spawn(async move {
                     let Ok((client, early)) = upgrade.taken::<TcpStream>().await else {
                         return;
@@ -153,7 +154,7 @@ async fn pass(
                         }
                     };
                     // Whoever hears of it finds its place free.
-                    drop(slot);
+                    drop((slot, looked));
                     room.tell_closed(&grant, &connection, &report);
                 });
                 return Ok(answer);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use doorward::guard::audit::Ledger;
 use doorward::guard::{Clock, FakeClock, Origin, Origins};
 use doorward::media::{Location, MediaOptions};
+use doorward::relay::{RelayOptions, Upstream};
 use doorward::{Bridge, BridgeBuilder, Serving};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -164,6 +165,16 @@ impl TestHouse {
         origin.trim_start_matches("http://").to_owned()
     }
 
+    /// The token of a relay for [`BOUND_ORIGIN`], to an upstream that nothing
+    /// reaches.
+    fn relay_token(&self) -> String {
+        let bound = Origin::parse(BOUND_ORIGIN).into_iter().collect();
+        let upstream = Upstream::parse("wss://nowhere.invalid").unwrap();
+        let options = RelayOptions::livekit(Origins::Exact(bound));
+        let minted = self.serving.relay().grant(upstream, &options).unwrap();
+        minted.url.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
     /// Mints a URL for `name` and returns its token.
     ///
     /// # Panics
@@ -209,6 +220,7 @@ impl TestHouse {
             ..MediaOptions::default()
         };
         values.set("bound_token", &self.token(name, bound).await);
+        values.set("relay_token", &self.relay_token());
         values
     }
 

@@ -14,15 +14,19 @@
 //! and keyring entries that hold them.
 
 mod credentials;
+mod egress;
 mod error;
 mod keys;
+mod relay;
 mod source;
 mod text;
 mod value;
 mod written;
 
 pub use credentials::Credentials;
+pub use egress::{Egress, WayOut};
 pub use error::{ConfigError, Whence};
+pub use relay::Relay;
 pub use source::{Addressing, Bucket, Cloud, Place, Source, Web};
 pub use text::{init, schema};
 pub use written::{Flags, Written};
@@ -54,6 +58,10 @@ pub struct Config {
     pub content: Content,
     /// What is served, in the order in which it was named.
     pub sources: Vec<Source>,
+    /// Upstreams that are open from the start.
+    pub relays: Vec<Relay>,
+    /// How stores and upstreams are reached.
+    pub egress: Egress,
     /// Where the audit log is written.
     pub audit_path: PathBuf,
     /// Where files lie that may go at any time.
@@ -255,6 +263,8 @@ impl Written {
             warnings.push("control.peer_check is off: processes of other users on this machine may reach the console's door. Only a port forward needs this".to_owned());
         }
         let sources = source::build(&self.sources, places, &mut warnings)?;
+        let relays = relay::build(&self.relays)?;
+        let egress = self.egress(places)?;
         let rows = keys::KEYS
             .iter()
             .map(|key| self.row(key, &audit_path))
@@ -264,6 +274,8 @@ impl Written {
             control,
             content,
             sources,
+            relays,
+            egress,
             audit_path,
             cache_path: places.cache.clone(),
             warnings,
@@ -339,6 +351,7 @@ impl Written {
             .map_or(Whence::Default, |(_, whence)| whence.clone());
         let value = match self.settings.value(key) {
             Some(Value::Path(_)) | None => Value::Path(audit_path.to_owned()).toml(),
+            Some(Value::Text(text)) if key.path == keys::EGRESS_PROXY.path => egress::shown(&text),
             Some(value) => value.toml(),
         };
         Row { key, value, whence }

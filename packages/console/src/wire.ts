@@ -95,6 +95,8 @@ export interface Grant {
 
 export interface Relay {
   id: string;
+  /** What the configuration calls it. */
+  name: string | null;
   upstream: string;
   createdAt: string;
   expiresAt: string;

@@ -77,6 +77,7 @@ pub(crate) async fn run(doctor: Doctor, instance: Instance) -> Result<(), Failur
         machine::ports(config.as_ref().ok(), running.as_ref()),
         machine::peer(),
         machine::proxy(|name| std::env::var(name).ok()),
+        machine::way_out(config.as_ref().ok()),
         machine::browser(),
         machine::clock(),
     ];

@@ -27,6 +27,7 @@ struct Listed {
 #[serde(rename_all = "camelCase")]
 struct Open {
     id: String,
+    name: Option<String>,
     upstream: String,
     created_at: String,
     expires_at: String,
@@ -101,6 +102,7 @@ async fn list(client: &Client, json: bool) -> Result<(), Failure> {
         .map(|open| {
             vec![
                 open.id,
+                open.name.unwrap_or_default(),
                 open.upstream,
                 open.connections.to_string(),
                 open.requests.to_string(),
@@ -109,7 +111,9 @@ async fn list(client: &Client, json: bool) -> Result<(), Failure> {
             ]
         })
         .collect();
-    let headings = ["RELAY", "UPSTREAM", "OPEN", "REQUESTS", "SINCE", "ENDS AT"];
+    let headings = [
+        "RELAY", "NAME", "UPSTREAM", "OPEN", "REQUESTS", "SINCE", "ENDS AT",
+    ];
     say_text(&table(&headings, &rows, Paint::stdout()))
 }
 

@@ -1,6 +1,7 @@
 //! What is told when it is ready.
 
 use doorward::config::Config;
+use doorward::relay::Minted;
 use doorward::runtime::RuntimeInfo;
 use serde::Serialize;
 
@@ -17,10 +18,20 @@ struct Ready<'a> {
     companion: Option<&'a str>,
     launch_url: &'a str,
     pid: u32,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    relays: &'a [OpenRelay],
+}
+
+/// A `[[relay]]` that is open. Its URL is told when it is ready, and not again.
+#[derive(Serialize)]
+pub(super) struct OpenRelay {
+    pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) minted: Minted,
 }
 
 /// One line, and nothing else ever.
-pub(super) fn json(info: &RuntimeInfo, launch: &str) -> Result<(), Failure> {
+pub(super) fn json(info: &RuntimeInfo, launch: &str, relays: &[OpenRelay]) -> Result<(), Failure> {
     say_json(&Ready {
         instance: info.instance.as_str(),
         control: &info.control,
@@ -28,6 +39,7 @@ pub(super) fn json(info: &RuntimeInfo, launch: &str) -> Result<(), Failure> {
         companion: info.companion.as_deref(),
         launch_url: launch,
         pid: info.pid,
+        relays,
     })
 }
 
@@ -41,6 +53,7 @@ pub(super) fn people(
     lanes: &[String],
     launch: &str,
     wanted: &[Wanted],
+    relays: &[OpenRelay],
     config: &Config,
 ) -> Result<(), Failure> {
     let paint = Paint::stdout();
@@ -71,6 +84,12 @@ pub(super) fn people(
     }
     if wanted.is_empty() {
         row("Serving", "nothing: name a folder, or s3://bucket/prefix")?;
+    }
+    let width = relays.iter().map(|open| open.name.chars().count()).max();
+    let width = width.unwrap_or(0);
+    for (number, OpenRelay { name, minted }) in relays.iter().enumerate() {
+        let label = if number == 0 { "Relay" } else { "" };
+        row(label, &format!("{name:<width$}  {}", minted.url))?;
     }
     row("Audit", &config.audit_path.display().to_string())?;
     if std::env::var_os("SSH_CONNECTION").is_some() {

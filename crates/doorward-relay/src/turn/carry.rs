@@ -52,7 +52,7 @@ pub(super) async fn carry(post: &Post, mut client: TcpStream) {
     let (relay, grant) = (&post.relay, &post.grant);
     let connection = relay.turn_name();
     let ears = Ears::default();
-    let restart = relay.restart_token();
+    let restart = relay.ways.restart();
     let _ = client.set_nodelay(true);
     let opening = async {
         let head = first_bytes(&mut client, &ears).await?;
@@ -74,6 +74,7 @@ pub(super) async fn carry(post: &Post, mut client: TcpStream) {
     let reason = match opened {
         Err(reason) => reason,
         Ok((head, upstream)) => {
+            let _looked = relay.ways.look_after(upstream.socket(), &restart);
             relay.tell_turn_opened(grant, &connection, &post.server);
             let ends = Ends {
                 grant,

@@ -81,6 +81,9 @@ pub enum ConfigError {
         /// The highest value.
         most: String,
     },
+    /// Variables that are to name a proxy, and name none.
+    #[error("the environment's proxy settings do not take effect: {0}")]
+    Proxies(doorward_egress::EgressError),
     /// There is no home folder to find the files in.
     #[error("cannot find your home folder: set HOME, or give --config and [audit] path")]
     NoHome,

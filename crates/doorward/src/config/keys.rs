@@ -37,12 +37,14 @@ pub(super) enum Kind {
     Text,
     /// Texts, none of them empty.
     List,
+    /// A text that says this unless another is written.
+    Word(&'static str),
     /// One of these.
     Choice(&'static [&'static str]),
 }
 
 /// Tables that later versions will know.
-pub(super) const LATER: &[&str] = &["companion", "relay", "gateway", "public"];
+pub(super) const LATER: &[&str] = &["companion", "gateway", "public"];
 
 /// What each table is for.
 pub(super) const TABLES: &[(&str, &str)] = &[
@@ -50,6 +52,10 @@ pub(super) const TABLES: &[(&str, &str)] = &[
     (
         "content",
         "Media addresses. Another origin than the console's, so that what is shown cannot reach it.",
+    ),
+    (
+        "egress",
+        "How stores and upstreams are reached. The loopback hop never goes through a proxy.",
     ),
     ("audit", "The log of every decision."),
 ];
@@ -116,6 +122,9 @@ keys! { KEYS:
     CONTENT_COOKIE_LINE = "content.cookie_line" count(256, defaults::COOKIE_LINE), COOKIE_LINE;
     CONTENT_HEADER_COUNT = "content.header_count" count(24, defaults::HEADER_COUNT), HEADER_COUNT;
     CONTENT_HEADERS_TOTAL = "content.headers_total" count(4096, defaults::HEADERS_TOTAL), HEADERS_TOTAL;
+    EGRESS_PROXY = "egress.proxy" Kind::Word("environment"), "\"environment\" for what http_proxy, https_proxy, all_proxy and no_proxy say, \"none\", or the URL of one for everything: http, https, socks5 or socks5h. With a password it is set by its variable, never here.";
+    EGRESS_NO_PROXY = "egress.no_proxy" Kind::List, "What a proxy that is named here is not asked for, as in no_proxy: \"example.com\", \".example.com\", \"10.0.0.0/8\".";
+    EGRESS_ROOTS = "egress.roots" Kind::List, "PEM files with certificates to trust besides the platform's.";
     AUDIT_PATH = "audit.path" Kind::Path, "The file that is written to. Unless set, audit.jsonl in doorward's state folder.";
 }
 
@@ -139,6 +148,19 @@ keys! { SOURCE_KEYS:
     SOURCE_ACCOUNT_KEY = "source.credentials.account_key_env" Kind::Text, "Environment variable that holds the key of an az:// account.";
     SOURCE_SAS = "source.credentials.sas_env" Kind::Text, "Environment variable that holds a shared access signature for az://.";
     SOURCE_SERVICE_ACCOUNT = "source.credentials.service_account" Kind::Path, "JSON key file of a service account, for gs://.";
+}
+
+keys! { RELAY_KEYS:
+    RELAY_NAME = "relay.name" Kind::Text, "What it is called: `doorward relay add NAME` opens it again. Unless set, its host.";
+    RELAY_UPSTREAM = "relay.upstream" Kind::Text, "wss://host[:port][/base]";
+    RELAY_FALLBACKS = "relay.fallbacks" Kind::List, "More upstreams of the same service, dialled in turn.";
+    RELAY_ORIGINS = "relay.origins" Kind::List, "Pages that may connect, as scheme://host:port. Unless set, any that has the URL.";
+    RELAY_PATHS = "relay.paths" Kind::List, "Paths that are open, with all beneath them. Unless set, LiveKit's.";
+    RELAY_LOCAL = "relay.local_networks" Kind::Flag(false), "It may be on this machine or in a local network, and do without TLS.";
+    RELAY_LIVEKIT = "relay.livekit" Kind::Flag(false), "URLs in LiveKit's messages are mapped, so that nothing leaves past the relay.";
+    RELAY_TURN = "relay.turn" Kind::Flag(false), "And its TURN servers get ports here, so that media leaves the same way.";
+    RELAY_PINS = "relay.pins" Kind::List, "Keys of the server, as curl's --pinnedpubkey has them: \"sha256//BASE64\". Unless set, whichever the platform trusts.";
+    RELAY_LIFE = "relay.life" time(doorward_relay::defaults::GRANT_LIFE_MOST), "Its URL ends after this.";
 }
 
 impl Key {

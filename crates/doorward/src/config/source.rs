@@ -7,7 +7,6 @@ use super::Places;
 use super::credentials::{Credentials, NOT_A_VARIABLE, is_variable};
 use super::error::{ConfigError, Whence};
 use super::keys::{self, Key, SOURCE_KEYS};
-use super::value::Value;
 use super::written::Entry;
 
 /// Something that is served.
@@ -257,8 +256,7 @@ impl Entry {
         if !is_url(url) {
             return Err(self.wrong(&keys::SOURCE_LOCATION, "write a URL such as \"https://files.example.com/films/\": http or https, without user name and query"));
         }
-        let local = self.settings.value(&keys::SOURCE_LOCAL_NETWORKS);
-        let local_networks = local == Some(Value::Flag(true));
+        let local_networks = self.settings.flag(&keys::SOURCE_LOCAL_NETWORKS);
         if url.starts_with("http://") && !local_networks {
             return Err(self.wrong(&keys::SOURCE_LOCATION, "plain http:// is for servers of local networks: write https://, or local_networks = true"));
         }

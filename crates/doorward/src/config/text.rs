@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json, json};
 
 use super::Config;
-use super::keys::{KEYS, Key, Kind, SOURCE_KEYS, TABLES};
+use super::keys::{KEYS, Key, Kind, RELAY_KEYS, SOURCE_KEYS, TABLES};
 
 const HEAD: &str = "\
 # doorward.toml
@@ -55,6 +55,18 @@ const SOURCES: &str = "
 # credentials = \"keyring\"  # `doorward source add` asks for the secret and puts it there
 ";
 
+const RELAYS: &str = "
+# Upstreams that pages reach through this process, a table for each; their URLs are
+# told at the start, and by `doorward relay add NAME`.
+#
+# [[relay]]
+# name = \"meet\"
+# upstream = \"wss://livekit.example.com\"
+# origins = [\"https://meet.example.com\"]
+# livekit = true
+# turn = true
+";
+
 /// A commented `doorward.toml` that says what the defaults say: what `doorward
 /// init` writes.
 #[must_use]
@@ -70,6 +82,7 @@ pub fn init() -> String {
         }
     }
     text.push_str(SOURCES);
+    text.push_str(RELAYS);
     text
 }
 
@@ -108,6 +121,15 @@ pub fn schema() -> String {
     tables.insert(
         "source".to_owned(),
         json!({ "type": "array", "items": source }),
+    );
+    let relay = table(
+        "An upstream that pages reach through this process.",
+        RELAY_KEYS.iter().copied(),
+        &["upstream"],
+    );
+    tables.insert(
+        "relay".to_owned(),
+        json!({ "type": "array", "items": relay }),
     );
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -155,6 +177,15 @@ pub(super) fn explain(config: &Config) -> String {
         line(
             &mut text,
             &format!("  {}  {place}{who}  {}", source.id, source.whence),
+        );
+    }
+    if !config.relays.is_empty() {
+        line(&mut text, "\nRelays");
+    }
+    for relay in &config.relays {
+        line(
+            &mut text,
+            &format!("  {}  {}  {}", relay.name, relay.upstream, relay.whence),
         );
     }
     for warning in &config.warnings {
@@ -208,6 +239,7 @@ fn property(key: &Key) -> Json {
             "default": 0,
         }),
         Kind::Path | Kind::Text => json!({ "type": "string", "minLength": 1 }),
+        Kind::Word(word) => json!({ "type": "string", "minLength": 1, "default": word }),
         Kind::List => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Choice(choices) => json!({ "enum": choices }),
     };

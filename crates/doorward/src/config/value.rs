@@ -74,7 +74,9 @@ impl Raw {
             Kind::Bind | Kind::List => {
                 Self::List(text.split(',').map(|part| part.trim().to_owned()).collect())
             }
-            Kind::Time { .. } | Kind::Path | Kind::Text | Kind::Choice(_) => as_text(),
+            Kind::Time { .. } | Kind::Path | Kind::Text | Kind::Word(_) | Kind::Choice(_) => {
+                as_text()
+            }
         }
     }
 
@@ -124,7 +126,7 @@ impl Kind {
                 ))),
             },
             (Self::Path, Raw::Text(path)) if !path.is_empty() => Ok(Value::Path(path.into())),
-            (Self::Text, Raw::Text(text)) if !text.trim().is_empty() => {
+            (Self::Text | Self::Word(_), Raw::Text(text)) if !text.trim().is_empty() => {
                 Ok(Value::Text(text.clone()))
             }
             (Self::List, Raw::List(list)) if list.iter().all(|text| !text.trim().is_empty()) => {
@@ -150,7 +152,9 @@ impl Kind {
             Self::Time { most } => Some(Value::Time(most)),
             Self::Count { most, .. } => Some(Value::Count(most)),
             Self::Extra { .. } => Some(Value::Count(0)),
-            Self::Path | Self::Text | Self::List | Self::Choice(_) => None,
+            Self::Word(word) => Some(Value::Text(word.to_owned())),
+            Self::List => Some(Value::List(Vec::new())),
+            Self::Path | Self::Text | Self::Choice(_) => None,
         }
     }
 
@@ -163,7 +167,7 @@ impl Kind {
             Self::Time { .. } => "a time, such as \"30m\"".to_owned(),
             Self::Count { .. } | Self::Extra { .. } => "a number".to_owned(),
             Self::Path => "a path in quotes".to_owned(),
-            Self::Text => "a text in quotes, not an empty one".to_owned(),
+            Self::Text | Self::Word(_) => "a text in quotes, not an empty one".to_owned(),
             Self::List => "a list of texts in quotes, none of them empty".to_owned(),
             Self::Choice(choices) => format!("one of \"{}\"", choices.join("\", \"")),
         }

@@ -9,8 +9,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Whence};
-use super::keys::{self, KEYS, Key, LATER, SOURCE_KEYS, TABLES};
+use super::keys::{self, KEYS, Key, LATER, RELAY_KEYS, SOURCE_KEYS, TABLES};
 use super::value::{Raw, Unfit, Value};
+
+/// Tables that may be there more than once.
+const LISTS: &[&str] = &["source", "relay"];
 
 /// What the command line says; `None` where it says nothing.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +38,7 @@ pub struct Flags {
 pub struct Written {
     pub(super) settings: Settings,
     pub(super) sources: Vec<Entry>,
+    pub(super) relays: Vec<Entry>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -42,7 +46,7 @@ pub struct Written {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings(BTreeMap<&'static str, (Value, Whence)>);
 
-/// One `[[source]]`, or one SOURCE of the command line.
+/// One `[[source]]` or `[[relay]]`, or one SOURCE of the command line.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) settings: Settings,
@@ -78,8 +82,12 @@ impl Written {
                     table: name.to_owned(),
                 });
             }
-            if name == "source" {
-                written.sources = file.sources(value)?;
+            match name {
+                "source" => written.sources = file.entries(name, SOURCE_KEYS, value)?,
+                "relay" => written.relays = file.entries(name, RELAY_KEYS, value)?,
+                _ => {}
+            }
+            if LISTS.contains(&name) {
                 continue;
             }
             let Some(table) = value.get_ref().as_table().filter(|_| is_table(name)) else {
@@ -184,12 +192,18 @@ impl File<'_> {
         }
     }
 
-    fn sources(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<Entry>, ConfigError> {
+    /// The tables of a list, each headed `[[name]]`.
+    fn entries(
+        &self,
+        name: &str,
+        keys: &'static [&'static Key],
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Vec<Entry>, ConfigError> {
         let whence = self.at(&value.span());
         let wrong = |whence| ConfigError::Value {
             whence,
-            key: "source".to_owned(),
-            why: "write each source as a table of its own, headed [[source]]".to_owned(),
+            key: name.to_owned(),
+            why: format!("write each {name} as a table of its own, headed [[{name}]]"),
         };
         let list = value
             .get_ref()
@@ -203,7 +217,7 @@ impl File<'_> {
                     .as_table()
                     .ok_or_else(|| wrong(whence.clone()))?;
                 let mut settings = Settings::default();
-                self.settings(SOURCE_KEYS, "source", table, &mut settings)?;
+                self.settings(keys, name, table, &mut settings)?;
                 Ok(Entry { settings, whence })
             })
             .collect()
@@ -248,7 +262,10 @@ fn unknown_table(whence: Whence, name: &str) -> ConfigError {
             why,
         };
     }
-    let tables = TABLES.iter().map(|(table, _)| *table).chain(["source"]);
+    let tables = TABLES
+        .iter()
+        .map(|(table, _)| *table)
+        .chain(LISTS.iter().copied());
     // A key that stands above its table.
     let stray = KEYS
         .iter()
@@ -323,6 +340,10 @@ impl Settings {
             Value::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    pub(super) fn flag(&self, key: &Key) -> bool {
+        self.value(key) == Some(Value::Flag(true))
     }
 
     pub(super) fn list(&self, key: &Key) -> Vec<String> {

@@ -120,6 +120,7 @@ function RelayCard({ relay, at }: { relay: OpenRelay; at: number }): JSX.Element
       <header>
         <span class={busy ? "chip g" : "chip"}>{busy ? connectionWords(relay) : "idle"}</span>
         <h2 id={title}>
+          {relay.name ? `${relay.name}: ` : ""}
           <span class="muted">pages</span> ⇄ 127.0.0.1 ⇄ <code>{relay.upstream}</code>
         </h2>
         <span class="n">

@@ -3,9 +3,11 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, UNIX_EPOCH};
 
-use doorward::config::Config;
+use doorward::config::{Config, WayOut};
+use doorward::egress::{Proxies, Target};
 use doorward::guard::{Clock, Peer};
 use doorward::platform::{tcp_peer, tells_tcp_peers};
+use http::Uri;
 
 use super::Finding;
 use crate::client::Client;
@@ -126,6 +128,58 @@ pub(super) fn proxy(read: impl Fn(&str) -> Option<String>) -> Finding {
     )
 }
 
+/// How stores and upstreams are reached.
+pub(super) fn way_out(config: Option<&Config>) -> Finding {
+    let name = "way out";
+    let Some(config) = config else {
+        return Finding::warn(
+            name,
+            "not known: the configuration does not take effect",
+            "Mend the configuration first.",
+        );
+    };
+    if let Err(error) = config.egress.dialer() {
+        let action = "Set egress.proxy to \"none\" or to a proxy's URL, and egress.roots to PEM files; or mend the variables.";
+        return Finding::fail(name, error.to_string(), action);
+    }
+    let proxies = match &config.egress.way {
+        WayOut::Through { proxy, except } if except.is_empty() => format!("through {proxy}"),
+        WayOut::Through { proxy, except } => {
+            format!("through {proxy}, but for {}", except.join(", "))
+        }
+        WayOut::Direct => "directly, whatever the environment says".to_owned(),
+        _ => environment(&Proxies::from_env().unwrap_or_else(|_| Proxies::none())),
+    };
+    let roots = match config.egress.roots.len() {
+        0 => "the platform's roots".to_owned(),
+        1 => "the platform's roots and one file of others".to_owned(),
+        more => format!("the platform's roots and {more} files of others"),
+    };
+    Finding::ok(
+        name,
+        format!("stores and upstreams are reached {proxies}; trusted are {roots}"),
+    )
+}
+
+/// What the environment's proxies do to a public server.
+fn environment(proxies: &Proxies) -> String {
+    let through = |url: &'static str| {
+        let target = Target::parse(&Uri::from_static(url)).ok()?;
+        proxies.for_target(&target).map(ToString::to_string)
+    };
+    // A name that no list excepts.
+    match (
+        through("https://server.invalid/"),
+        through("http://server.invalid/"),
+    ) {
+        (None, None) => "directly".to_owned(),
+        (Some(tls), Some(plain)) if tls == plain => format!("through {tls}"),
+        (Some(tls), None) => format!("through {tls} with TLS, directly without"),
+        (None, Some(plain)) => format!("directly with TLS, through {plain} without"),
+        (Some(tls), Some(plain)) => format!("through {tls} with TLS, through {plain} without"),
+    }
+}
+
 pub(super) fn browser() -> Finding {
     let name = "browser";
     if !desktop::has_display() {
@@ -172,6 +226,28 @@ pub(super) fn clock() -> Finding {
 mod tests {
     use super::super::Status;
     use super::*;
+
+    #[test]
+    fn r19_what_the_environment_says_of_the_way_out_is_told() {
+        let told = |given: &'static [(&str, &str)]| {
+            let read = |name: &str| given.iter().find(|(key, _)| *key == name);
+            let read = |name: &str| read(name).map(|(_, value)| (*value).to_owned());
+            environment(&Proxies::from_vars(read).unwrap())
+        };
+        assert_eq!(told(&[]), "directly");
+        assert_eq!(
+            told(&[("all_proxy", "socks5h://me:secret@p.example:1")]),
+            "through socks5h://p.example:1"
+        );
+        assert_eq!(
+            told(&[("https_proxy", "http://p.example:1")]),
+            "through http://p.example:1 with TLS, directly without"
+        );
+        assert_eq!(
+            told(&[("all_proxy", "http://p.example:1"), ("no_proxy", "*")]),
+            "directly"
+        );
+    }
 
     #[test]
     fn m44_a_proxy_that_captures_loopback_is_told() {
