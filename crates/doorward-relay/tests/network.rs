@@ -59,13 +59,13 @@ fn leave_from(address: &str) {
 }
 
 /// An echo that also tells where each connection came from.
-async fn upstream() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+async fn upstream() -> (String, tokio::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind((UPSTREAM, 0)).await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
-    let (tell, from) = tokio::sync::mpsc::unbounded_channel();
+    let (tell, from) = tokio::sync::mpsc::channel(8);
     tokio::spawn(async move {
         while let Ok((stream, peer)) = listener.accept().await {
-            tell.send(peer.ip().to_string()).unwrap();
+            tell.send(peer.ip().to_string()).await.unwrap();
             tokio::spawn(async move {
                 let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
                 while let Some(Ok(message)) = socket.next().await {

@@ -270,7 +270,7 @@ mod tests {
             assert!(told.contains(part), "{text:?}: {told}");
             assert!(told.starts_with("/etc/x/doorward.toml line"), "{told}");
         }
-        let many = vec!["\"wss://b.example\""; defaults::FALLBACKS + 1].join(",");
+        let many = ["\"wss://b.example\""; defaults::FALLBACKS + 1].join(",");
         let told = build(&format!("{upstream}fallbacks = [{many}]")).unwrap_err();
         assert!(told.to_string().contains("at most 8"), "{told}");
     }
