@@ -105,7 +105,7 @@ inRoom("r31_a_native_client_meets_the_page", async ({ livekit, open, join, page,
 
 inRoom("r1_a_dead_grant_stops_the_client_after_two_requests", async ({ livekit, relay, open, join, page }) => {
   const { url, id } = await open(livekit.url);
-  assert.equal(await relay.revoke(id), "true");
+  await relay.revoke(id);
   for (const dead of [url, url.replace(/\/r\/.*/, `/r/${"A".repeat(43)}`)]) {
     await page.evaluate(() => window.asked.splice(0));
     const answer = await join(dead, livekit.token("ann"));

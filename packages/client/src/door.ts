@@ -1,0 +1,338 @@
+import { type Bytes, utf8 } from "./bytes.js";
+import { DoorwardError, refusal } from "./errors.js";
+import { Events, type Listener } from "./events.js";
+import { browserStore, type KeyStore, type Pairing } from "./keys.js";
+import { type Asking, pair, type Waiting } from "./pair.js";
+import { type Scope, VERSION } from "./pairing.js";
+import { discover, type Found, type Permission, permission, reach } from "./reach.js";
+import { isAuthentic, sign } from "./signing.js";
+
+/**
+ * How the page and this computer stand.
+ *
+ * - `unavailable`: no companion answers.
+ * - `permission-needed`: the browser has to ask its user first (`door.retry()` from a
+ *   click), or was told no.
+ * - `unpaired`: a companion is there, and does not know this page.
+ * - `pending`: the person is comparing digits.
+ * - `paired`: it proved itself, and signed requests work.
+ * - `repair-required`: this page was paired, and the browser lost its key.
+ * - `clock-skew`: the clocks differ even after the correction.
+ * - `revoked`: the page holds a key that the companion no longer takes.
+ * - `version-mismatch`: it speaks another version than this library.
+ */
+export type State =
+  | "unavailable"
+  | "permission-needed"
+  | "unpaired"
+  | "pending"
+  | "paired"
+  | "repair-required"
+  | "clock-skew"
+  | "revoked"
+  | "version-mismatch";
+
+export interface ConnectOptions {
+  /** Where the companion may listen. */
+  ports?: readonly number[];
+  /** Where the key is kept; this browser profile's IndexedDB. */
+  store?: KeyStore;
+}
+
+/** A value that is told to whoever subscribes, at once and at each change. */
+export interface Observable<T> {
+  readonly value: T;
+  subscribe(listener: (value: T) => void): () => void;
+}
+
+/** What a signed request may say. There are no streams: a grant is the way for those. */
+export interface DoorInit {
+  method?: string;
+  /** Text, bytes, or something to send as JSON. */
+  body?: string | Uint8Array | Record<string, unknown> | readonly unknown[];
+  contentType?: string;
+  /** Where a chunk of an upload begins, in bytes. */
+  offset?: number;
+  signal?: AbortSignal;
+}
+
+/** The ports that the companion tries, in its order. */
+export const PORTS: readonly number[] = [7319, 7320, 7321, 7322, 7323];
+
+/** Finds the companion of this computer. Never fails: `state` says how it stands. */
+export async function connect(options: ConnectOptions = {}): Promise<Door> {
+  const door = new Door(options);
+  await door.retry({ asks: false });
+  return door;
+}
+
+/** The way to the companion of this computer. */
+export class Door {
+  readonly #ports: readonly number[];
+  readonly #store: KeyStore;
+  readonly #listeners = new Set<(state: State) => void>();
+  readonly #events: Events;
+  #state: State = "unavailable";
+  #found: Found | null = null;
+  #pairing: Pairing | null = null;
+  /** Seconds by which the companion's clock is ahead of ours; by its signed word. */
+  #ahead = 0;
+
+  constructor({ ports = PORTS, store = browserStore }: ConnectOptions = {}) {
+    this.#ports = ports;
+    this.#store = store;
+    this.#events = new Events({
+      ticket: async () => {
+        const { ticket } = await this.call<{ ticket: string }>("/ws/ticket", {
+          method: "POST",
+          body: { route: "/events" },
+        });
+        return { ticket, listen: this.#must().listen };
+      },
+      ended: () => this.#revoked(),
+    });
+  }
+
+  /** How page and computer stand. */
+  get state(): Observable<State> {
+    const door = this;
+    return {
+      get value() {
+        return door.#state;
+      },
+      subscribe(listener) {
+        door.#listeners.add(listener);
+        listener(door.#state);
+        return () => door.#listeners.delete(listener);
+      },
+    };
+  }
+
+  /** What the person granted; nothing unless paired. */
+  get scopes(): readonly Scope[] {
+    return this.#pairing?.scopes ?? [];
+  }
+
+  /** Whether a page may ask to be paired now: `window` needs a gesture in the companion first. */
+  get pairing(): Found["pairing"] | null {
+    return this.#found?.pairing ?? null;
+  }
+
+  /** What the browser's user said to requests to this computer. */
+  permission(): Promise<Permission> {
+    return permission();
+  }
+
+  /**
+   * Looks for the companion again. From a click it may make the browser ask its
+   * user; with `asks: false` it never does.
+   */
+  async retry({ asks = true }: { asks?: boolean } = {}): Promise<State> {
+    const kept = await this.#store.load();
+    this.#pairing = kept === "lost" ? null : kept;
+    const allowed = await permission();
+    if (allowed === "denied" || (allowed === "prompt" && !asks)) return this.#becomes("permission-needed");
+    const found = await discover(this.#ports, this.#pairing, allowed === "prompt");
+    this.#found = found;
+    if (!found) {
+      return this.#becomes((await permission()) === "granted" ? "unavailable" : "permission-needed");
+    }
+    if (!found.speaksOurs) return this.#becomes("version-mismatch");
+    if (found.proven) return this.#becomes("paired");
+    if (this.#pairing) return this.#becomes("revoked");
+    return this.#becomes(kept === "lost" ? "repair-required" : "unpaired");
+  }
+
+  /**
+   * Asks to be paired. The person compares the digits here with those in the
+   * companion's own window, confirms here and approves there, in either order.
+   *
+   * Fails with the companion's refusal (`pairingBusy`, `gestureNeeded`,
+   * `pairingOff`, ...) before anything is shown.
+   */
+  async pair(asking: Asking): Promise<Waiting> {
+    if (!this.#found) await this.retry();
+    const found = this.#must();
+    if (!found.speaksOurs) {
+      throw new DoorwardError("version-mismatch", `The companion speaks another version than ${VERSION}.`);
+    }
+    const before = this.#state;
+    const waiting = await pair(found.listen, asking);
+    this.#becomes("pending");
+    const done = waiting.done.then(
+      async ({ scopes, ...keys }) => {
+        const pairing = { ...keys, scopes, since: Date.now() };
+        this.#pairing = pairing;
+        try {
+          await this.#store.save(pairing);
+        } catch (cause) {
+          // A pairing that is forgotten here must not stay there.
+          await this.#end().catch(() => {});
+          this.#pairing = null;
+          this.#becomes(before);
+          throw cause;
+        }
+        await this.retry();
+      },
+      (cause) => {
+        this.#becomes(before);
+        throw cause;
+      },
+    );
+    // Whoever does not wait for it hears of it by `state`.
+    done.catch(() => {});
+    return { ...waiting, done };
+  }
+
+  /**
+   * A signed request. The answer's status is the companion's; an answer that it did
+   * not sign is an error (`not-authentic`), whatever it says.
+   *
+   * Sent once, and once more only where the companion itself said that it did not
+   * act: after a restart, and with clocks that differ.
+   */
+  async fetch(path: string, init: DoorInit = {}): Promise<Response> {
+    if (this.#state !== "paired" && this.#state !== "clock-skew") await this.retry({ asks: false });
+    const first = await this.#send(path, init);
+    if (first.again === undefined) return first.answer;
+    const second = await this.#send(path, init);
+    if (second.again === undefined) return second.answer;
+    if (second.again === "clockSkew") this.#becomes("clock-skew");
+    throw refusal(second.answer.status, await second.answer.json());
+  }
+
+  /** As `fetch`, for JSON: resolves with the body, and fails with the refusal. */
+  async call<T>(path: string, init: DoorInit = {}): Promise<T> {
+    const answer = await this.fetch(path, init);
+    const body: unknown = await answer.json();
+    if (!answer.ok) throw refusal(answer.status, body);
+    return body as T;
+  }
+
+  /** What the companion tells as it happens. Comes back by itself; the result ends it. */
+  listen(listener: Listener): () => void {
+    return this.#events.listen(listener);
+  }
+
+  /** Ends the pairing, on both sides. */
+  async forget(): Promise<void> {
+    if (this.#pairing) await this.#end();
+    await this.#store.clear();
+    this.#pairing = null;
+    this.#events.stop();
+    this.#becomes("unpaired");
+  }
+
+  async #end(): Promise<void> {
+    await this.call("/pairing", { method: "DELETE" });
+  }
+
+  #must(): Found {
+    if (this.#found) return this.#found;
+    const code = this.#state === "permission-needed" ? this.#state : "unavailable";
+    throw new DoorwardError(code, "No companion answers on this computer.");
+  }
+
+  #becomes(state: State): State {
+    if (state !== this.#state) {
+      this.#state = state;
+      for (const listener of [...this.#listeners]) listener(state);
+    }
+    return state;
+  }
+
+  #revoked(): void {
+    this.#events.stop();
+    this.#becomes("revoked");
+  }
+
+  async #send(
+    path: string,
+    init: DoorInit,
+  ): Promise<{ answer: Response; again?: "clockSkew" | "instanceChanged" }> {
+    const found = this.#must();
+    const keys = this.#pairing;
+    if (!keys || !(this.#state === "paired" || this.#state === "clock-skew")) {
+      throw new DoorwardError(
+        this.#state === "revoked" ? "revoked" : "unpaired",
+        "This page is not paired with this computer.",
+      );
+    }
+    const url = new URL(path, `http://${found.listen}`);
+    if (url.host !== found.listen)
+      throw new DoorwardError("malformed", "A path, not a URL of another place.");
+    const method = (init.method ?? "GET").toUpperCase();
+    const body = content(init);
+    const now = Date.now() / 1_000 + this.#ahead;
+    const { headers, nonce } = await sign(
+      { method, url, origin: location.origin, instance: found.instance, body },
+      keys,
+      now,
+    );
+    let answer: Response;
+    try {
+      answer = await reach(url, {
+        method,
+        headers,
+        ...(body && { body: body.bytes }),
+        ...(init.signal && { signal: init.signal }),
+      });
+    } catch (cause) {
+      if (init.signal?.aborted) throw cause;
+      throw await this.#unanswered(cause);
+    }
+    const bytes = new Uint8Array(await answer.arrayBuffer());
+    const { status } = answer;
+    const authentic = await isAuthentic(keys, nonce, { status, headers: answer.headers, body: bytes });
+    const whole = new Response(bytes.length > 0 ? bytes : null, { status, headers: answer.headers });
+    const said = status === 401 ? denial(bytes) : null;
+    if (said?.denial === "clockSkew" && authentic && typeof said.now === "number") {
+      this.#ahead = said.now - Date.now() / 1_000;
+      return { answer: whole, again: "clockSkew" };
+    }
+    if (said?.denial === "instanceChanged") {
+      // Not proven by this answer; the next hello is.
+      if ((await this.retry({ asks: false })) === "paired")
+        return { answer: whole, again: "instanceChanged" };
+    }
+    if (!authentic) {
+      await this.retry({ asks: false });
+      if (this.#state !== "paired")
+        throw new DoorwardError("revoked", "The companion does not take this page's key.");
+      throw new DoorwardError("not-authentic", "The answer is not the companion's.", { status });
+    }
+    if (this.#state === "clock-skew") this.#becomes("paired");
+    return { answer: whole };
+  }
+
+  /** Why there was no answer. A companion that forgot the page does not let it read why. */
+  async #unanswered(cause: unknown): Promise<DoorwardError> {
+    const state = await this.retry({ asks: false });
+    if (state === "revoked") {
+      return new DoorwardError("revoked", "The companion does not take this page's key.", { cause });
+    }
+    const code = state === "paired" ? "unavailable" : state;
+    return new DoorwardError(code, "The request was not answered; whether it was acted on is not known.", {
+      cause,
+    });
+  }
+}
+
+function content({ body, contentType, offset }: DoorInit) {
+  if (body === undefined) return undefined;
+  const more = offset === undefined ? {} : { offset };
+  if (typeof body === "string")
+    return { type: contentType ?? "text/plain;charset=utf-8", bytes: utf8(body), ...more };
+  if (body instanceof Uint8Array) {
+    return { type: contentType ?? "application/octet-stream", bytes: new Uint8Array(body) as Bytes, ...more };
+  }
+  return { type: contentType ?? "application/json", bytes: utf8(JSON.stringify(body)), ...more };
+}
+
+function denial(bytes: Bytes): { denial?: unknown; now?: unknown } | null {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return null;
+  }
+}
