@@ -259,8 +259,9 @@ it("states are told apart", async () => {
   expect((await open("lost")).door.state.value).toBe("repair-required");
   companion.version = 2;
   expect((await open(null)).door.state.value).toBe("version-mismatch");
+  const { port } = companion;
   companion.stop();
-  expect((await open()).door.state.value).toBe("unavailable");
+  expect((await open("key", [port])).door.state.value).toBe("unavailable");
 });
 
 it("without the browser's permission nothing is asked, and a click asks", async () => {

@@ -1,0 +1,46 @@
+// A daemon with its companion, and a page of another origin that uses the client library.
+
+import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { startDaemon } from "./daemon.js";
+import { startForeign } from "./foreign.js";
+import { root, target } from "./places.js";
+
+const run = promisify(execFile);
+let built = null;
+
+/** packages/client as a page gets it: built once for all tests of a file. */
+function library() {
+  built ??= (async () => {
+    const folder = join(root, "packages/client");
+    const dist = join(target(), "browser/client");
+    await run(join(folder, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json", "--outDir", dist], { cwd: folder });
+    return dist;
+  })();
+  return built;
+}
+
+/** A site with the library under `/doorward/` and one empty page. */
+export async function startSite(t, { html = "<!doctype html><title>Notes</title>" } = {}) {
+  const dist = await library();
+  const site = await startForeign();
+  t.after(() => site.stop());
+  for (const name of readdirSync(dist).filter((file) => file.endsWith(".js"))) {
+    site.file(`/doorward/${name}`, join(dist, name), "text/javascript");
+  }
+  site.page("/", html);
+  return site;
+}
+
+/** `doorward serve --companion` on a free port; `pair` runs `doorward pair ... --json`. */
+export async function startCompanion(t, ...args) {
+  const daemon = await startDaemon({ args: ["--companion", "--companion-port", "0", ...args] });
+  t.after(() => daemon.stop());
+  const pair = async (...words) => {
+    const { stdout } = await daemon.command("pair", ...words, "--json");
+    return JSON.parse(stdout);
+  };
+  return { ...daemon, companionPort: Number(new URL(daemon.companion).port), pair };
+}

@@ -1,0 +1,173 @@
+// A page of another origin and the person in front of this computer: pairing, signed requests, and every way out.
+
+import assert from "node:assert/strict";
+import { startCompanion, startSite } from "./lib/companion.js";
+import { inEngines, launch } from "./lib/engines.js";
+import { needsDaemon } from "./lib/places.js";
+import { pause } from "./lib/process.js";
+
+/** An approval in the first second after the window opened counts for nothing. */
+const FIRST_SECOND = 1_200;
+
+function inPage(name, body, options = {}) {
+  inEngines(
+    name,
+    async (context) => {
+      const { page, t } = context;
+      const daemon = await startCompanion(t);
+      const site = await startSite(t);
+      await page.goto(`${site.origin}/`);
+      await page.evaluate(open, daemon.companionPort);
+      await body({ ...context, daemon, site });
+    },
+    { needs: needsDaemon, ...options },
+  );
+}
+
+/** Runs in the page. */
+async function open(port) {
+  const { connect } = await import("/doorward/index.js");
+  window.door = await connect({ ports: [port] });
+  window.states = [];
+  window.door.state.subscribe((state) => window.states.push(state));
+  return window.door.state.value;
+}
+
+/** Runs in the page: begins an attempt and tells its code. */
+async function ask(scopes = []) {
+  window.waiting = await window.door.pair({ label: "Notes", scopes });
+  window.ended = null;
+  window.waiting.done.then(
+    () => (window.ended = "paired"),
+    (cause) => (window.ended = cause.code),
+  );
+  return window.waiting.code;
+}
+
+const ended = (page) => page.waitFor(() => window.ended, { why: "the attempt to end" });
+const state = (page) => page.evaluate(() => window.door.state.value);
+
+/** The person compares, approves here and confirms there. */
+async function introduce(page, daemon) {
+  const code = await page.evaluate(ask);
+  assert.match(code, /^\d{3} \d{3}$/);
+  await pause(FIRST_SECOND);
+  await daemon.pair("approve", "--code", code.replace(" ", ""));
+  await page.evaluate(() => window.waiting.confirm());
+  assert.equal(await ended(page), "paired");
+}
+
+inPage("t63_a_page_is_paired_by_the_person_and_its_requests_are_signed", async ({ page, daemon, site }) => {
+  assert.equal(await state(page), "unpaired");
+  const code = await page.evaluate(ask);
+  assert.equal(await state(page), "pending");
+  const { pending } = await daemon.pair("list");
+  assert.equal(pending.origin, site.origin);
+  await pause(FIRST_SECOND);
+  // Approval alone is not enough: the page's person confirms too.
+  assert.equal((await daemon.pair("approve", "--code", code.replace(" ", ""))).state, "waiting");
+  assert.equal(await page.evaluate(() => window.ended), null);
+  await page.evaluate(() => window.waiting.confirm());
+  assert.equal(await ended(page), "paired");
+  assert.deepEqual(await page.evaluate(() => window.states), ["unpaired", "pending", "paired"]);
+
+  const own = await page.evaluate(() => window.door.call("/pairing"));
+  assert.deepEqual([own.origin, own.label], [site.origin, "Notes"]);
+  // What is kept cannot be read out, and is there after a reload.
+  const kept = await page.evaluate(async () => {
+    const database = await new Promise((resolve, reject) => {
+      const opening = indexedDB.open("doorward", 1);
+      opening.onsuccess = () => resolve(opening.result);
+      opening.onerror = () => reject(opening.error);
+    });
+    const found = await new Promise((resolve) => {
+      const asked = database.transaction("pairings").objectStore("pairings").get("companion");
+      asked.onsuccess = () => resolve(asked.result);
+    });
+    database.close();
+    const out = await crypto.subtle.exportKey("raw", found.request).then(
+      () => "read out",
+      (cause) => cause.name,
+    );
+    return [found.keyId, found.request.extractable, out, JSON.stringify(localStorage)];
+  });
+  assert.deepEqual(kept, [own.keyId, false, "InvalidAccessError", '{"doorward.paired":"1"}']);
+  await page.goto(`${site.origin}/`);
+  assert.equal(await page.evaluate(open, daemon.companionPort), "paired");
+  assert.equal((await page.evaluate(() => window.door.call("/pairing"))).keyId, own.keyId);
+});
+
+inPage("t108_a_page_that_is_forgotten_hears_of_it_and_is_refused", async ({ page, daemon }) => {
+  await introduce(page, daemon);
+  await page.evaluate(() => {
+    window.heard = [];
+    window.door.listen((event) => window.heard.push(event.kind));
+  });
+  await page.waitFor(() => window.heard.includes("hello"), { why: "the socket of events" });
+  const { pairings } = await daemon.pair("list");
+  await daemon.pair("forget", pairings[0].keyId ?? pairings[0].id);
+  await page.waitFor(() => window.door.state.value === "revoked", { why: "the page to hear of it" });
+  assert.equal(await page.evaluate(() => window.door.call("/pairing").catch((cause) => cause.code)), "revoked");
+  // It may ask again, and is told apart from a page that never was.
+  await introduce(page, daemon);
+  assert.equal(await state(page), "paired");
+  // And end it itself.
+  await page.evaluate(() => window.door.forget());
+  assert.equal(await state(page), "unpaired");
+  assert.deepEqual((await daemon.pair("list")).pairings, []);
+});
+
+inPage("t69_what_is_denied_cancelled_or_left_cannot_be_approved", async ({ page, daemon, site }) => {
+  const approve = async () => {
+    await pause(FIRST_SECOND);
+    await assert.rejects(daemon.pair("approve", "--code", "000000"));
+    assert.deepEqual((await daemon.pair("list")).pairings, []);
+    assert.equal((await daemon.pair("list")).pending, null);
+  };
+  await page.evaluate(ask);
+  await daemon.pair("deny");
+  assert.equal(await ended(page), "pairingGone");
+  assert.equal(await state(page), "unpaired");
+  await approve();
+
+  await page.evaluate(ask);
+  await page.evaluate(() => window.waiting.cancel());
+  assert.equal(await ended(page), "cancelled");
+  await approve();
+
+  // The tab goes to another page.
+  await page.evaluate(ask);
+  site.page("/elsewhere", "<!doctype html><title>elsewhere</title>");
+  await page.goto(`${site.origin}/elsewhere`);
+  for (let left = 100; left > 0 && (await daemon.pair("list")).pending; left--) await pause(200);
+  await approve();
+});
+
+inPage("t63_two_profiles_on_one_origin_both_stay_paired", async ({ engine, page, daemon, site, t }) => {
+  await introduce(page, daemon);
+  const other = await launch(engine);
+  t.after(() => other.close());
+  const there = await other.newPage();
+  await there.goto(`${site.origin}/`);
+  assert.equal(await there.evaluate(open, daemon.companionPort), "unpaired");
+  await introduce(there, daemon);
+  const ids = [];
+  for (const one of [page, there]) ids.push((await one.evaluate(() => window.door.call("/pairing"))).keyId);
+  assert.notEqual(ids[0], ids[1]);
+});
+
+inPage("a_lost_key_is_told_as_such_and_can_be_repaired", async ({ page, daemon, site }) => {
+  await introduce(page, daemon);
+  await page.evaluate(
+    () =>
+      new Promise((resolve, reject) => {
+        const deleting = indexedDB.deleteDatabase("doorward");
+        deleting.onsuccess = () => resolve(true);
+        deleting.onerror = () => reject(deleting.error);
+      }),
+  );
+  await page.goto(`${site.origin}/`);
+  assert.equal(await page.evaluate(open, daemon.companionPort), "repair-required");
+  await introduce(page, daemon);
+  assert.equal(await state(page), "paired");
+});
