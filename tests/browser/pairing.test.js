@@ -1,8 +1,9 @@
 // A page of another origin and the person in front of this computer: pairing, signed requests, and every way out.
 
 import assert from "node:assert/strict";
+import test from "node:test";
 import { startCompanion, startSite } from "./lib/companion.js";
-import { inEngines, launch } from "./lib/engines.js";
+import { inEngines, launch, missing } from "./lib/engines.js";
 import { needsDaemon } from "./lib/places.js";
 import { pause } from "./lib/process.js";
 
@@ -170,4 +171,43 @@ inPage("a_lost_key_is_told_as_such_and_can_be_repaired", async ({ page, daemon, 
   assert.equal(await page.evaluate(open, daemon.companionPort), "repair-required");
   await introduce(page, daemon);
   assert.equal(await state(page), "paired");
+});
+
+// A page of the internet, as far as Chromium knows: another name, and a port that it takes for public.
+test("local_network_access_is_asked_for_on_a_gesture_and_told_apart [chromium]", { timeout: 120_000 }, async (t) => {
+  const absent = needsDaemon();
+  if (absent) return missing(t, absent);
+  const daemon = await startCompanion(t);
+  const site = await startSite(t);
+  const origin = `http://app.example:${site.port}`;
+  const browser = await launch("chromium", {
+    args: [
+      "--host-resolver-rules=MAP app.example 127.0.0.1",
+      `--ip-address-space-overrides=127.0.0.1:${site.port}=public`,
+      `--unsafely-treat-insecure-origin-as-secure=${origin}`,
+    ],
+  });
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  const opened = async (setting) => {
+    await page.goto(`${origin}/`);
+    // The second is the older name of both.
+    for (const name of ["loopback-network", "local-network-access"]) await page.permission(name, setting);
+    return page.evaluate(open, daemon.companionPort);
+  };
+
+  assert.equal(await opened("prompt"), "permission-needed");
+  assert.equal(await page.evaluate(() => window.door.permission()), "prompt");
+  // A click asks; without a person who answers, headless Chromium says no.
+  assert.equal(await page.evaluate(() => window.door.retry()), "permission-needed");
+  assert.equal(await opened("denied"), "permission-needed");
+  assert.equal(await page.evaluate(() => window.door.pair({ label: "Notes" }).catch((cause) => cause.code)), "permission-needed");
+  assert.equal((await daemon.pair("list")).pending, null);
+
+  assert.equal(await opened("granted"), "unpaired");
+  await introduce(page, daemon);
+  assert.equal((await page.evaluate(() => window.door.call("/pairing"))).origin, origin);
+  // Taken back: the key stays, and nothing is asked.
+  assert.equal(await opened("denied"), "permission-needed");
+  assert.equal(await opened("granted"), "paired");
 });

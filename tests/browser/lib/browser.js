@@ -21,6 +21,7 @@
  * @property {() => {status: number, url: string, method: string}[]} answers  Every answer seen so far, where the engine
  *   tells them; empty in WebKitGTK, so never the only proof.
  * @property {() => string[]} complaints  Console errors and uncaught exceptions, where the engine tells them.
+ * @property {(name: string, setting: "granted" | "denied" | "prompt") => Promise<void>} permission  Only Chromium can.
  * @property {() => Promise<void>} close
  */
 

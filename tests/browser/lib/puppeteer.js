@@ -78,6 +78,7 @@ class PuppeteerPage {
   #engine;
   #answers = [];
   #complaints = [];
+  #session = null;
 
   constructor(inner, engine) {
     this.#inner = inner;
@@ -154,6 +155,14 @@ class PuppeteerPage {
 
   complaints() {
     return [...this.#complaints];
+  }
+
+  /** Chromium only: what its user said to a permission, `granted`, `denied` or `prompt`. */
+  async permission(name, setting) {
+    // It lasts as long as the session.
+    this.#session ??= await this.#inner.createCDPSession();
+    const { origin } = new URL(this.#inner.url());
+    await this.#session.send("Browser.setPermission", { permission: { name }, setting, origin });
   }
 
   close() {
