@@ -52,6 +52,8 @@ pub struct Window {
     pub until: Moment,
     /// Whether the page has confirmed.
     pub confirmed: bool,
+    /// Whether the person has approved.
+    pub approved: bool,
 }
 
 /// What a confirmation or an approval led to.
