@@ -31,6 +31,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use doorward_companion::pairing::Mode;
 use doorward_guard::table::sessions::SessionLimits;
 use etcetera::BaseStrategy as _;
 
@@ -52,12 +53,16 @@ pub struct Config {
     pub control: Control,
     /// Media addresses.
     pub content: Content,
+    /// Pages of other origins.
+    pub companion: Companion,
     /// What is served, in the order in which it was named.
     pub sources: Vec<Source>,
     /// Where the audit log is written.
     pub audit_path: PathBuf,
     /// Where files lie that may go at any time.
     pub cache_path: PathBuf,
+    /// Where files lie that must not go.
+    pub state_path: PathBuf,
     /// What takes effect, but is worth a second look.
     pub warnings: Vec<String>,
     rows: Vec<Row>,
@@ -95,6 +100,50 @@ pub struct Content {
     pub grants: usize,
     /// Bytes of disk for what stores gave and memory has no room for; none if 0.
     pub disk_cache: u64,
+}
+
+/// The companion listener, and who may ask what of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Companion {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// The first free one of these is taken; 0 is any.
+    pub ports: Vec<u16>,
+    /// Who may ask to be paired.
+    pub pairing: Mode,
+    /// Schemes besides http and https whose pages may ask.
+    pub schemes: Vec<String>,
+    /// Where the person is asked.
+    pub approve: Face,
+    /// Where pairings are kept.
+    pub vault: VaultChoice,
+}
+
+/// Where the person is asked whether a page may be paired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Face {
+    /// The first of the following that there is.
+    Auto,
+    /// A dialog of the desktop.
+    Dialog,
+    /// The terminal that doorward runs in.
+    Terminal,
+    /// `doorward pair approve` alone.
+    Command,
+    /// Nowhere: every request is denied.
+    Nowhere,
+}
+
+/// Where pairings are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VaultChoice {
+    /// The keyring of this user.
+    Keyring,
+    /// Nowhere: they end with doorward.
+    Memory,
 }
 
 /// A listener, on 127.0.0.1.
@@ -135,6 +184,8 @@ pub struct Places {
     pub audit: PathBuf,
     /// For files that may go at any time.
     pub cache: PathBuf,
+    /// For files that must not go.
+    pub state: PathBuf,
 }
 
 /// One setting, for people.
@@ -210,6 +261,7 @@ impl Places {
             home: base.home_dir().to_owned(),
             config: base.config_dir().join("doorward").join("doorward.toml"),
             audit: state.join("doorward").join("audit.jsonl"),
+            state: state.join("doorward"),
             cache: base.cache_dir().join("doorward"),
         })
     }
@@ -246,6 +298,7 @@ impl Written {
                 why: "the console has this port: media need another, so that what is shown cannot reach the console".to_owned(),
             });
         }
+        let companion = self.companion();
         let audit_path = match self.settings.written(&keys::AUDIT_PATH) {
             Some((Value::Path(path), whence)) => places.absolute(path, whence),
             _ => places.audit.clone(),
@@ -263,9 +316,11 @@ impl Written {
             file: None,
             control,
             content,
+            companion,
             sources,
             audit_path,
             cache_path: places.cache.clone(),
+            state_path: places.state.clone(),
             warnings,
             rows,
         })
@@ -292,6 +347,34 @@ impl Written {
             media_drain: self.time(&keys::MEDIA_DRAIN),
             grants: self.size(&keys::GRANTS),
             disk_cache: self.count(&keys::DISK_CACHE) * MIB,
+        }
+    }
+
+    fn companion(&self) -> Companion {
+        let word = |key| self.settings.text(key).unwrap_or_default();
+        Companion {
+            enabled: self.settings.value(&keys::COMPANION_ENABLED) == Some(Value::Flag(true)),
+            ports: match self.settings.value(&keys::COMPANION_PORTS) {
+                Some(Value::Ports(ports)) => ports,
+                _ => Vec::new(),
+            },
+            pairing: match word(&keys::COMPANION_PAIRING).as_str() {
+                "ask" => Mode::Ask,
+                "window" => Mode::Window,
+                _ => Mode::Off,
+            },
+            schemes: self.settings.list(&keys::COMPANION_SCHEMES),
+            approve: match word(&keys::COMPANION_APPROVE).as_str() {
+                "auto" => Face::Auto,
+                "dialog" => Face::Dialog,
+                "terminal" => Face::Terminal,
+                "command" => Face::Command,
+                _ => Face::Nowhere,
+            },
+            vault: match word(&keys::COMPANION_VAULT).as_str() {
+                "memory" => VaultChoice::Memory,
+                _ => VaultChoice::Keyring,
+            },
         }
     }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Companion, refusal};
+use super::{Companion, Unpaired, refusal};
 
 /// How often pages of one origin may start.
 #[derive(Debug)]
@@ -149,7 +149,8 @@ async fn confirm(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<
         .pairings()
         .confirm(permit.proof(), call.param("pid"), &proof.0);
     room.sweep();
-    room.follow(step.map_err(refusal::pair)?)?;
+    let followed = room.follow(step.map_err(refusal::pair)?).await;
+    followed.map_err(Unpaired::for_page)?;
     Ok(Answer::json(&json!({ "state": "pending" })))
 }
 

@@ -39,10 +39,16 @@ pub(super) enum Kind {
     List,
     /// One of these.
     Choice(&'static [&'static str]),
+    /// One of these, the first unless it is written.
+    OneOf(&'static [&'static str]),
+    /// Ports, tried in their order.
+    Ports(&'static [u16]),
+    /// Schemes of URLs besides http and https; none unless they are written.
+    Schemes,
 }
 
 /// Tables that later versions will know.
-pub(super) const LATER: &[&str] = &["companion", "relay", "gateway", "public"];
+pub(super) const LATER: &[&str] = &["relay", "gateway", "public"];
 
 /// What each table is for.
 pub(super) const TABLES: &[(&str, &str)] = &[
@@ -50,6 +56,10 @@ pub(super) const TABLES: &[(&str, &str)] = &[
     (
         "content",
         "Media addresses. Another origin than the console's, so that what is shown cannot reach it.",
+    ),
+    (
+        "companion",
+        "Pages of other origins that the person in front of this computer introduces to it.",
     ),
     ("audit", "The log of every decision."),
 ];
@@ -116,6 +126,12 @@ keys! { KEYS:
     CONTENT_COOKIE_LINE = "content.cookie_line" count(256, defaults::COOKIE_LINE), COOKIE_LINE;
     CONTENT_HEADER_COUNT = "content.header_count" count(24, defaults::HEADER_COUNT), HEADER_COUNT;
     CONTENT_HEADERS_TOTAL = "content.headers_total" count(4096, defaults::HEADERS_TOTAL), HEADERS_TOTAL;
+    COMPANION_ENABLED = "companion.enabled" Kind::Flag(false), "Pages may ask to be paired with this computer.";
+    COMPANION_PORTS = "companion.ports" Kind::Ports(&doorward_companion::defaults::PORTS), "Ports on 127.0.0.1 that are tried in this order; pages look for these. 0 takes any free one.";
+    COMPANION_PAIRING = "companion.pairing" Kind::OneOf(&["ask", "window", "off"]), "Who may ask: any page, pages within two minutes of `doorward pair allow`, or none. Who is paired stays so.";
+    COMPANION_SCHEMES = "companion.schemes" Kind::Schemes, "Schemes besides http and https whose pages may ask, such as \"tauri\".";
+    COMPANION_APPROVE = "companion.approve" Kind::OneOf(&["auto", "dialog", "terminal", "command", "none"]), "Where the person is asked: a dialog, the terminal that doorward runs in, only `doorward pair approve`, or nowhere. auto takes the first of these that there is. `doorward pair approve` answers too, unless it is none.";
+    COMPANION_VAULT = "companion.vault" Kind::OneOf(&["keyring", "memory"]), "Where pairings are kept: in this user's keyring, or in memory, so that they end with doorward.";
     AUDIT_PATH = "audit.path" Kind::Path, "The file that is written to. Unless set, audit.jsonl in doorward's state folder.";
 }
 

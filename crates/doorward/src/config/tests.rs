@@ -10,6 +10,7 @@ fn places() -> Places {
         config: "/home/u/.config/doorward/doorward.toml".into(),
         audit: "/home/u/.local/state/doorward/audit.jsonl".into(),
         cache: "/home/u/.cache/doorward".into(),
+        state: "/home/u/.local/state/doorward".into(),
     }
 }
 
@@ -202,7 +203,6 @@ fn limits_go_down_and_going_up_says_dangerous() {
 #[test]
 fn tables_of_later_versions_are_told_as_such() {
     for text in [
-        "[companion]",
         "[[relay]]\nx = 1",
         "[[gateway]]",
         "[public]\norigin = \"https://x\"",
