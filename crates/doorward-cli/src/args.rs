@@ -116,6 +116,9 @@ pub(crate) struct Serve {
     /// Who may ask: any page, pages after `doorward pair allow`, or none [default: ask]
     #[arg(long, value_name = "WHO", value_parser = ["ask", "window", "off"])]
     pub(crate) pairing: Option<String>,
+    /// Where you are asked whether a page may be paired [default: a dialog, else this terminal, else `doorward pair approve` alone]
+    #[arg(long, value_name = "WHERE", value_parser = ["auto", "dialog", "terminal", "command", "none"])]
+    pub(crate) approve: Option<String>,
     /// Where pairings are kept: in the keyring of this user, or in memory, so that they end with doorward [default: keyring]
     #[arg(long, value_name = "WHERE", value_parser = ["keyring", "memory"])]
     pub(crate) vault: Option<String>,

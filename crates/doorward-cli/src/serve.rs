@@ -1,6 +1,7 @@
 //! `doorward serve`: the daemon, from the command line to the last answer.
 
 mod announce;
+mod ask;
 mod count;
 mod sources;
 mod until;
@@ -83,7 +84,7 @@ fn load(serve: &mut Serve) -> Result<Config, Failure> {
         companion: serve.companion.then_some(true),
         companion_port: serve.companion_port,
         pairing: serve.pairing.take(),
-        approve: None,
+        approve: serve.approve.take(),
         vault: serve.vault.take(),
         audit_path: serve.audit.take(),
         sources: std::mem::take(&mut serve.sources),
@@ -120,7 +121,7 @@ async fn open(
         .native_socket(claim.socket())
         .audit(Arc::clone(log) as _);
     if config.companion.enabled {
-        builder = builder.companion(companion(config, instance));
+        builder = builder.companion(companion(serve, config, instance)?);
     }
     let bridge = builder.bind().await?;
     let version = concat!("doorward ", env!("CARGO_PKG_VERSION"));
@@ -148,7 +149,11 @@ async fn open(
     Ok(serving)
 }
 
-fn companion(config: &Config, instance: &Instance) -> CompanionSettings {
+fn companion(
+    serve: &Serve,
+    config: &Config,
+    instance: &Instance,
+) -> Result<CompanionSettings, Failure> {
     let wanted = &config.companion;
     let keep = match wanted.vault {
         VaultChoice::Keyring => Some(Keep {
@@ -157,12 +162,13 @@ fn companion(config: &Config, instance: &Instance) -> CompanionSettings {
         }),
         _ => None,
     };
-    CompanionSettings {
+    Ok(CompanionSettings {
+        approval: ask::approval(wanted.approve, serve)?,
         ports: wanted.ports.clone(),
         pairing: wanted.pairing,
         schemes: wanted.schemes.clone(),
         keep,
-    }
+    })
 }
 
 fn info(serving: &Serving, instance: &Instance, claim: &Claim) -> RuntimeInfo {

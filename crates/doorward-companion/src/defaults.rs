@@ -15,6 +15,9 @@ pub const PAIRING_WITHIN: Duration = Duration::from_secs(120);
 /// Approval is dead for this long after the window opened, so that a click meant
 /// for something else does not approve.
 pub const APPROVE_DEAD: Duration = Duration::from_secs(1);
+/// A dialog of another program is dead for this long after that was started: two
+/// seconds in which a slow machine draws it, and the one of [`APPROVE_DEAD`].
+pub const DIALOG_DEAD: Duration = Duration::from_secs(3);
 /// One held request of a waiting page lasts this long, then it asks again.
 pub const HELD_FOR: Duration = Duration::from_secs(25);
 /// Requests that one attempt may hold: a page has one, and its next while that

@@ -4,7 +4,10 @@
 //! and the commands. A pairing is admitted once the vault has it and before its page
 //! learns of it, and what ends one ends its tickets and sockets within a second.
 
+mod approve;
 mod book;
+mod dialog;
+mod hook;
 mod keeping;
 mod knock;
 mod native;
@@ -26,8 +29,11 @@ use doorward_guard::guard::MountError;
 use doorward_guard::{Clock, Guard, Refusal, Rule};
 use tokio::sync::{Notify, broadcast};
 
+pub use approve::{Answer, Approval, Approve, Asked, Asking, News, OnScreen, Outcome};
 use book::Book;
 pub use book::PairingView;
+pub use dialog::{Dialog, NoDialog};
+pub use hook::{Hook, Hooked, Hooks, Request};
 use keeping::Keeping;
 pub use keeping::{Keep, VaultView};
 pub use register::Listed;
@@ -44,6 +50,8 @@ pub struct CompanionSettings {
     pub schemes: Vec<String>,
     /// Where pairings are kept; none for pairings that end with the run.
     pub keep: Option<Keep>,
+    /// Who is asked.
+    pub approval: Approval,
 }
 
 /// The companion of one bridge.
@@ -54,6 +62,7 @@ pub struct Companion {
     listen: String,
     instance: Instance,
     mode: Mode,
+    approval: Approval,
     askers: Askers,
     pairings: Mutex<Pairings>,
     book: Arc<Book>,
@@ -89,6 +98,7 @@ impl Default for CompanionSettings {
             pairing: Mode::Ask,
             schemes: Vec::new(),
             keep: None,
+            approval: Approval::default(),
         }
     }
 }
@@ -118,6 +128,7 @@ impl Companion {
             clock: clock.clone(),
             audit: Arc::clone(audit),
             mode: settings.pairing,
+            approval: settings.approval.clone(),
             changed: Notify::new(),
             ends: broadcast::Sender::new(defaults::SOCKET_ENDS_AHEAD),
             sockets: Arc::default(),
@@ -232,12 +243,21 @@ impl Companion {
     /// Goes on even if its caller does not wait for it.
     async fn follow(self: &Arc<Self>, step: Step) -> Result<bool, Unpaired> {
         self.changed.notify_waiters();
-        let Step::Both(key) = step else {
-            return Ok(false);
+        let key = match step {
+            Step::Both(key) => key,
+            Step::Waiting => return Ok(false),
         };
         let room = Arc::clone(self);
-        let done = tokio::spawn(async move { room.keep(*key).await }).await;
-        done.unwrap_or(Err(Unpaired::Over(Rule::Internal)))
+        let done = tokio::spawn(async move {
+            let origin = key.origin.clone();
+            let kept = room.keep(*key).await;
+            match kept {
+                Ok(_) => room.tell(&origin, Outcome::Paired),
+                Err(why) => room.tell_unpaired(&origin, why),
+            }
+            kept
+        });
+        done.await.unwrap_or(Err(Unpaired::Over(Rule::Internal)))
     }
 
     async fn keep(self: &Arc<Self>, key: PageKey) -> Result<bool, Unpaired> {

@@ -35,3 +35,11 @@ pub use doorward_guard as guard;
 pub use doorward_media as media;
 pub use doorward_relay as relay;
 pub use native::NATIVE_HOST;
+
+/// What asks the person whether a page may be paired.
+pub mod approve {
+    pub use crate::companion::{
+        Answer, Approval, Approve, Asked, Asking, Dialog, Hook, Hooked, Hooks, News, NoDialog,
+        OnScreen, Outcome, Request,
+    };
+}

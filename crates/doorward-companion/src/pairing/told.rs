@@ -120,6 +120,8 @@ pub enum Ending {
     MadeRoom,
     /// The keys could not be kept.
     NotKept,
+    /// The window could not be shown.
+    NotShown,
 }
 
 /// A revealed request that ended without a pairing.

@@ -35,6 +35,7 @@ impl Companion {
         let now = self.clock.now();
         json!({
             "pairing": self.mode_name(),
+            "approve": self.approval.name(),
             "pending": window.map(|window| json!({
                 "number": window.number,
                 "origin": window.origin.as_str(),

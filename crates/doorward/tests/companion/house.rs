@@ -27,6 +27,7 @@ pub(crate) struct House {
     _folder: tempfile::TempDir,
 }
 
+#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -137,18 +138,34 @@ impl House {
 
     /// Starts and reveals: the window is open.
     pub(crate) async fn knock(&self) -> (String, Keys) {
-        let origin = Origin::parse(PAGE).unwrap();
-        let page = Page::new(&origin, "App", Scopes::default());
-        let offer = self.post("/pair/start", page.start()).await;
-        assert_eq!(offer.status, 200, "{}", offer.text());
+        self.knock_with(PAGE, "App", "[]").await.unwrap()
+    }
+
+    /// As another page, or for more; else how it was refused.
+    pub(crate) async fn knock_with(
+        &self,
+        origin: &str,
+        label: &str,
+        scopes: &str,
+    ) -> Result<(String, Keys), Reply> {
+        let scopes: Scopes = serde_json::from_str(scopes).unwrap();
+        let page = Page::new(&Origin::parse(origin).unwrap(), label, scopes);
+        let header = format!("Origin: {origin}\r\n");
+        let offer = self.ask("POST", "/pair/start", &header, page.start()).await;
+        if offer.status != 200 {
+            return Err(offer);
+        }
         let pid = offer.json()["pid"].as_str().unwrap().to_owned();
+        let path = format!("/pair/{pid}/reveal");
         let reveal = page.reveal().to_vec();
-        let revealed = self.post(&format!("/pair/{pid}/reveal"), &reveal).await;
-        assert_eq!(revealed.status, 200, "{}", revealed.text());
+        let revealed = self.ask("POST", &path, &header, &reveal).await;
+        if revealed.status != 200 {
+            return Err(revealed);
+        }
         assert_eq!(revealed.json()["state"], "pending");
         let comparing = page.compare(&offer.body, &self.host()).unwrap();
         let keys = comparing.keys().clone();
-        (pid, keys)
+        Ok((pid, keys))
     }
 
     pub(crate) async fn approve(&self, code: &str) -> (StatusCode, Value) {
@@ -202,6 +219,12 @@ impl House {
     pub(crate) async fn wait(&self, pid: &str) -> Reply {
         let origin = format!("Origin: {PAGE}\r\n");
         self.ask("GET", &format!("/pair/{pid}"), &origin, b"").await
+    }
+
+    /// Whether the person has been asked, and it is over.
+    pub(crate) async fn wait_gone(&self, pid: &str) -> bool {
+        let (_, list) = self.native("GET", "", &Value::Null).await;
+        list["pending"].is_null() && self.wait(pid).await.denial() == "pairingGone"
     }
 
     /// A ticket for an event socket, as a page offers it.

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on must fail"
 )]
 
+mod approve;
 mod house;
 mod pairing;
 mod signing;
