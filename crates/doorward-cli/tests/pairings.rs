@@ -9,6 +9,7 @@
 )]
 
 mod common;
+mod visitor;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -18,14 +19,12 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::{Daemon, Home, Reply, finish, has, send};
-use doorward::companion_core::Instance;
 use doorward::companion_core::pairing::keys::Keys;
-use doorward::companion_core::pairing::page::Page;
-use doorward::companion_core::pairing::{Bytes32, Scopes};
+use doorward::companion_core::signing::Params;
 use doorward::companion_core::signing::page::sign;
-use doorward::companion_core::signing::{Challenge, Params, hello_proof};
-use doorward::guard::{Origin, Secret};
+use doorward::guard::Secret;
 use serde_json::{Value, json};
+use visitor::Visitor;
 
 const PAGE: &str = "https://app.example";
 
@@ -133,58 +132,24 @@ fn plain(home: &Home, program: &str) -> Command {
     command
 }
 
-fn post(daemon: &Daemon, path: &str, body: &str) -> Reply {
-    let url = format!("{}{path}", daemon.text("companion"));
-    send("POST", &url, &[("Origin", PAGE)], body)
-}
-
 /// A page and its person, until the person's answer.
 fn pair(home: &Home, daemon: &Daemon) -> Result<Keys, Value> {
-    let page = Page::new(&Origin::parse(PAGE).unwrap(), "App", Scopes::default());
-    let start = String::from_utf8(page.start().to_vec()).unwrap();
-    let offer = post(daemon, "/pair/start", &start);
-    assert_eq!(offer.status, 200, "{}", offer.json());
-    let pid = offer.json()["pid"].as_str().unwrap().to_owned();
-    let reveal = String::from_utf8(page.reveal().to_vec()).unwrap();
-    let revealed = post(daemon, &format!("/pair/{pid}/reveal"), &reveal);
-    assert_eq!(revealed.status, 200, "{}", revealed.json());
-    let host = daemon.text("companion").replace("http://", "");
-    let keys = page.compare(&offer.body, &host).unwrap().keys().clone();
-    let proof = json!({ "proof": String::from(Bytes32(keys.page_proof())) });
-    let path = format!("/pair/{pid}/confirm");
-    assert_eq!(post(daemon, &path, &proof.to_string()).status, 200);
+    let page = Visitor::knock(daemon, PAGE, "App", "[]");
+    assert_eq!(page.confirm().status, 200);
     // What is approved in the first second was not meant.
     sleep(Duration::from_millis(1_200));
-    let code = keys.code.to_string();
-    let told = home.run(&["pair", "approve", "--code", &code, "--json"]);
-    let told_json: Value = serde_json::from_slice(&told.stdout).unwrap();
-    let url = format!("{}/pair/{pid}", daemon.text("companion"));
-    let waited = send("GET", &url, &[("Origin", PAGE)], "");
+    let told = home.run(&["pair", "approve", "--code", &page.code(), "--json"]);
     if told.status.success() {
-        assert_eq!(waited.json()["state"], "paired");
-        return Ok(keys);
+        return Ok(page.paired());
     }
-    assert_eq!(waited.json()["denial"], "pairingNotKept");
-    Err(told_json["error"].clone())
+    assert_eq!(page.ended(), "pairingNotKept");
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    Err(told["error"].clone())
 }
 
-/// The run's name, if the companion proves that it knows these keys.
+/// See [`visitor::hello`].
 fn hello(daemon: &Daemon, keys: &Keys) -> Option<String> {
-    let challenge = Secret::<32>::random().reveal().to_string();
-    let body = json!({ "challenge": challenge, "keyId": keys.key_id });
-    let told = post(daemon, "/hello", &body.to_string()).json();
-    if told["paired"] == false {
-        return None;
-    }
-    let instance = told["instance"].as_str().unwrap().to_owned();
-    let proof = hello_proof(
-        &keys.response,
-        &Challenge::parse(&challenge).unwrap(),
-        &daemon.text("companion").replace("http://", ""),
-        &Instance::parse(&instance).unwrap(),
-    );
-    assert_eq!(told["proof"], String::from(Bytes32(proof)));
-    Some(instance)
+    visitor::hello(daemon, PAGE, keys)
 }
 
 fn signed(daemon: &Daemon, keys: &Keys, instance: &str) -> Reply {

@@ -14,6 +14,7 @@ use crate::term::{Paint, remark, say, say_json, say_text, table};
 #[derive(Debug, Deserialize, Serialize)]
 struct Overview {
     pairing: String,
+    approve: String,
     pending: Option<Pending>,
     pairings: Vec<Paired>,
     vault: Vault,

@@ -72,6 +72,8 @@ impl Dialog {
         let mut command = Command::new(&self.program);
         command
             .arg("--title=doorward")
+            // Under another one it takes no text like ours.
+            .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
