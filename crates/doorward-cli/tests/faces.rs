@@ -157,7 +157,7 @@ fn t72_t73_a_dialog_shows_who_asks_and_its_deny_is_the_default() {
 
     // What could be lost takes typed digits; and a page that goes takes its dialog
     // with it.
-    let page = Visitor::knock(&daemon, "https://notes.example", "Notes", WRITE);
+    let page = Visitor::knock(&daemon, "https://notes.example", "Notes \\n_<b>", WRITE);
     let dialog = screen.dialog();
     screen.photograph(&dialog, "pairing-dialog-typed");
     page.cancel();

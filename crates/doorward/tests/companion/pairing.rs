@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use doorward::guard::Secret;
+use doorward::companion_core::Instance;
+use doorward::companion_core::pairing::keys::commitment;
+use doorward::companion_core::pairing::page::Page;
+use doorward::companion_core::pairing::{Bytes32, Scopes};
+use doorward::companion_core::signing::{Challenge, hello_proof};
+use doorward::guard::{Origin, Secret};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -124,4 +129,164 @@ async fn t65_what_is_told_once_is_not_told_to_a_head() {
     assert_eq!(head.status, 405);
     assert_eq!(head.header("allow").as_deref(), Some("GET"));
     assert_eq!(house.wait(&pid).await.json()["state"], "paired");
+}
+
+#[tokio::test]
+async fn t64_who_chooses_a_key_after_seeing_ours_gets_no_window() {
+    let house = House::open().await;
+    let origin = Origin::parse(PAGE).unwrap();
+    let (page, relay) = (
+        Page::new(&origin, "App", Scopes::default()),
+        Page::new(&origin, "App", Scopes::default()),
+    );
+    for _ in 0..20 {
+        let offer = house.post("/pair/start", page.start()).await;
+        let pid = offer.json()["pid"].as_str().unwrap().to_owned();
+        let path = format!("/pair/{pid}/reveal");
+        let swapped = house.post(&path, relay.reveal()).await;
+        assert_eq!(
+            (swapped.status, swapped.denial().as_str()),
+            (403, "commitmentMismatch")
+        );
+        // There is one reveal.
+        assert_eq!(
+            house.post(&path, page.reveal()).await.denial(),
+            "pairingGone"
+        );
+        house.hand.advance(Duration::from_secs(5));
+    }
+    let (_, list) = house.native("GET", "", &Value::Null).await;
+    assert_eq!(list["pending"], Value::Null);
+}
+
+#[tokio::test]
+async fn t66_points_that_give_no_secret_get_no_window() {
+    let house = House::open().await;
+    let origin = Origin::parse(PAGE).unwrap();
+    let mut one = [0; 32];
+    one[0] = 1;
+    // p - 1, p and p + 1, of order two, zero and one; the last two not canonical.
+    let near_p = |last: u8| {
+        let mut point = [0xff; 32];
+        point[0] = last;
+        point[31] = 0x7f;
+        point
+    };
+    for point in [
+        [0; 32],
+        one,
+        near_p(0xec),
+        near_p(0xed),
+        near_p(0xee),
+        [0xff; 32],
+    ] {
+        let nonce = [7; 32];
+        let start = json!({
+            "v": 1,
+            "suite": "X25519-SHA256",
+            "commitment": String::from(Bytes32(commitment(&point, &nonce, &origin))),
+            "label": "App",
+            "scopes": [],
+        });
+        let offer = house
+            .post("/pair/start", start.to_string().as_bytes())
+            .await;
+        let pid = offer.json()["pid"].as_str().unwrap().to_owned();
+        let reveal = json!({
+            "publicKey": String::from(Bytes32(point)),
+            "nonce": String::from(Bytes32(nonce)),
+        });
+        let path = format!("/pair/{pid}/reveal");
+        let revealed = house.post(&path, reveal.to_string().as_bytes()).await;
+        assert_eq!(
+            (revealed.status, revealed.denial().as_str()),
+            (400, "weakKey")
+        );
+        house.hand.advance(Duration::from_secs(5));
+    }
+    let (_, list) = house.native("GET", "", &Value::Null).await;
+    assert_eq!(list["pending"], Value::Null);
+}
+
+#[tokio::test]
+async fn t70_neither_answer_alone_lets_a_key_out() {
+    let house = House::open().await;
+    for side in ["person", "page"] {
+        let (pid, keys) = house.knock().await;
+        house.hand.advance(Duration::from_secs(2));
+        match side {
+            "person" => drop(house.approve(&keys.code.to_string()).await),
+            _ => drop(house.confirm(&pid, &keys).await),
+        }
+        // It is held, and says nothing.
+        let held = tokio::time::timeout(Duration::from_millis(500), house.wait(&pid)).await;
+        assert!(held.is_err(), "{side}: {}", held.unwrap().text());
+        assert!(house.hello(keys.clone()).await.is_none());
+        assert!(house.serving.companion().unwrap().paired().is_empty());
+        let cancelled = house.post(&format!("/pair/{pid}/cancel"), b"{}").await;
+        assert_eq!(cancelled.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn t70_of_a_race_of_both_with_a_cancel_one_outcome_is_left() {
+    let house = House::open().await;
+    for _ in 0..12 {
+        house.native("POST", "/allow", &json!({})).await;
+        let (pid, keys) = house.knock().await;
+        house.hand.advance(Duration::from_secs(2));
+        let cancel = format!("/pair/{pid}/cancel");
+        let code = keys.code.to_string();
+        let (_, _, cancelled) = tokio::join!(
+            house.approve(&code),
+            house.confirm(&pid, &keys),
+            house.post(&cancel, b"{}"),
+        );
+        let collected = house.wait(&pid).await.json()["state"] == "paired";
+        let known = house.hello(keys.clone()).await.is_some();
+        assert_eq!(
+            known, collected,
+            "a page that was told nothing is not paired"
+        );
+        assert!(!(collected && cancelled.status == 200));
+        house.hand.advance(Duration::from_secs(30));
+    }
+}
+
+#[tokio::test]
+async fn whoever_sits_on_our_port_learns_nothing_and_proves_nothing() {
+    let house = House::open().await;
+    let door = house.pair().await;
+    let squatter = "127.0.0.1:7319";
+    // It hands our hello on: what we prove names our own address.
+    let challenge = Secret::<32>::random().reveal().to_string();
+    let body = json!({ "challenge": challenge, "keyId": door.keys.key_id }).to_string();
+    let told = house.post("/hello", body.as_bytes()).await.json();
+    let instance = Instance::parse(&door.instance).unwrap();
+    let challenge = Challenge::parse(&challenge).unwrap();
+    let expected = hello_proof(&door.keys.response, &challenge, squatter, &instance);
+    assert_ne!(told["proof"], String::from(Bytes32(expected)));
+    // It hands a pairing on: the page sees another address in it, and where that is
+    // changed, other digits.
+    let page = Page::new(&Origin::parse(PAGE).unwrap(), "App", Scopes::default());
+    let offer = house.post("/pair/start", page.start()).await;
+    let pid = offer.json()["pid"].as_str().unwrap().to_owned();
+    let revealed = house
+        .post(&format!("/pair/{pid}/reveal"), page.reveal())
+        .await;
+    assert_eq!(revealed.status, 200);
+    assert!(page.again().compare(&offer.body, squatter).is_none());
+    let changed = offer.text().replace(&house.host(), squatter);
+    let seen = page.again().compare(changed.as_bytes(), squatter).unwrap();
+    let ours = page.compare(&offer.body, &house.host()).unwrap();
+    assert_ne!(seen.keys().key_id, ours.keys().key_id);
+    house.hand.advance(Duration::from_secs(2));
+    let (_, told) = house.approve(&seen.keys().code.to_string()).await;
+    assert_eq!(told["denial"], "codeWrong");
+    // A signed request for the squatter is none for us.
+    let (bytes, _) = house.signed(&door, "GET", "/pairing", b"");
+    let moved = String::from_utf8(bytes)
+        .unwrap()
+        .replace(&house.host(), squatter);
+    assert_ne!(house.send(moved.as_bytes()).await.status, 200);
 }
