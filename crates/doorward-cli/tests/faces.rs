@@ -17,9 +17,10 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Daemon, Home, finish, has};
+use doorward::guard::Clock;
 use visitor::{Visitor, hello};
 
 const SERVE: [&str; 7] = [
@@ -140,10 +141,11 @@ fn t72_t73_a_dialog_shows_who_asks_and_its_deny_is_the_default() {
 
     // Approve, but too soon: it is asked again.
     let page = Visitor::knock(&daemon, "https://app.example", "App", READ);
-    let asked = Instant::now();
+    let clock = Clock::system();
+    let asked = clock.now();
     let first = screen.dialog();
     screen.tool(&["key", "Tab", "space"]);
-    let soon = asked.elapsed() < Duration::from_secs(3);
+    let soon = clock.now().since(asked) < Duration::from_secs(3);
     screen.no_longer(&first);
     if soon {
         screen.dialog();

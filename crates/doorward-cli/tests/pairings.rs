@@ -16,13 +16,13 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use common::{Daemon, Home, Reply, finish, has, send};
 use doorward::companion_core::pairing::keys::Keys;
 use doorward::companion_core::signing::Params;
 use doorward::companion_core::signing::page::sign;
-use doorward::guard::Secret;
+use doorward::guard::{Clock, Secret};
 use serde_json::{Value, json};
 use visitor::Visitor;
 
@@ -160,7 +160,7 @@ fn signed(daemon: &Daemon, keys: &Keys, instance: &str) -> Reply {
         .header("origin", PAGE)
         .header("x-doorward-instance", instance);
     let (mut parts, ()) = request.body(()).unwrap().into_parts();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = Clock::system().wall().duration_since(UNIX_EPOCH).unwrap();
     let nonce = Secret::<16>::random().reveal().to_string();
     let params = Params {
         created: now.as_secs(),

@@ -13,6 +13,7 @@
 //! Secrets never stand in the file: it names the environment variables, profiles
 //! and keyring entries that hold them.
 
+mod companion;
 mod credentials;
 mod error;
 mod keys;
@@ -21,6 +22,7 @@ mod text;
 mod value;
 mod written;
 
+pub use companion::{Companion, Face, VaultChoice};
 pub use credentials::Credentials;
 pub use error::{ConfigError, Whence};
 pub use source::{Addressing, Bucket, Cloud, Place, Source, Web};
@@ -31,7 +33,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use doorward_companion::pairing::Mode;
 use doorward_guard::table::sessions::SessionLimits;
 use etcetera::BaseStrategy as _;
 
@@ -100,50 +101,6 @@ pub struct Content {
     pub grants: usize,
     /// Bytes of disk for what stores gave and memory has no room for; none if 0.
     pub disk_cache: u64,
-}
-
-/// The companion listener, and who may ask what of it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Companion {
-    /// Whether there is one.
-    pub enabled: bool,
-    /// The first free one of these is taken; 0 is any.
-    pub ports: Vec<u16>,
-    /// Who may ask to be paired.
-    pub pairing: Mode,
-    /// Schemes besides http and https whose pages may ask.
-    pub schemes: Vec<String>,
-    /// Where the person is asked.
-    pub approve: Face,
-    /// Where pairings are kept.
-    pub vault: VaultChoice,
-}
-
-/// Where the person is asked whether a page may be paired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Face {
-    /// The first of the following that there is.
-    Auto,
-    /// A dialog of the desktop.
-    Dialog,
-    /// The terminal that doorward runs in.
-    Terminal,
-    /// `doorward pair approve` alone.
-    Command,
-    /// Nowhere: every request is denied.
-    Nowhere,
-}
-
-/// Where pairings are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum VaultChoice {
-    /// The keyring of this user.
-    Keyring,
-    /// Nowhere: they end with doorward.
-    Memory,
 }
 
 /// A listener, on 127.0.0.1.
@@ -347,34 +304,6 @@ impl Written {
             media_drain: self.time(&keys::MEDIA_DRAIN),
             grants: self.size(&keys::GRANTS),
             disk_cache: self.count(&keys::DISK_CACHE) * MIB,
-        }
-    }
-
-    fn companion(&self) -> Companion {
-        let word = |key| self.settings.text(key).unwrap_or_default();
-        Companion {
-            enabled: self.settings.value(&keys::COMPANION_ENABLED) == Some(Value::Flag(true)),
-            ports: match self.settings.value(&keys::COMPANION_PORTS) {
-                Some(Value::Ports(ports)) => ports,
-                _ => Vec::new(),
-            },
-            pairing: match word(&keys::COMPANION_PAIRING).as_str() {
-                "ask" => Mode::Ask,
-                "window" => Mode::Window,
-                _ => Mode::Off,
-            },
-            schemes: self.settings.list(&keys::COMPANION_SCHEMES),
-            approve: match word(&keys::COMPANION_APPROVE).as_str() {
-                "auto" => Face::Auto,
-                "dialog" => Face::Dialog,
-                "terminal" => Face::Terminal,
-                "command" => Face::Command,
-                _ => Face::Nowhere,
-            },
-            vault: match word(&keys::COMPANION_VAULT).as_str() {
-                "memory" => VaultChoice::Memory,
-                _ => VaultChoice::Keyring,
-            },
         }
     }
 
