@@ -298,3 +298,46 @@ fn in_memory_a_pairing_ends_with_the_daemon() {
     assert!(hello(&daemon, &keys).is_none());
     assert!(!home.path("state/doorward/pairings.default.json").exists());
 }
+
+#[test]
+fn without_a_desktop_the_kernel_keeps_pairings_or_nobody_does() {
+    if !has("keyctl") {
+        return;
+    }
+    let home = Home::new();
+    // In a session keyring of its own; what lasts is in the user's.
+    let serve = || {
+        let plain = home.command(SERVE);
+        let mut command = Command::new("keyctl");
+        command.args(["session", "-"]).arg(plain.get_program());
+        command
+            .args(plain.get_args())
+            .env_clear()
+            .stdin(Stdio::null());
+        for (name, value) in plain.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        Daemon::start(command)
+    };
+    let daemon = serve();
+    let Ok(keys) = pair(&home, &daemon) else {
+        // Containers often have none.
+        assert_eq!(vault(&home)["missing"], json!([]));
+        return;
+    };
+    home.done(&["stop"]);
+    drop(daemon);
+    let daemon = serve();
+    assert!(hello(&daemon, &keys).is_some());
+    home.done(&["pair", "forget", "all"]);
+    assert!(hello(&daemon, &keys).is_none());
+    for _ in 0..600 {
+        if vault(&home)["unremoved"] == 0 {
+            return;
+        }
+        sleep(Duration::from_millis(100));
+    }
+    panic!("the kernel still has it");
+}
