@@ -36,6 +36,18 @@ pub(crate) fn screenshots() -> Result<()> {
     step("node", ["screenshots.js".as_ref(), to.as_os_str()])?
         .inside(&folder)
         .env("DOORWARD_BIN", daemon)
+        .run()?;
+    // Of another program's window, by the test that looks at it.
+    let words = [
+        "test",
+        "--package",
+        "doorward-cli",
+        "--test",
+        "faces",
+        "dialog",
+    ];
+    cargo(words.iter().chain(&PROFILE))?
+        .env("DOORWARD_SCREENSHOTS", &to)
         .run()
 }
 

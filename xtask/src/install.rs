@@ -37,6 +37,10 @@ const NEEDS: &[(&str, &[&str])] = &[
         &["gnome-keyring", "dbus", "libsecret-tools", "keyutils"],
     ),
     (
+        "the dialog that asks about a page",
+        &["zenity", "xvfb", "xdotool"],
+    ),
+    (
         "a store that keeps S3's promises",
         &["radosgw", "ceph-mon", "ceph-osd", "ceph-common"],
     ),

@@ -107,15 +107,21 @@ pub(crate) struct Serve {
     /// Let the console open any folder or bucket that is typed or dropped there
     #[arg(long)]
     pub(crate) console_adds_sources: bool,
-    /// Let pages ask to be paired with this computer. Pairings last as long as this runs
+    /// Let pages ask to be paired with this computer
     #[arg(long)]
     pub(crate) companion: bool,
     /// Port of the companion; 0 takes any free one [default: the first free of 7319 to 7323]
-    #[arg(long, value_name = "PORT", requires = "companion")]
+    #[arg(long, value_name = "PORT")]
     pub(crate) companion_port: Option<u16>,
-    /// Who may ask: any page, pages after `doorward pair allow`, or none
-    #[arg(long, value_enum, default_value_t = Pairing::Ask, requires = "companion")]
-    pub(crate) pairing: Pairing,
+    /// Who may ask: any page, pages after `doorward pair allow`, or none [default: ask]
+    #[arg(long, value_name = "WHO", value_parser = ["ask", "window", "off"])]
+    pub(crate) pairing: Option<String>,
+    /// Where you are asked whether a page may be paired [default: a dialog, else this terminal, else `doorward pair approve` alone]
+    #[arg(long, value_name = "WHERE", value_parser = ["auto", "dialog", "terminal", "command", "none"])]
+    pub(crate) approve: Option<String>,
+    /// Where pairings are kept: in the keyring of this user, or in memory, so that they end with doorward [default: keyring]
+    #[arg(long, value_name = "WHERE", value_parser = ["keyring", "memory"])]
+    pub(crate) vault: Option<String>,
     /// Let processes of other users connect. Only for port forwards, where the peer is the forwarder
     #[arg(long, hide_short_help = true)]
     pub(crate) dangerous_without_peer_check: bool,
@@ -268,16 +274,6 @@ pub(crate) struct Routes {
     pub(crate) markdown: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Pairing {
-    /// Any page may ask
-    Ask,
-    /// Pages may ask within two minutes of `doorward pair allow`
-    Window,
-    /// No page may ask
-    Off,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Pair {
     #[command(subcommand)]
@@ -312,6 +308,12 @@ pub(crate) enum PairCommand {
         /// Only a page of this origin, scheme://host:port
         #[arg(value_name = "ORIGIN")]
         origin: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask the keyring again for the pairings that it keeps: after it was unlocked or mended
+    Check {
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -524,6 +526,7 @@ impl Command {
                 | PairCommand::Approve { json, .. }
                 | PairCommand::Deny { json }
                 | PairCommand::Allow { json, .. }
+                | PairCommand::Check { json }
                 | PairCommand::Forget { json, .. } => *json,
             },
             Self::Audit(audit) => match &audit.command {

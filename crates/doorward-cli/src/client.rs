@@ -16,8 +16,9 @@ use tokio::net::UnixStream;
 
 use crate::failure::{Code, Failure};
 
-/// The daemon is on this machine: what takes longer has gone wrong.
-const WITHIN: Duration = Duration::from_secs(30);
+/// The daemon is on this machine: what takes longer has gone wrong, or waits for
+/// somebody to unlock a keyring.
+const WITHIN: Duration = Duration::from_secs(60);
 /// The longest answer: a full page of grants is a tenth of it.
 const ANSWER: usize = 4 * 1024 * 1024;
 

@@ -1,9 +1,10 @@
-//! Secrets of sources, in the keyring of this user.
+//! Secrets of sources and of pairings, in the keyring of this user.
 //!
 //! The Secret Service of the desktop (GNOME Keyring, KWallet, KeePassXC), by
 //! D-Bus. Where there is none, the keyring that the kernel keeps for this user,
-//! which forgets at the next start of the machine. A secret is found by the id of
-//! its source; it is read when the source is asked first, not before.
+//! which forgets at the next start of the machine. A secret is found by the name of
+//! what it belongs to; that of a source is read when the source is asked first, not
+//! before.
 
 use std::fmt;
 use std::time::Duration;
@@ -42,6 +43,16 @@ pub(crate) enum Trouble {
     Failed,
     /// This build knows no keyring.
     NotInThisBuild,
+}
+
+/// What the secret of the source `id` is called.
+pub(crate) fn of_source(id: &str) -> String {
+    format!("source:{id}")
+}
+
+/// What the keys of a pairing are called.
+pub(crate) fn of_pairing(key_id: &str) -> String {
+    format!("pairing:{key_id}")
 }
 
 /// The secret of one source, read whenever the store asks for it.
@@ -137,8 +148,8 @@ impl From<Trouble> for MediaError {
 
 impl InKeyring {
     async fn issue(&self) -> Result<Issued, MediaError> {
-        let id = self.id.clone();
-        let secret = in_thread(move || read(&id)).await?;
+        let name = of_source(&self.id);
+        let secret = in_thread(move || read(&name)).await?;
         self.credentials(&secret).await
     }
 
@@ -175,97 +186,13 @@ impl fmt::Debug for InKeyring {
 }
 
 #[cfg(all(feature = "keyring", target_os = "linux"))]
-pub(crate) use linux::{read, remove, write};
+pub(crate) use linux::{read, read_all, remove, write};
 
 #[cfg(not(all(feature = "keyring", target_os = "linux")))]
-pub(crate) use nowhere::{read, remove, write};
+pub(crate) use nowhere::{read, read_all, remove, write};
 
 #[cfg(all(feature = "keyring", target_os = "linux"))]
-mod linux {
-    use std::sync::Arc;
-
-    use keyring_core::{CredentialStore, Entry, Error};
-    use zeroize::Zeroizing;
-
-    use super::{Kept, Trouble};
-
-    /// What our entries are filed under.
-    const SERVICE: &str = "doorward";
-
-    /// The secret of the source `id`.
-    ///
-    /// # Errors
-    ///
-    /// Any [`Trouble`].
-    pub(crate) fn read(id: &str) -> Result<Zeroizing<String>, Trouble> {
-        let (entry, kept) = open(id)?;
-        match (entry.get_password(), kept) {
-            (Ok(secret), _) => Ok(Zeroizing::new(secret)),
-            // It may be in the one that does not answer.
-            (Err(Error::NoEntry), Kept::Kernel) => Err(Trouble::Absent),
-            (Err(error), _) => Err(trouble(&error)),
-        }
-    }
-
-    /// Keeps the secret of the source `id`, in place of an earlier one.
-    ///
-    /// # Errors
-    ///
-    /// Any [`Trouble`] but [`Trouble::Missing`].
-    pub(crate) fn write(id: &str, secret: &str) -> Result<Kept, Trouble> {
-        let (entry, kept) = open(id)?;
-        match (entry.set_password(secret), kept) {
-            (Ok(()), _) => Ok(kept),
-            (Err(error), Kept::Desktop) => Err(trouble(&error)),
-            (Err(_), Kept::Kernel) => {
-                // It may have got half of the way.
-                let _ = entry.delete_credential();
-                Err(Trouble::Absent)
-            }
-        }
-    }
-
-    /// Forgets the secret of the source `id`. Whether there was one.
-    ///
-    /// # Errors
-    ///
-    /// Any [`Trouble`] but [`Trouble::Missing`].
-    pub(crate) fn remove(id: &str) -> Result<bool, Trouble> {
-        match open(id)?.0.delete_credential() {
-            Ok(()) => Ok(true),
-            Err(Error::NoEntry) => Ok(false),
-            Err(error) => Err(trouble(&error)),
-        }
-    }
-
-    /// The entry of the source `id`, there or not, in the keyring that works.
-    fn open(id: &str) -> Result<(Entry, Kept), Trouble> {
-        let user = format!("source:{id}");
-        let desktop = zbus_secret_service_keyring_store::Store::new();
-        if let Ok(store) = desktop {
-            let store: Arc<CredentialStore> = store;
-            let entry = store.build(SERVICE, &user, None);
-            return entry
-                .map(|entry| (entry, Kept::Desktop))
-                .map_err(|error| trouble(&error));
-        }
-        let store: Arc<CredentialStore> =
-            linux_keyutils_keyring_store::Store::new().map_err(|_| Trouble::Absent)?;
-        let entry = store.build(SERVICE, &user, None);
-        entry
-            .map(|entry| (entry, Kept::Kernel))
-            .map_err(|_| Trouble::Absent)
-    }
-
-    fn trouble(error: &Error) -> Trouble {
-        match error {
-            Error::NoEntry => Trouble::Missing,
-            Error::NoStorageAccess(_) => Trouble::Locked,
-            _ => Trouble::Failed,
-        }
-    }
-}
-
+mod linux;
 #[cfg(not(all(feature = "keyring", target_os = "linux")))]
 mod nowhere {
     use zeroize::Zeroizing;
@@ -273,6 +200,10 @@ mod nowhere {
     use super::{Kept, Trouble};
 
     pub(crate) fn read(_: &str) -> Result<Zeroizing<String>, Trouble> {
+        Err(Trouble::NotInThisBuild)
+    }
+
+    pub(crate) fn read_all(_: &[String]) -> Result<Vec<Option<Zeroizing<String>>>, Trouble> {
         Err(Trouble::NotInThisBuild)
     }
 

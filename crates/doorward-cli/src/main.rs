@@ -16,6 +16,7 @@ mod life;
 mod serve;
 mod stores;
 mod term;
+mod vault;
 
 use std::future::Future;
 use std::process::ExitCode;

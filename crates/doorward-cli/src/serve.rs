@@ -1,6 +1,7 @@
 //! `doorward serve`: the daemon, from the command line to the last answer.
 
 mod announce;
+mod ask;
 mod count;
 mod sources;
 mod until;
@@ -8,18 +9,19 @@ mod until;
 use std::sync::Arc;
 
 use doorward::audit_log::AuditLog;
-use doorward::companion_core::pairing::Mode;
-use doorward::config::{Config, Flags};
+use doorward::companion_core::defaults::VAULT_AT_START;
+use doorward::config::{Config, Flags, VaultChoice};
 use doorward::guard::Clock;
 use doorward::guard::audit::{AuditSink as _, Event, Kind};
 use doorward::platform::tells_tcp_peers;
 use doorward::runtime::{Claim, Instance, RuntimeDir, RuntimeInfo};
-use doorward::{Bridge, CompanionSettings, Serving};
+use doorward::{Bridge, CompanionSettings, Keep, Serving};
 
-use crate::args::{Pairing, Serve};
+use crate::args::Serve;
 use crate::desktop;
 use crate::failure::{Code, Failure};
 use crate::term::{Paint, remark};
+use crate::vault::InKeyring;
 use announce::OpenRelay;
 pub(crate) use sources::Wanted;
 use until::Reason;
@@ -42,7 +44,16 @@ pub(crate) async fn run(mut serve: Serve, instance: Instance) -> Result<(), Fail
         false => None,
     };
     let log = Arc::new(AuditLog::open(&config.audit_path, &clock)?);
-    let serving = open(&serve, &config, &claim, &log, &clock, wanted.clone()).await?;
+    let serving = open(
+        &serve,
+        &config,
+        &instance,
+        &claim,
+        &log,
+        &clock,
+        wanted.clone(),
+    )
+    .await?;
     let info = info(&serving, &instance, &claim);
     claim.publish(&info)?;
     let relays = open_relays(&serving, &config)?;
@@ -71,6 +82,11 @@ fn load(serve: &mut Serve) -> Result<Config, Failure> {
         port: serve.port,
         content_port: serve.content_port,
         peer_check: serve.dangerous_without_peer_check.then_some(false),
+        companion: serve.companion.then_some(true),
+        companion_port: serve.companion_port,
+        pairing: serve.pairing.take(),
+        approve: serve.approve.take(),
+        vault: serve.vault.take(),
         audit_path: serve.audit.take(),
         sources: std::mem::take(&mut serve.sources),
     };
@@ -92,6 +108,7 @@ fn load(serve: &mut Serve) -> Result<Config, Failure> {
 async fn open(
     serve: &Serve,
     config: &Config,
+    instance: &Instance,
     claim: &Claim,
     log: &Arc<AuditLog>,
     clock: &Clock,
@@ -103,8 +120,8 @@ async fn open(
         .clock(clock.clone())
         .native_socket(claim.socket())
         .audit(Arc::clone(log) as _);
-    if serve.companion {
-        builder = builder.companion(companion(serve));
+    if config.companion.enabled {
+        builder = builder.companion(companion(serve, config, instance)?);
     }
     let bridge = builder.bind().await?;
     let version = concat!("doorward ", env!("CARGO_PKG_VERSION"));
@@ -126,7 +143,14 @@ async fn open(
         let (upstream, options) = (relay.upstream.clone(), relay.options.clone());
         bridge.relay().configure(upstream, options);
     }
-    Ok(bridge.serve())
+    let serving = bridge.serve();
+    if let Some(companion) = serving.companion() {
+        // Before any page can ask whether it is paired, unless somebody has to
+        // unlock the keyring first.
+        let within = tokio::time::timeout(VAULT_AT_START, companion.restored());
+        let _ = within.await;
+    }
+    Ok(serving)
 }
 
 /// Opens each `[[relay]]`, once.
@@ -145,17 +169,26 @@ fn open_relays(serving: &Serving, config: &Config) -> Result<Vec<OpenRelay>, Fai
     open.collect()
 }
 
-fn companion(serve: &Serve) -> CompanionSettings {
-    let usual = CompanionSettings::default();
-    CompanionSettings {
-        ports: serve.companion_port.map_or(usual.ports, |port| vec![port]),
-        pairing: match serve.pairing {
-            Pairing::Ask => Mode::Ask,
-            Pairing::Window => Mode::Window,
-            Pairing::Off => Mode::Off,
-        },
-        schemes: usual.schemes,
-    }
+fn companion(
+    serve: &Serve,
+    config: &Config,
+    instance: &Instance,
+) -> Result<CompanionSettings, Failure> {
+    let wanted = &config.companion;
+    let keep = match wanted.vault {
+        VaultChoice::Keyring => Some(Keep {
+            vault: Arc::new(InKeyring),
+            register: config.state_path.join(format!("pairings.{instance}.json")),
+        }),
+        _ => None,
+    };
+    Ok(CompanionSettings {
+        approval: ask::approval(wanted.approve, serve)?,
+        ports: wanted.ports.clone(),
+        pairing: wanted.pairing,
+        schemes: wanted.schemes.clone(),
+        keep,
+    })
 }
 
 fn info(serving: &Serving, instance: &Instance, claim: &Claim) -> RuntimeInfo {
@@ -188,6 +221,12 @@ fn announce(
             "{} this platform does not tell which user connects, so other users' processes can reach the door. Tickets, sessions and tokens still keep them out.",
             paint.yellow("Warning:")
         ));
+    }
+    if let Some(companion) = serving.companion() {
+        let vault = companion.vault();
+        if !matches!(vault.state, "memory" | "sound") {
+            remark(&format!("{} {}", paint.yellow("Warning:"), vault.message));
+        }
     }
     let launch = serving.launch_url(false)?;
     if serve.json {

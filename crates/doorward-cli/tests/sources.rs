@@ -16,7 +16,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use common::{Daemon, Home, finish};
+use common::{Daemon, Home, finish, has};
 use doorward_testkit::s3::{ACCESS_KEY, S3Server, SECRET_KEY};
 use serde_json::Value;
 
@@ -333,24 +333,6 @@ fn desktop(home: &Home, unlocked: bool, words: &[&str], input: &str) -> Output {
         .env("XDG_DATA_HOME", home.path("data"))
         .current_dir(home.path("files"));
     fed(command, input)
-}
-
-fn has(program: &str) -> bool {
-    let found = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok();
-    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
-    assert!(
-        found || !ci,
-        "CI is set, and {program} is not installed: cargo xtask test install"
-    );
-    if !found {
-        println!("skipped: {program} is not installed");
-    }
-    found
 }
 
 #[test]

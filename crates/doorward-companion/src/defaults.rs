@@ -15,6 +15,9 @@ pub const PAIRING_WITHIN: Duration = Duration::from_secs(120);
 /// Approval is dead for this long after the window opened, so that a click meant
 /// for something else does not approve.
 pub const APPROVE_DEAD: Duration = Duration::from_secs(1);
+/// A dialog of another program is dead for this long after that was started: two
+/// seconds in which a slow machine draws it, and the one of [`APPROVE_DEAD`].
+pub const DIALOG_DEAD: Duration = Duration::from_secs(3);
 /// One held request of a waiting page lasts this long, then it asks again.
 pub const HELD_FOR: Duration = Duration::from_secs(25);
 /// Requests that one attempt may hold: a page has one, and its next while that
@@ -42,6 +45,14 @@ pub const LABEL: usize = 64;
 pub const FOLDER_NAME: usize = 64;
 /// Folders in one request: as many as a window shows without scrolling.
 pub const FOLDERS: usize = 16;
+/// Pages that are paired at once. A person approves each, so nobody reaches it.
+pub const PAIRINGS: usize = 128;
+/// Bytes of one pairing in the vault: sixteen folders with the longest names take
+/// six thousand.
+pub const KEPT_PAGE: usize = 8 * 1024;
+/// Pairings are not waited for longer than this at the start: a keyring that asks
+/// for its password answers when it has it.
+pub const VAULT_AT_START: Duration = Duration::from_secs(5);
 
 /// A signature is good for this long after it was made. Thirty seconds outlive a
 /// slow preflight and a busy disk.

@@ -3,6 +3,7 @@
 //! - [`pairing`]: the person compares six digits, and page and companion share a
 //!   key that never crossed the wire.
 //! - [`signing`]: what the page asks afterwards, each request signed by that key.
+//! - [`vault`]: what is kept between runs.
 //!
 //! | phase | where |
 //! |---|---|
@@ -21,5 +22,6 @@ pub mod defaults;
 mod encoding;
 pub mod pairing;
 pub mod signing;
+pub mod vault;
 
 pub use encoding::Instance;

@@ -191,6 +191,20 @@ rules! {
     NotAsked = 400 "notAsked" "The page did not ask for this.";
     /// It was approved before.
     AlreadyApproved = 409 "alreadyApproved" "This pairing is approved already.";
+    /// The vault did not keep the pairing.
+    PairingNotKept = 503 "pairingNotKept" "This computer could not keep the pairing, so there is none. It tells its person why.";
+    /// No face can ask the person.
+    ApprovalUnavailable = 403 "approvalUnavailable" "Nobody is asked on this computer: approval is switched off there.";
+    /// There is no keyring for pairings.
+    VaultAbsent = 503 "vaultAbsent" "Nothing was paired: there is no keyring to keep it in. Start doorward in a desktop session, or with --vault memory.";
+    /// It is locked.
+    VaultLocked = 503 "vaultLocked" "Nothing was paired: the keyring is locked. Unlock it, then start the pairing again.";
+    /// It does not work.
+    VaultFailed = 503 "vaultFailed" "Nothing was paired: the keyring does not work. Look at it with its own program, such as seahorse or kwalletmanager.";
+    /// What is kept cannot be listed.
+    VaultUnlisted = 503 "vaultUnlisted" "The list of pairings in doorward's state folder cannot be written. Look at its permissions and at the space on its disk.";
+    /// It ended, and may come back.
+    PairingMayReturn = 503 "pairingMayReturn" "The pairing has ended, but neither the keyring nor the state folder could be told: it may come back when doorward starts again. Mend them, then forget it again.";
 
     // What rooms refuse.
     /// An id that names nothing.

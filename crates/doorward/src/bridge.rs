@@ -155,6 +155,10 @@ impl Bridge {
             companion,
             native,
         });
+        if let Some(companion) = house.companion().cloned() {
+            // Not among those that are waited for: it may ask for a password.
+            tokio::spawn(async move { companion.restore().await });
+        }
         let (sweeper, until) = (Arc::clone(&house), stop.clone());
         tasks.spawn(async move {
             while until

@@ -1,20 +1,27 @@
 //! The companion's room: pages that the person introduced to this computer.
 //!
 //! `doorward-companion` decides; here its decisions meet the listener, the audit
-//! and the commands. A pairing is admitted before its page learns of it, and what
-//! ends one ends its tickets and sockets within a second.
+//! and the commands. A pairing is admitted once the vault has it and before its page
+//! learns of it, and what ends one ends its tickets and sockets within a second.
 
+mod approve;
 mod book;
+mod dialog;
+mod hook;
+mod keeping;
 mod knock;
 mod native;
 mod paired;
 mod refusal;
+mod register;
 mod socket;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use doorward_companion::pairing::{Config, Ended, Mode, PageKey, Pairings, Step};
 use doorward_companion::signing::{PairedKey, SocketTickets, Verifier};
+use doorward_companion::vault::{KeptPage, Trouble, VaultState};
 use doorward_companion::{Instance, defaults};
 use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::caller::{Askers, Signatures};
@@ -22,8 +29,14 @@ use doorward_guard::guard::MountError;
 use doorward_guard::{Clock, Guard, Refusal, Rule};
 use tokio::sync::{Notify, broadcast};
 
+pub use approve::{Answer, Approval, Approve, Asked, Asking, News, OnScreen, Outcome};
 use book::Book;
 pub use book::PairingView;
+pub use dialog::{Dialog, NoDialog};
+pub use hook::{Hook, Hooked, Hooks, Request};
+use keeping::Keeping;
+pub use keeping::{Keep, VaultView};
+pub use register::Listed;
 use socket::Sockets;
 
 /// What the companion listener is told.
@@ -35,6 +48,10 @@ pub struct CompanionSettings {
     pub pairing: Mode,
     /// Schemes besides http and https whose pages may ask.
     pub schemes: Vec<String>,
+    /// Where pairings are kept; none for pairings that end with the run.
+    pub keep: Option<Keep>,
+    /// Who is asked.
+    pub approval: Approval,
 }
 
 /// The companion of one bridge.
@@ -45,15 +62,26 @@ pub struct Companion {
     listen: String,
     instance: Instance,
     mode: Mode,
+    approval: Approval,
     askers: Askers,
     pairings: Mutex<Pairings>,
     book: Arc<Book>,
+    keeping: Keeping,
     signatures: Signatures<Book>,
     tickets: SocketTickets,
     /// Something that a waiting page wants to know has happened.
     changed: Notify,
     ends: broadcast::Sender<Over>,
     sockets: Arc<Sockets>,
+}
+
+/// Why both agreed, and there is no pairing all the same.
+#[derive(Clone, Copy, Debug)]
+enum Unpaired {
+    /// How the vault is that did not keep it.
+    NotKept(VaultState),
+    /// It ended meanwhile.
+    Over(Rule),
 }
 
 /// What a live socket is told.
@@ -69,12 +97,14 @@ impl Default for CompanionSettings {
             ports: defaults::PORTS.to_vec(),
             pairing: Mode::Ask,
             schemes: Vec::new(),
+            keep: None,
+            approval: Approval::default(),
         }
     }
 }
 
 impl Companion {
-    /// No page is paired. `port` is the listener's.
+    /// No page is paired before [`Companion::restore`]. `port` is the listener's.
     pub(crate) fn new(
         clock: &Clock,
         audit: &Arc<dyn AuditSink>,
@@ -98,9 +128,11 @@ impl Companion {
             clock: clock.clone(),
             audit: Arc::clone(audit),
             mode: settings.pairing,
+            approval: settings.approval.clone(),
             changed: Notify::new(),
             ends: broadcast::Sender::new(defaults::SOCKET_ENDS_AHEAD),
             sockets: Arc::default(),
+            keeping: Keeping::new(settings.keep.as_ref()),
             book,
             listen,
             instance,
@@ -113,20 +145,66 @@ impl Companion {
         self.book.list()
     }
 
-    /// Ends a pairing: its signatures, tickets and sockets. Whether there was one.
+    /// How the vault is.
+    #[must_use]
+    pub fn vault(&self) -> VaultView {
+        self.keeping.view(&self.book.ids())
+    }
+
+    /// Asks the vault for what it keeps: those pages are paired from now on, and
+    /// those that it no longer has are not. It may ask a person for its password,
+    /// and wait for it.
+    pub async fn restore(&self) {
+        let found = self.keeping.load().await;
+        for key_id in found.lost {
+            if self.book.view(&key_id).is_some() {
+                self.drop_key(&key_id);
+            }
+        }
+        for page in found.pages {
+            let key_id = page.key_id.clone();
+            self.admit(page);
+            if !self.keeping.listed().contains(&key_id) {
+                // Forgotten meanwhile.
+                self.drop_key(&key_id);
+            }
+        }
+    }
+
+    /// Waits until the vault has answered for the first time, as far as one is used.
+    pub async fn restored(&self) {
+        self.keeping.answered().await;
+    }
+
+    /// Ends a pairing: its signatures, tickets and sockets, and its entry in the
+    /// vault. Whether there was one.
     ///
     /// # Errors
     ///
-    /// It cannot be written down, so nothing ends.
-    pub fn forget(&self, key_id: &str) -> Result<bool, Refusal> {
-        let Some(page) = self.book.view(key_id) else {
+    /// It cannot be written down, so nothing ends; [`Rule::PairingMayReturn`] if it
+    /// ended in this run, and may be back in the next.
+    pub async fn forget(self: &Arc<Self>, key_id: &str) -> Result<bool, Refusal> {
+        let page = self.book.view(key_id);
+        let listed = self.keeping.listed().iter().any(|id| id == key_id);
+        if page.is_none() && !listed {
             return Ok(false);
-        };
+        }
+        let origin = page.map(|page| page.origin).unwrap_or_default();
         let event = Event::allowed(Kind::PageForgotten, "pair");
-        self.audit
-            .decide(event.subject(key_id).detail(&page.origin))?;
-        self.drop_key(key_id);
+        self.audit.decide(event.subject(key_id).detail(&origin))?;
+        if !self.let_go(key_id) && !self.keeping.remove(key_id).await {
+            return Err(Rule::PairingMayReturn.into());
+        }
         Ok(true)
+    }
+
+    /// Every pairing, in effect or only listed.
+    fn all(&self) -> Vec<String> {
+        let mut all = self.keeping.listed();
+        all.extend(self.book.ids());
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     pub(crate) fn mount(self: &Arc<Self>, guard: &mut Guard) -> Result<(), MountError> {
@@ -138,11 +216,11 @@ impl Companion {
     }
 
     /// What happens once a second.
-    pub(crate) fn sweep(&self) {
+    pub(crate) fn sweep(self: &Arc<Self>) {
         let ended = self.pairings().ended();
         for Ended { forget, .. } in &ended {
             if let Some(key_id) = forget {
-                self.drop_key(key_id);
+                self.let_go(key_id);
             }
         }
         if !ended.is_empty() {
@@ -162,33 +240,96 @@ impl Companion {
     }
 
     /// What follows from an approval or a confirmation. Whether the page is paired.
-    fn follow(&self, step: Step) -> Result<bool, Rule> {
-        let Step::Both(key) = step else {
-            return Ok(false);
+    /// Goes on even if its caller does not wait for it.
+    async fn follow(self: &Arc<Self>, step: Step) -> Result<bool, Unpaired> {
+        self.changed.notify_waiters();
+        let key = match step {
+            Step::Both(key) => key,
+            Step::Waiting => return Ok(false),
         };
-        let PageKey {
-            number,
+        let room = Arc::clone(self);
+        let done = tokio::spawn(async move {
+            let origin = key.origin.clone();
+            let kept = room.keep(*key).await;
+            match kept {
+                Ok(_) => room.tell(&origin, Outcome::Paired),
+                Err(why) => room.tell_unpaired(&origin, why),
+            }
+            kept
+        });
+        done.await.unwrap_or(Err(Unpaired::Over(Rule::Internal)))
+    }
+
+    async fn keep(self: &Arc<Self>, key: PageKey) -> Result<bool, Unpaired> {
+        let wall = self.clock.wall().duration_since(UNIX_EPOCH);
+        let page = KeptPage {
+            key_id: key.key_id,
+            origin: key.origin,
+            label: key.label,
+            scopes: key.scopes,
+            request: key.request,
+            response: key.response,
+            created: wall.unwrap_or_default().as_secs(),
+        };
+        let full = self.book.ids().len() >= defaults::PAIRINGS;
+        let kept = match full {
+            true => Err(Unpaired::Over(Rule::CapacityReached)),
+            false => {
+                let kept = self.keeping.keep(&page).await;
+                kept.map_err(Unpaired::NotKept)
+            }
+        };
+        if let Err(why) = kept {
+            self.pairings().not_kept(key.number);
+            self.changed.notify_waiters();
+            return Err(why);
+        }
+        let key_id = page.key_id.clone();
+        self.admit(page);
+        let kept = self.pairings().kept(key.number);
+        if kept.is_err() {
+            // Cancelled meanwhile.
+            self.let_go(&key_id);
+        }
+        self.changed.notify_waiters();
+        kept.map_err(|why| Unpaired::Over(refusal::pair(why)))?;
+        if !self.keeping.state().is_good() {
+            // It works now: the others may be there too.
+            let room = Arc::clone(self);
+            tokio::spawn(async move { room.restore().await });
+        }
+        Ok(true)
+    }
+
+    fn admit(&self, page: KeptPage) {
+        let KeptPage {
             key_id,
             origin,
             label,
             scopes,
             request,
             response,
-        } = *key;
-        let paired = PairedKey {
-            key_id: key_id.clone(),
+            created,
+        } = page;
+        let key = PairedKey {
+            key_id,
             origin,
             request,
             response,
         };
-        self.book.admit(paired, label, scopes);
-        let kept = self.pairings().kept(number);
-        if kept.is_err() {
-            // Cancelled meanwhile.
-            self.drop_key(&key_id);
+        self.book.admit(key, label, scopes, created);
+    }
+
+    /// Ends a pairing, and tells the vault. Whether it stays forgotten, whatever the
+    /// vault does.
+    fn let_go(self: &Arc<Self>, key_id: &str) -> bool {
+        self.drop_key(key_id);
+        let forgotten = self.keeping.forget(key_id).is_ok();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let room = Arc::clone(self);
+            runtime.spawn(async move { room.keeping.clean().await });
         }
-        self.changed.notify_waiters();
-        kept.map(|()| true).map_err(refusal::pair)
+        forgotten
     }
 
     fn drop_key(&self, key_id: &str) {
@@ -196,5 +337,30 @@ impl Companion {
         self.tickets.revoke(key_id);
         self.signatures.forget(key_id);
         let _ = self.ends.send(Over::Pairing(key_id.to_owned()));
+    }
+}
+
+// === impl Unpaired ===
+
+impl Unpaired {
+    /// What a page may know.
+    fn for_page(self) -> Rule {
+        match self {
+            Self::NotKept(_) | Self::Over(Rule::CapacityReached) => Rule::PairingNotKept,
+            Self::Over(rule) => rule,
+        }
+    }
+
+    /// What its person is told.
+    fn for_person(self) -> Rule {
+        match self {
+            Self::NotKept(VaultState::Unlisted) => Rule::VaultUnlisted,
+            Self::NotKept(VaultState::Troubled(Trouble::Absent | Trouble::NotInThisBuild)) => {
+                Rule::VaultAbsent
+            }
+            Self::NotKept(VaultState::Troubled(Trouble::Locked)) => Rule::VaultLocked,
+            Self::NotKept(_) => Rule::VaultFailed,
+            Self::Over(rule) => rule,
+        }
     }
 }

@@ -13,6 +13,7 @@
 //! Secrets never stand in the file: it names the environment variables, profiles
 //! and keyring entries that hold them.
 
+mod companion;
 mod credentials;
 mod egress;
 mod error;
@@ -23,6 +24,7 @@ mod text;
 mod value;
 mod written;
 
+pub use companion::{Companion, Face, VaultChoice};
 pub use credentials::Credentials;
 pub use egress::{Egress, WayOut};
 pub use error::{ConfigError, Whence};
@@ -56,6 +58,8 @@ pub struct Config {
     pub control: Control,
     /// Media addresses.
     pub content: Content,
+    /// Pages of other origins.
+    pub companion: Companion,
     /// What is served, in the order in which it was named.
     pub sources: Vec<Source>,
     /// Upstreams that are open from the start.
@@ -66,6 +70,8 @@ pub struct Config {
     pub audit_path: PathBuf,
     /// Where files lie that may go at any time.
     pub cache_path: PathBuf,
+    /// Where files lie that must not go.
+    pub state_path: PathBuf,
     /// What takes effect, but is worth a second look.
     pub warnings: Vec<String>,
     rows: Vec<Row>,
@@ -143,6 +149,8 @@ pub struct Places {
     pub audit: PathBuf,
     /// For files that may go at any time.
     pub cache: PathBuf,
+    /// For files that must not go.
+    pub state: PathBuf,
 }
 
 /// One setting, for people.
@@ -218,6 +226,7 @@ impl Places {
             home: base.home_dir().to_owned(),
             config: base.config_dir().join("doorward").join("doorward.toml"),
             audit: state.join("doorward").join("audit.jsonl"),
+            state: state.join("doorward"),
             cache: base.cache_dir().join("doorward"),
         })
     }
@@ -254,6 +263,7 @@ impl Written {
                 why: "the console has this port: media need another, so that what is shown cannot reach the console".to_owned(),
             });
         }
+        let companion = self.companion();
         let audit_path = match self.settings.written(&keys::AUDIT_PATH) {
             Some((Value::Path(path), whence)) => places.absolute(path, whence),
             _ => places.audit.clone(),
@@ -273,11 +283,13 @@ impl Written {
             file: None,
             control,
             content,
+            companion,
             sources,
             relays,
             egress,
             audit_path,
             cache_path: places.cache.clone(),
+            state_path: places.state.clone(),
             warnings,
             rows,
         })

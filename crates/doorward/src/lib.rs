@@ -28,10 +28,18 @@ pub mod runtime;
 mod wire;
 
 pub use bridge::{Bridge, BridgeBuilder, House, Listener, Serving};
-pub use companion::{Companion, CompanionSettings, PairingView};
+pub use companion::{Companion, CompanionSettings, Keep, Listed, PairingView, VaultView};
 pub use doorward_companion as companion_core;
 pub use doorward_egress as egress;
 pub use doorward_guard as guard;
 pub use doorward_media as media;
 pub use doorward_relay as relay;
 pub use native::NATIVE_HOST;
+
+/// What asks the person whether a page may be paired.
+pub mod approve {
+    pub use crate::companion::{
+        Answer, Approval, Approve, Asked, Asking, Dialog, Hook, Hooked, Hooks, News, NoDialog,
+        OnScreen, Outcome, Request,
+    };
+}

@@ -74,6 +74,7 @@ pub(crate) async fn run(doctor: Doctor, instance: Instance) -> Result<(), Failur
         house::running(running.as_ref(), &instance).await,
         house::config(&config),
         house::audit(config.as_ref().ok()),
+        house::pairings(running.as_ref()).await,
         machine::ports(config.as_ref().ok(), running.as_ref()),
         machine::peer(),
         machine::proxy(|name| std::env::var(name).ok()),

@@ -14,8 +14,28 @@ use crate::term::{Paint, remark, say, say_json, say_text, table};
 #[derive(Debug, Deserialize, Serialize)]
 struct Overview {
     pairing: String,
+    approve: String,
     pending: Option<Pending>,
     pairings: Vec<Paired>,
+    vault: Vault,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Vault {
+    /// A word for programs.
+    pub(super) state: String,
+    /// A sentence for people.
+    pub(super) message: String,
+    pub(super) missing: Vec<Missing>,
+    pub(super) unremoved: usize,
+}
+
+/// Listed, and not in effect.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Missing {
+    key_id: String,
+    origin: String,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -57,7 +77,9 @@ pub(crate) async fn run(pair: Pair, instance: Instance) -> Result<(), Failure> {
     let client = Client::of(&instance)?;
     if client.info().companion.is_none() {
         let failure = Failure::new(Code::Failed, "companionOff", "the companion is not on");
-        return Err(failure.next("Start doorward with `doorward serve --companion`."));
+        return Err(failure.next(
+            "Start doorward with `doorward serve --companion`, or set enabled = true under [companion].",
+        ));
     }
     match pair.command {
         PairCommand::List { json } => list(&client, json).await,
@@ -78,14 +100,27 @@ pub(crate) async fn run(pair: Pair, instance: Instance) -> Result<(), Failure> {
                 &format!("{who} may ask to be paired for two minutes."),
             )
         }
+        PairCommand::Check { json } => {
+            let overview: Overview = client.post("/native/pairings/check", &json!({})).await?;
+            show(&overview, json)
+        }
         PairCommand::Forget { id, json } => forget(&client, &id, json).await,
     }
 }
 
 async fn list(client: &Client, json: bool) -> Result<(), Failure> {
+    show(&client.get("/native/pairings").await?, json)
+}
+
+/// How the vault of a running companion is.
+pub(super) async fn vault(client: &Client) -> Result<Vault, Failure> {
     let overview: Overview = client.get("/native/pairings").await?;
+    Ok(overview.vault)
+}
+
+fn show(overview: &Overview, json: bool) -> Result<(), Failure> {
     if json {
-        return say_json(&overview);
+        return say_json(overview);
     }
     if let Some(pending) = &overview.pending {
         say(&format!(
@@ -94,19 +129,42 @@ async fn list(client: &Client, json: bool) -> Result<(), Failure> {
         ))?;
     }
     if overview.pairings.is_empty() {
-        return say("No page is paired.");
+        say("No page is paired.")?;
+    } else {
+        let rows: Vec<_> = overview
+            .pairings
+            .iter()
+            .map(|page| {
+                let scopes = words(&page.scopes);
+                let used = page.last_used_at.as_deref().unwrap_or("not yet");
+                let cells = [&page.key_id, &page.origin, &scopes, &page.created_at, used];
+                cells.map(str::to_owned).to_vec()
+            })
+            .collect();
+        let headings = ["PAIRING", "ORIGIN", "MAY", "SINCE", "LAST USED"];
+        say_text(&table(&headings, &rows, Paint::stdout()))?;
     }
-    let rows: Vec<_> = overview
-        .pairings
-        .into_iter()
-        .map(|page| {
-            let scopes = words(&page.scopes);
-            let used = page.last_used_at.unwrap_or_else(|| "not yet".to_owned());
-            vec![page.key_id, page.origin, scopes, page.created_at, used]
-        })
-        .collect();
-    let headings = ["PAIRING", "ORIGIN", "MAY", "SINCE", "LAST USED"];
-    say_text(&table(&headings, &rows, Paint::stdout()))
+    let Vault {
+        message,
+        missing,
+        unremoved,
+        ..
+    } = &overview.vault;
+    say(message)?;
+    if !missing.is_empty() {
+        say("Not in effect, because the keyring did not give their keys:")?;
+        let rows: Vec<_> = missing
+            .iter()
+            .map(|page| vec![page.key_id.clone(), page.origin.clone()])
+            .collect();
+        say_text(&table(&["PAIRING", "ORIGIN"], &rows, Paint::stdout()))?;
+    }
+    if *unremoved > 0 {
+        say(&format!(
+            "Forgotten, and still to be removed from the keyring: {unremoved}. They are good for nothing."
+        ))?;
+    }
+    Ok(())
 }
 
 /// Shows who asks and for what; the person types what the page shows.

@@ -53,9 +53,9 @@ async fn remove(name: &str, at: SourceFile) -> Result<(), Failure> {
     let mut file = File::read(at.config.as_deref())?;
     let source = file.remove(name)?;
     file.write()?;
-    let id = source.id.clone();
+    let secret_of = keyring::of_source(&source.id);
     let secret = match source.place.credentials() {
-        Some(Credentials::Keyring { .. }) => in_thread(move || keyring::remove(&id))
+        Some(Credentials::Keyring { .. }) => in_thread(move || keyring::remove(&secret_of))
             .await
             .map_err(Failure::from),
         _ => Ok(false),
@@ -126,8 +126,8 @@ async fn check(name: Option<&str>, at: &SourceFile) -> Result<(), Failure> {
 async fn sign_of_life(source: &config::Source, clock: &Clock) -> Result<(), Failure> {
     if let Some(Credentials::Keyring { .. }) = source.place.credentials() {
         // Asked here first: what is wrong with a keyring has names of its own.
-        let id = source.id.clone();
-        in_thread(move || keyring::read(&id).map(drop)).await?;
+        let name = keyring::of_source(&source.id);
+        in_thread(move || keyring::read(&name).map(drop)).await?;
     }
     Wanted::read(source)?.check(clock).await
 }

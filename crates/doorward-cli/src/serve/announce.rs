@@ -58,7 +58,7 @@ pub(super) fn people(
 ) -> Result<(), Failure> {
     let paint = Paint::stdout();
     let row =
-        |label: &str, text: &str| say(&format!("  {}  {text}", paint.dim(&format!("{label:<8}"))));
+        |label: &str, text: &str| say(&format!("  {}  {text}", paint.dim(&format!("{label:<9}"))));
     say(&paint.bold(concat!("doorward ", env!("CARGO_PKG_VERSION"))))?;
     row("Console", &paint.cyan(launch))?;
     row(
@@ -66,6 +66,9 @@ pub(super) fn people(
         &paint.dim("works once, for a minute; `doorward open` makes another"),
     )?;
     row("Media", &info.content)?;
+    if let Some(companion) = &info.companion {
+        row("Companion", companion)?;
+    }
     let width = wanted
         .iter()
         .map(|wanted| wanted.name.chars().count())

@@ -269,6 +269,25 @@ impl Reply {
     }
 }
 
+/// Whether `program` is there. In CI it must be.
+pub(crate) fn has(program: &str) -> bool {
+    let found = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
+    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    assert!(
+        found || !ci,
+        "CI is set, and {program} is not installed: cargo xtask test install"
+    );
+    if !found {
+        println!("skipped: {program} is not installed");
+    }
+    found
+}
+
 pub(crate) fn files_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     entries

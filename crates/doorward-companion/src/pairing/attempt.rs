@@ -30,6 +30,8 @@ pub(super) enum At {
     Keeping,
     /// The page may fetch its proof.
     Paired,
+    /// The vault kept nothing: the page is told once.
+    NotKept,
 }
 
 pub(super) struct Started {
@@ -60,7 +62,7 @@ impl Attempt {
     pub(super) fn shown(&mut self) -> Option<&mut Shown> {
         match &mut self.stage {
             Stage::Revealed(At::Shown, shown) => Some(shown),
-            Stage::Revealed(At::Keeping | At::Paired, _) | Stage::Started(_) => None,
+            Stage::Revealed(At::Keeping | At::Paired | At::NotKept, _) | Stage::Started(_) => None,
         }
     }
 

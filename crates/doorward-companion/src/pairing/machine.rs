@@ -180,7 +180,8 @@ impl Pairings {
     ///
     /// # Errors
     ///
-    /// [`PairRefusal::Gone`] once it is over.
+    /// [`PairRefusal::Gone`] once it is over, [`PairRefusal::NotKept`] if the vault
+    /// did not keep it.
     pub fn collect(&mut self, origin: &Origin, pid: &str) -> Result<Collected, PairRefusal> {
         self.sweep();
         let id = self.find(origin, pid)?;
@@ -194,6 +195,10 @@ impl Pairings {
                 };
                 self.attempts.remove(&id);
                 Ok(paired)
+            }
+            Some(Stage::Revealed(At::NotKept, _)) => {
+                self.attempts.remove(&id);
+                Err(PairRefusal::NotKept)
             }
             Some(Stage::Started(_)) | None => Err(PairRefusal::Gone),
         }
@@ -256,6 +261,7 @@ impl Pairings {
             typed: shown.asked.can_harm(),
             until: attempt.until,
             confirmed: shown.confirmed,
+            approved: shown.approved.is_some(),
         })
     }
 
@@ -363,13 +369,29 @@ impl Pairings {
         let attempt = self.numbered(number).ok_or(PairRefusal::Gone)?;
         match &mut attempt.stage {
             Stage::Revealed(at @ At::Keeping, _) => *at = At::Paired,
-            Stage::Revealed(At::Shown | At::Paired, _) | Stage::Started(_) => {
+            Stage::Revealed(At::Shown | At::Paired | At::NotKept, _) | Stage::Started(_) => {
                 return Err(PairRefusal::Gone);
             }
         }
         self.windows.fulfilled();
         self.shown = None;
         Ok(())
+    }
+
+    /// The vault did not keep the keys of request `number`: there is no pairing, and
+    /// its page is told so.
+    pub fn not_kept(&mut self, number: u64) {
+        let Some(attempt) = self.numbered(number) else {
+            return;
+        };
+        let Stage::Revealed(at @ At::Keeping, _) = &mut attempt.stage else {
+            return;
+        };
+        *at = At::NotKept;
+        let detail = format!("{} {:?}", attempt.origin, Ending::NotKept);
+        self.shown = None;
+        self.audit
+            .record(Event::allowed(Kind::PairingEnded, "pair").detail(&detail));
     }
 
     /// What ended since the last call: faces close their windows.
@@ -492,11 +514,13 @@ impl Pairings {
         if self.shown.as_ref() == Some(id) {
             self.shown = None;
         }
-        if let Stage::Revealed(at, shown) = attempt.stage {
+        if let Stage::Revealed(at, shown) = attempt.stage
+            && at != At::NotKept
+        {
             self.ended.push(Ended {
                 number: shown.number,
                 why,
-                forget: (at != At::Shown).then_some(shown.keys.key_id),
+                forget: matches!(at, At::Keeping | At::Paired).then_some(shown.keys.key_id),
             });
             let detail = format!("{} {why:?}", attempt.origin);
             self.audit

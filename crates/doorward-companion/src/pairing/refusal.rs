@@ -64,6 +64,10 @@ refusals! {
     NotAsked = "notAsked" "The page did not ask for this.";
     /// It was approved before.
     AlreadyApproved = "alreadyApproved" "This pairing is approved already.";
+    /// The vault did not keep the pairing.
+    NotKept = "pairingNotKept" "This computer could not keep the pairing, so there is none. It tells its person why.";
+    /// No face can ask the person.
+    NobodyToAsk = "approvalUnavailable" "Nobody is asked on this computer: approval is switched off there.";
     /// The decision could not be written into the audit log.
     NotWritten = "auditFailed" "The audit log cannot be written, so nothing was decided.";
 }

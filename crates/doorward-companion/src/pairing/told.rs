@@ -52,6 +52,8 @@ pub struct Window {
     pub until: Moment,
     /// Whether the page has confirmed.
     pub confirmed: bool,
+    /// Whether the person has approved.
+    pub approved: bool,
 }
 
 /// What a confirmation or an approval led to.
@@ -118,6 +120,8 @@ pub enum Ending {
     MadeRoom,
     /// The keys could not be kept.
     NotKept,
+    /// The window could not be shown.
+    NotShown,
 }
 
 /// A revealed request that ended without a pairing.

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 use doorward_companion::pairing::Scopes;
 use doorward_companion::signing::{Denied, PairedKey, Proven, SignRefusal, Signer, Verifier};
 use doorward_guard::caller::{Judge, NotSigned, SignAnswer, Verified};
+use doorward_guard::clock::rfc3339;
 use doorward_guard::{Clock, Moment, Origin, Refusal, Rule};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -43,7 +45,7 @@ struct Entry {
     origin: Origin,
     label: String,
     scopes: Scopes,
-    created: Moment,
+    created: u64,
     used: Option<Moment>,
 }
 
@@ -60,15 +62,16 @@ impl Book {
         }
     }
 
-    pub(super) fn admit(&self, key: PairedKey, label: String, scopes: Scopes) {
+    /// `created` is in seconds since 1970.
+    pub(super) fn admit(&self, key: PairedKey, label: String, scopes: Scopes, created: u64) {
         let entry = Entry {
             origin: key.origin.clone(),
             label,
             scopes,
-            created: self.clock.now(),
+            created,
             used: None,
         };
-        self.pages().insert(key.key_id.clone(), entry);
+        self.pages().entry(key.key_id.clone()).or_insert(entry);
         self.verifier.admit(key);
     }
 
@@ -85,10 +88,14 @@ impl Book {
     pub(super) fn list(&self) -> Vec<PairingView> {
         let pages = self.pages();
         let mut list: Vec<_> = pages.iter().collect();
-        list.sort_by_key(|(_, entry)| entry.created);
+        list.sort_by_key(|(id, entry)| (entry.created, *id));
         list.iter()
             .map(|(id, entry)| self.show(id, entry))
             .collect()
+    }
+
+    pub(super) fn ids(&self) -> Vec<String> {
+        self.pages().keys().cloned().collect()
     }
 
     fn show(&self, key_id: &str, entry: &Entry) -> PairingView {
@@ -97,7 +104,7 @@ impl Book {
             origin: entry.origin.to_string(),
             label: entry.label.clone(),
             scopes: entry.scopes.clone(),
-            created_at: self.clock.rfc3339(entry.created),
+            created_at: rfc3339(UNIX_EPOCH + Duration::from_secs(entry.created)),
             last_used_at: entry.used.map(|at| self.clock.rfc3339(at)),
         }
     }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Companion, refusal};
+use super::{Approval, Companion, Unpaired, refusal};
 
 /// How often pages of one origin may start.
 #[derive(Debug)]
@@ -113,6 +113,9 @@ async fn hello(room: Arc<Companion>, permit: Permit<Page>, call: Call) -> Result
 
 async fn start(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<Answer, Refusal> {
     at.starts.take(permit.proof())?;
+    if matches!(at.room.approval, Approval::Off) {
+        return Err(Rule::ApprovalUnavailable.into());
+    }
     let offered = at.room.pairings().start(permit.proof(), call.bytes());
     let bytes = offered.map_err(refusal::pair)?.bytes;
     Ok(Answer::whole(
@@ -129,6 +132,7 @@ async fn reveal(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<A
         .reveal(permit.proof(), call.param("pid"), call.bytes());
     room.sweep();
     let window: Window = shown.map_err(refusal::pair)?;
+    room.show(window.clone());
     Ok(Answer::json(&json!({
         "state": "pending",
         "typed": window.typed,
@@ -149,7 +153,8 @@ async fn confirm(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<
         .pairings()
         .confirm(permit.proof(), call.param("pid"), &proof.0);
     room.sweep();
-    room.follow(step.map_err(refusal::pair)?)?;
+    let followed = room.follow(step.map_err(refusal::pair)?).await;
+    followed.map_err(Unpaired::for_page)?;
     Ok(Answer::json(&json!({ "state": "pending" })))
 }
 

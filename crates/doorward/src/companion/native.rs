@@ -6,7 +6,7 @@ use doorward_guard::{Answer, Call, Native, Origin, Permit, Policy, Refusal, Rule
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Companion, refusal};
+use super::{Companion, Unpaired, refusal};
 
 impl Companion {
     pub(crate) fn native_surface(self: &Arc<Self>) -> Surface<Native, Self> {
@@ -20,6 +20,7 @@ impl Companion {
         )
         .get("/", list)
         .post("/allow", allow)
+        .post("/check", check)
         .post("/{id}/approve", approve)
         .post("/{id}/deny", deny)
         .delete("/{id}", forget)
@@ -28,12 +29,13 @@ impl Companion {
     /// What waits for the person and who is paired. The code is not in it: whoever
     /// approves reads it on the page.
     #[must_use]
-    pub fn overview(&self) -> Value {
+    pub fn overview(self: &Arc<Self>) -> Value {
         self.sweep();
         let window = self.pairings().window();
         let now = self.clock.now();
         json!({
             "pairing": self.mode_name(),
+            "approve": self.approval.name(),
             "pending": window.map(|window| json!({
                 "number": window.number,
                 "origin": window.origin.as_str(),
@@ -45,6 +47,7 @@ impl Companion {
                 "expiresAt": self.clock.rfc3339(window.until),
             })),
             "pairings": self.paired(),
+            "vault": self.vault(),
         })
     }
 }
@@ -73,7 +76,8 @@ async fn approve(
         pairings.approve(number, &scopes, Some(&code))
     };
     room.sweep();
-    let paired = room.follow(step.map_err(refusal::pair)?)?;
+    let followed = room.follow(step.map_err(refusal::pair)?).await;
+    let paired = followed.map_err(Unpaired::for_person)?;
     let state = if paired { "paired" } else { "waiting" };
     Ok(Answer::json(&json!({ "state": state })))
 }
@@ -112,18 +116,24 @@ async fn allow(
     Ok(Answer::json(&json!({ "allowedFor": lasts })))
 }
 
+/// The vault is asked again. It may ask for its password.
+async fn check(room: Arc<Companion>, _permit: Permit<Native>, _call: Call) -> Answer {
+    room.restore().await;
+    Answer::json(&room.overview())
+}
+
 async fn forget(
     room: Arc<Companion>,
     _permit: Permit<Native>,
     call: Call,
 ) -> Result<Answer, Refusal> {
     let ids = match call.param("id") {
-        "all" => room.paired().into_iter().map(|page| page.key_id).collect(),
+        "all" => room.all(),
         id => vec![id.to_owned()],
     };
     let mut forgotten = 0;
     for id in ids {
-        forgotten += u32::from(room.forget(&id)?);
+        forgotten += u32::from(room.forget(&id).await?);
     }
     Ok(Answer::json(&json!({ "forgotten": forgotten })))
 }

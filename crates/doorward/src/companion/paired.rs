@@ -48,7 +48,7 @@ async fn end(
     permit: Permit<Signed<Book>>,
     _call: Call,
 ) -> Result<Answer, Refusal> {
-    room.forget(&permit.proof().key().key_id)?;
+    room.forget(&permit.proof().key().key_id).await?;
     Ok(Answer::json(&json!({ "ended": true })))
 }
 

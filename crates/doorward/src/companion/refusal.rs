@@ -23,6 +23,8 @@ pub(super) fn pair(why: PairRefusal) -> Rule {
         PairRefusal::CodeWrong => Rule::CodeWrong,
         PairRefusal::NotAsked => Rule::NotAsked,
         PairRefusal::AlreadyApproved => Rule::AlreadyApproved,
+        PairRefusal::NotKept => Rule::PairingNotKept,
+        PairRefusal::NobodyToAsk => Rule::ApprovalUnavailable,
         // Among them that the audit cannot be written.
         _ => Rule::Internal,
     }

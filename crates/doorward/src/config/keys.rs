@@ -41,10 +41,16 @@ pub(super) enum Kind {
     Word(&'static str),
     /// One of these.
     Choice(&'static [&'static str]),
+    /// One of these, the first unless it is written.
+    OneOf(&'static [&'static str]),
+    /// Ports, tried in their order.
+    Ports(&'static [u16]),
+    /// Schemes of URLs besides http and https; none unless they are written.
+    Schemes,
 }
 
 /// Tables that later versions will know.
-pub(super) const LATER: &[&str] = &["companion", "gateway", "public"];
+pub(super) const LATER: &[&str] = &["gateway", "public"];
 
 /// What each table is for.
 pub(super) const TABLES: &[(&str, &str)] = &[
@@ -56,6 +62,10 @@ pub(super) const TABLES: &[(&str, &str)] = &[
     (
         "egress",
         "How stores and upstreams are reached. The loopback hop never goes through a proxy.",
+    ),
+    (
+        "companion",
+        "Pages of other origins that the person in front of this computer introduces to it.",
     ),
     ("audit", "The log of every decision."),
 ];
@@ -125,6 +135,12 @@ keys! { KEYS:
     EGRESS_PROXY = "egress.proxy" Kind::Word("environment"), "\"environment\" for what http_proxy, https_proxy, all_proxy and no_proxy say, \"none\", or the URL of one for everything: http, https, socks5 or socks5h. With a password it is set by its variable, never here.";
     EGRESS_NO_PROXY = "egress.no_proxy" Kind::List, "What a proxy that is named here is not asked for, as in no_proxy: \"example.com\", \".example.com\", \"10.0.0.0/8\".";
     EGRESS_ROOTS = "egress.roots" Kind::List, "PEM files with certificates to trust besides the platform's.";
+    COMPANION_ENABLED = "companion.enabled" Kind::Flag(false), "Pages may ask to be paired with this computer.";
+    COMPANION_PORTS = "companion.ports" Kind::Ports(&doorward_companion::defaults::PORTS), "Ports on 127.0.0.1 that are tried in this order; pages look for these. 0 takes any free one.";
+    COMPANION_PAIRING = "companion.pairing" Kind::OneOf(&["ask", "window", "off"]), "Who may ask: any page, pages within two minutes of `doorward pair allow`, or none. Who is paired stays so.";
+    COMPANION_SCHEMES = "companion.schemes" Kind::Schemes, "Schemes besides http and https whose pages may ask, such as \"tauri\".";
+    COMPANION_APPROVE = "companion.approve" Kind::OneOf(&["auto", "dialog", "terminal", "command", "none"]), "Where the person is asked: a dialog, the terminal that doorward runs in, only `doorward pair approve`, or nowhere. auto takes the first of these that there is. `doorward pair approve` answers too, unless it is none.";
+    COMPANION_VAULT = "companion.vault" Kind::OneOf(&["keyring", "memory"]), "Where pairings are kept: in this user's keyring, or in memory, so that they end with doorward.";
     AUDIT_PATH = "audit.path" Kind::Path, "The file that is written to. Unless set, audit.jsonl in doorward's state folder.";
 }
 

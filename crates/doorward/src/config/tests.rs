@@ -1,5 +1,6 @@
 use std::fs;
 
+use doorward_companion::pairing::Mode;
 use doorward_guard::defaults;
 
 use super::*;
@@ -10,6 +11,7 @@ pub(super) fn places() -> Places {
         config: "/home/u/.config/doorward/doorward.toml".into(),
         audit: "/home/u/.local/state/doorward/audit.jsonl".into(),
         cache: "/home/u/.cache/doorward".into(),
+        state: "/home/u/.local/state/doorward".into(),
     }
 }
 
@@ -206,12 +208,60 @@ fn limits_go_down_and_going_up_says_dangerous() {
 }
 
 #[test]
-fn tables_of_later_versions_are_told_as_such() {
-    for text in [
-        "[companion]",
-        "[[gateway]]",
-        "[public]\norigin = \"https://x\"",
+fn the_companion_is_off_until_it_is_wanted_and_strict_about_it() {
+    let off = build("").unwrap().companion;
+    assert!(!off.enabled);
+    assert_eq!(off.ports, doorward_companion::defaults::PORTS);
+    assert_eq!((off.pairing, off.approve), (Mode::Ask, Face::Auto));
+    assert_eq!((off.vault, off.schemes.len()), (VaultChoice::Keyring, 0));
+    let text = "[companion]\nenabled = true\nports = [0]\npairing = \"window\"\nschemes = [\"tauri\"]\napprove = \"terminal\"\nvault = \"memory\"";
+    let on = build(text).unwrap().companion;
+    assert!(on.enabled);
+    assert_eq!((on.ports, on.schemes), (vec![0], vec!["tauri".to_owned()]));
+    assert_eq!((on.pairing, on.approve), (Mode::Window, Face::Terminal));
+    assert_eq!(on.vault, VaultChoice::Memory);
+    for (line, told) in [
+        ("ports = []", "a list of ports"),
+        ("ports = [70000]", "from 0 to 65535"),
+        ("ports = \"7319\"", "a list of ports"),
+        (
+            "pairing = \"always\"",
+            "one of \"ask\", \"window\", \"off\"",
+        ),
+        ("schemes = [\"https\"]", "a list of schemes"),
+        ("schemes = [\"tauri://localhost\"]", "a list of schemes"),
+        ("approve = true", "one of \"auto\""),
+        ("vault = \"file\"", "one of \"keyring\", \"memory\""),
+        ("port = 7319", "did you mean companion.ports"),
     ] {
+        let refusal = refused(&format!("[companion]\n{line}"));
+        assert!(
+            refusal.contains(told) && refusal.contains("line 2"),
+            "{refusal}"
+        );
+    }
+    let variables = [
+        ("DOORWARD_COMPANION_ENABLED", "true"),
+        ("DOORWARD_COMPANION_PORTS", "7400, 0"),
+        ("DOORWARD_COMPANION_VAULT", "memory"),
+    ];
+    let variables = variables.map(|(name, value)| (name.into(), value.into()));
+    let flags = Flags {
+        companion_port: Some(0),
+        approve: Some("none".to_owned()),
+        ..Flags::default()
+    };
+    let by_environment = Written::new().environment(variables).unwrap();
+    let config = by_environment.clone().build(&places()).unwrap().companion;
+    assert_eq!((config.enabled, config.ports), (true, vec![7400, 0]));
+    let config = by_environment.flags(&flags).unwrap().build(&places());
+    let config = config.unwrap().companion;
+    assert_eq!((config.ports, config.approve), (vec![0], Face::Nowhere));
+}
+
+#[test]
+fn tables_of_later_versions_are_told_as_such() {
+    for text in ["[[gateway]]", "[public]\norigin = \"https://x\""] {
         let told = refused(text);
         assert!(told.contains("is not in this build"), "{told}");
     }

@@ -242,6 +242,18 @@ fn property(key: &Key) -> Json {
         Kind::Word(word) => json!({ "type": "string", "minLength": 1, "default": word }),
         Kind::List => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Choice(choices) => json!({ "enum": choices }),
+        Kind::OneOf(choices) => json!({ "enum": choices, "default": choices.first() }),
+        Kind::Ports(ports) => json!({
+            "type": "array",
+            "items": { "type": "integer", "minimum": 0, "maximum": u16::MAX },
+            "minItems": 1,
+            "default": ports,
+        }),
+        Kind::Schemes => json!({
+            "type": "array",
+            "items": { "type": "string", "pattern": "^[a-z][a-z0-9+.-]*$" },
+            "default": [],
+        }),
     };
     if let Some(map) = property.as_object_mut() {
         if let (Kind::Time { .. }, Some(time)) = (key.kind, key.kind.default_value()) {

@@ -15,6 +15,7 @@ pub(super) enum Raw {
     Flag(bool),
     Text(String),
     List(Vec<String>),
+    Numbers(Vec<i64>),
     /// Something that no key takes, by its TOML name.
     Other(&'static str),
 }
@@ -33,6 +34,7 @@ pub(super) enum Value {
     Path(PathBuf),
     Text(String),
     List(Vec<String>),
+    Ports(Vec<u16>),
 }
 
 /// Why a key does not take a value.
@@ -56,7 +58,19 @@ impl Raw {
                     .iter()
                     .map(|item| item.get_ref().as_str().map(str::to_owned))
                     .collect();
-                texts.map_or(Self::Other("array"), Self::List)
+                let numbers = || {
+                    let numbers = list
+                        .iter()
+                        .map(|item| match Self::from_toml(item.get_ref()) {
+                            Self::Number(number) => Some(number),
+                            _ => None,
+                        });
+                    numbers.collect::<Option<Vec<_>>>()
+                };
+                let texts = texts.map(Self::List);
+                texts
+                    .or_else(|| numbers().map(Self::Numbers))
+                    .unwrap_or(Self::Other("array"))
             }
             other => Self::Other(other.type_str()),
         }
@@ -71,12 +85,27 @@ impl Raw {
                 text.parse().map_or_else(|_| as_text(), Self::Number)
             }
             Kind::Flag(_) => text.parse().map_or_else(|_| as_text(), Self::Flag),
-            Kind::Bind | Kind::List => {
-                Self::List(text.split(',').map(|part| part.trim().to_owned()).collect())
+            Kind::Bind | Kind::List | Kind::Schemes => {
+                let parts = text.split(',').map(str::trim);
+                Self::List(
+                    parts
+                        .filter(|part| !part.is_empty())
+                        .map(str::to_owned)
+                        .collect(),
+                )
             }
-            Kind::Time { .. } | Kind::Path | Kind::Text | Kind::Word(_) | Kind::Choice(_) => {
-                as_text()
+            Kind::Ports(_) => {
+                let numbers = text.split(',').map(|part| part.trim().parse().ok());
+                numbers
+                    .collect::<Option<_>>()
+                    .map_or_else(as_text, Self::Numbers)
             }
+            Kind::Time { .. }
+            | Kind::Path
+            | Kind::Text
+            | Kind::Word(_)
+            | Kind::Choice(_)
+            | Kind::OneOf(_) => as_text(),
         }
     }
 
@@ -85,7 +114,7 @@ impl Raw {
             Self::Number(_) => "number",
             Self::Flag(_) => "true or false",
             Self::Text(_) => "string",
-            Self::List(_) => "list",
+            Self::List(_) | Self::Numbers(_) => "list",
             Self::Other(name) => name,
         }
     }
@@ -132,7 +161,18 @@ impl Kind {
             (Self::List, Raw::List(list)) if list.iter().all(|text| !text.trim().is_empty()) => {
                 Ok(Value::List(list.clone()))
             }
-            (Self::Choice(choices), Raw::Text(text)) if choices.contains(&text.as_str()) => {
+            (Self::Ports(_), Raw::Numbers(list)) if !list.is_empty() => list
+                .iter()
+                .map(|&number| u16::try_from(number).ok())
+                .collect::<Option<_>>()
+                .map(Value::Ports)
+                .ok_or_else(|| wrong("a port is a number from 0 to 65535")),
+            (Self::Schemes, Raw::List(list)) if list.iter().all(|text| is_scheme(text)) => {
+                Ok(Value::List(list.clone()))
+            }
+            (Self::Choice(choices) | Self::OneOf(choices), Raw::Text(text))
+                if choices.contains(&text.as_str()) =>
+            {
                 Ok(Value::Text(text.clone()))
             }
             (kind, raw) => Err(wrong(&format!(
@@ -152,6 +192,9 @@ impl Kind {
             Self::Time { most } => Some(Value::Time(most)),
             Self::Count { most, .. } => Some(Value::Count(most)),
             Self::Extra { .. } => Some(Value::Count(0)),
+            Self::OneOf(choices) => choices.first().map(|&first| Value::Text(first.to_owned())),
+            Self::Ports(ports) => Some(Value::Ports(ports.to_vec())),
+            Self::Schemes => Some(Value::List(Vec::new())),
             Self::Word(word) => Some(Value::Text(word.to_owned())),
             Self::List => Some(Value::List(Vec::new())),
             Self::Path | Self::Text | Self::Choice(_) => None,
@@ -169,7 +212,14 @@ impl Kind {
             Self::Path => "a path in quotes".to_owned(),
             Self::Text | Self::Word(_) => "a text in quotes, not an empty one".to_owned(),
             Self::List => "a list of texts in quotes, none of them empty".to_owned(),
-            Self::Choice(choices) => format!("one of \"{}\"", choices.join("\", \"")),
+            Self::Ports(_) => "a list of ports, such as [7319, 7320], not an empty one".to_owned(),
+            Self::Schemes => {
+                "a list of schemes in small letters, without http and https, such as [\"tauri\"]"
+                    .to_owned()
+            }
+            Self::Choice(choices) | Self::OneOf(choices) => {
+                format!("one of \"{}\"", choices.join("\", \""))
+            }
         }
     }
 }
@@ -179,6 +229,15 @@ const BIND: &str = "doorward listens on 127.0.0.1, and on ::1 next to it, and on
 
 fn wrong(why: &str) -> Unfit {
     Unfit::Wrong(why.to_owned())
+}
+
+/// One that may be named: pages of http and https ask without it.
+fn is_scheme(text: &str) -> bool {
+    let first = text.starts_with(|c: char| c.is_ascii_lowercase());
+    let rest = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+    first && rest && !matches!(text, "http" | "https" | "null" | "file" | "data" | "blob")
 }
 
 fn bind(list: &[String]) -> Result<Value, Unfit> {
@@ -235,6 +294,7 @@ impl Value {
             Self::Path(path) => toml::Value::String(path.display().to_string()).to_string(),
             Self::Text(text) => toml::Value::String(text.clone()).to_string(),
             Self::List(list) => toml::Value::from(list.clone()).to_string(),
+            Self::Ports(ports) => format!("{ports:?}"),
         }
     }
 }

@@ -26,6 +26,16 @@ pub struct Flags {
     pub content_port: Option<u16>,
     /// Whether processes of other users are kept out.
     pub peer_check: Option<bool>,
+    /// Whether pages may ask to be paired.
+    pub companion: Option<bool>,
+    /// `--companion-port`: the only one that is tried.
+    pub companion_port: Option<u16>,
+    /// `--pairing`, `--approve` and `--vault`, as the file would say it.
+    pub pairing: Option<String>,
+    /// See [`Flags::pairing`].
+    pub approve: Option<String>,
+    /// See [`Flags::pairing`].
+    pub vault: Option<String>,
     /// Where the audit log is written.
     pub audit_path: Option<PathBuf>,
     /// What to serve. Instead of the sources of the file, if there is any.
@@ -146,10 +156,19 @@ impl Written {
             .audit_path
             .as_ref()
             .map(|path| Raw::Text(path.to_string_lossy().into_owned()));
+        let text = |text: &Option<String>| text.clone().map(Raw::Text);
+        let ports = flags
+            .companion_port
+            .map(|port| Raw::Numbers(vec![port.into()]));
         for (key, raw) in [
             (&keys::CONTROL_PORT, port(flags.port)),
             (&keys::CONTENT_PORT, port(flags.content_port)),
             (&keys::PEER_CHECK, flags.peer_check.map(Raw::Flag)),
+            (&keys::COMPANION_ENABLED, flags.companion.map(Raw::Flag)),
+            (&keys::COMPANION_PORTS, ports),
+            (&keys::COMPANION_PAIRING, text(&flags.pairing)),
+            (&keys::COMPANION_APPROVE, text(&flags.approve)),
+            (&keys::COMPANION_VAULT, text(&flags.vault)),
             (&keys::AUDIT_PATH, path),
         ] {
             if let Some(raw) = raw {

@@ -6,6 +6,7 @@ use doorward::config::{Config, ConfigError};
 use doorward::runtime::{Instance, RuntimeDir};
 use serde_json::Value;
 
+use super::super::pair;
 use super::Finding;
 use crate::client::Client;
 use crate::term::thousands;
@@ -43,6 +44,41 @@ pub(super) async fn running(client: Option<&Client>, instance: &Instance) -> Fin
         }
     }
     Finding::ok(name, format!("{} (pid {}) answers", info.control, info.pid))
+}
+
+/// The keyring has what it should have.
+pub(super) async fn pairings(client: Option<&Client>) -> Finding {
+    let name = "pairings";
+    let Some(client) = client.filter(|client| client.info().companion.is_some()) else {
+        return Finding::ok(name, "the companion is not on");
+    };
+    let vault = match pair::vault(client).await {
+        Ok(vault) => vault,
+        Err(failure) => {
+            return Finding::fail(
+                name,
+                failure.to_string(),
+                "`doorward pair list` tells more.",
+            );
+        }
+    };
+    let again = "`doorward pair check` asks it again; `doorward pair list` names the pages.";
+    match (vault.state.as_str(), vault.missing.len(), vault.unremoved) {
+        ("memory", ..) | ("sound", 0, 0) => Finding::ok(name, vault.message),
+        ("sound", 0, left) => Finding::warn(
+            name,
+            format!(
+                "the keyring still has the keys of {left} forgotten pages, which are good for nothing"
+            ),
+            again,
+        ),
+        ("sound", missing, _) => Finding::warn(
+            name,
+            format!("the keyring has lost the keys of {missing} pages"),
+            "Pair them again; `doorward pair forget ID` takes them off the list.",
+        ),
+        _ => Finding::warn(name, vault.message, again),
+    }
 }
 
 /// Whether `GET /healthz` says `ok`, asked directly: no proxy is on this way.

@@ -23,16 +23,16 @@ pub(super) async fn run(add: SourceAdd) -> Result<(), Failure> {
     let kept = match in_keyring {
         true => {
             let secret = keyring::ask(&format!("Secret of {}", source.id))?;
-            let id = source.id.clone();
-            Some(in_thread(move || keyring::write(&id, &secret)).await?)
+            let name = keyring::of_source(&source.id);
+            Some(in_thread(move || keyring::write(&name, &secret)).await?)
         }
         false => None,
     };
     if let Err(failure) = file.write() {
         if in_keyring {
-            let id = source.id.clone();
+            let name = keyring::of_source(&source.id);
             // What is told is why there is no such source.
-            let _ = in_thread(move || keyring::remove(&id)).await;
+            let _ = in_thread(move || keyring::remove(&name)).await;
         }
         return Err(failure);
     }

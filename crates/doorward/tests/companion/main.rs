@@ -1,0 +1,14 @@
+//! The companion over real sockets: a page is paired, signs, and is forgotten.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must fail"
+)]
+
+mod approve;
+mod house;
+mod pairing;
+mod signing;
+mod sockets;
+mod vault;
