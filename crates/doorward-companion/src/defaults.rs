@@ -99,3 +99,6 @@ pub const SOCKET_ENDS_AHEAD: usize = 64;
 /// Ports that pages look for a companion at: the first free one is taken, so two
 /// people on one machine have one each.
 pub const PORTS: [u16; 5] = [7319, 7320, 7321, 7322, 7323];
+
+/// Relays that one pairing has open at once: a call, and some that linger.
+pub const RELAYS_PER_KEY: usize = 16;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_guard::audit::{Event, Kind};
+use doorward_guard::table::grants::Fate;
 use doorward_guard::{Grant, Origin, Origins, Rule, SessionId};
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +92,12 @@ impl Relay {
     /// One of them.
     #[must_use]
     pub fn view_of(&self, id: &str) -> Option<RelayView> {
-        self.grants.by_id(id).map(|grant| self.view(&grant))
+        self.live_by_id(id).map(|grant| self.view(&grant))
+    }
+
+    fn live_by_id(&self, id: &str) -> Option<Arc<Grant<RelayGrant>>> {
+        let grant = self.grants.by_id(id);
+        grant.filter(|grant| grant.fate() == Fate::Live)
     }
 
     pub(crate) fn view(&self, grant: &Arc<Grant<RelayGrant>>) -> RelayView {
@@ -123,6 +129,24 @@ impl Relay {
         self.grant(upstream, &options)
     }
 
+    /// Opens what the configuration has under `name` for a page of `origin`, if it
+    /// names that origin among its pages. The URL is for that page alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::NotFound`] if there is no such name, or it is for others, or for
+    /// anybody; and as of [`grant`](Self::grant).
+    pub fn grant_for_page(&self, name: &str, origin: &Origin) -> Result<Minted, RelayError> {
+        let found = self.configured_as(name).filter(|(_, options)| {
+            matches!(&options.origins, Origins::Exact(pages) if pages.contains(origin))
+        });
+        let Some((upstream, mut options)) = found else {
+            return Err(RelayError::Refused(Rule::NotFound.into()));
+        };
+        options.origins = Origins::Exact(vec![origin.clone()]);
+        self.grant(upstream, &options)
+    }
+
     /// What the configuration has under the name that is asked for.
     fn configured_for(
         &self,
@@ -148,7 +172,7 @@ impl Relay {
 
     /// Whether it was live until now.
     pub(crate) fn revoke_asked(&self, asker: &Asker, id: &str) -> Result<bool, RelayError> {
-        if self.grants.by_id(id).is_none() {
+        if self.live_by_id(id).is_none() {
             return Ok(false);
         }
         let mut event = Event::allowed(Kind::GrantRevoked, asker.surface).count(1);

@@ -14,6 +14,7 @@ mod native;
 mod paired;
 mod refusal;
 mod register;
+mod relays;
 mod socket;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,7 @@ use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::caller::{Askers, Signatures};
 use doorward_guard::guard::MountError;
 use doorward_guard::{Clock, Guard, Refusal, Rule};
+use doorward_relay::Relay;
 use tokio::sync::{Notify, broadcast};
 
 pub use approve::{Answer, Approval, Approve, Asked, Asking, News, OnScreen, Outcome};
@@ -37,6 +39,7 @@ pub use hook::{Hook, Hooked, Hooks, Request};
 use keeping::Keeping;
 pub use keeping::{Keep, VaultView};
 pub use register::Listed;
+use relays::Relays;
 use socket::Sockets;
 
 /// What the companion listener is told.
@@ -73,6 +76,7 @@ pub struct Companion {
     changed: Notify,
     ends: broadcast::Sender<Over>,
     sockets: Arc<Sockets>,
+    relays: Relays,
 }
 
 /// Why both agreed, and there is no pairing all the same.
@@ -110,6 +114,7 @@ impl Companion {
         audit: &Arc<dyn AuditSink>,
         port: u16,
         settings: &CompanionSettings,
+        relay: &Arc<Relay>,
     ) -> Arc<Self> {
         let (instance, listen) = (Instance::random(), format!("127.0.0.1:{port}"));
         let config = Config {
@@ -132,6 +137,7 @@ impl Companion {
             changed: Notify::new(),
             ends: broadcast::Sender::new(defaults::SOCKET_ENDS_AHEAD),
             sockets: Arc::default(),
+            relays: Relays::new(relay),
             keeping: Keeping::new(settings.keep.as_ref()),
             book,
             listen,
@@ -212,6 +218,7 @@ impl Companion {
         guard.mount(self.pair_surface())?;
         guard.mount(self.pairing_surface())?;
         guard.mount(self.ticket_surface())?;
+        guard.mount(self.relays_surface())?;
         guard.mount(self.socket_surface())
     }
 
@@ -336,6 +343,7 @@ impl Companion {
         self.book.revoke(key_id);
         self.tickets.revoke(key_id);
         self.signatures.forget(key_id);
+        self.relays.revoke(key_id);
         let _ = self.ends.send(Over::Pairing(key_id.to_owned()));
     }
 }

@@ -56,6 +56,14 @@ export interface DoorInit {
   signal?: AbortSignal;
 }
 
+/** An upstream behind a URL of its own. */
+export interface OpenRelay {
+  url: string;
+  id: string;
+  /** RFC 3339. */
+  expiresAt: string;
+}
+
 /** The ports that the companion tries, in its order. */
 export const PORTS: readonly number[] = [7319, 7320, 7321, 7322, 7323];
 
@@ -213,6 +221,18 @@ export class Door {
   listen(listener: Listener): () => void {
     return this.#events.listen(listener);
   }
+
+  /** WebSocket upstreams that leave through this computer's own network: its VPN, its proxies. */
+  readonly relay = {
+    /**
+     * The `ws://127.0.0.1` URL of an upstream that the companion's configuration names
+     * for this page's origin (`[[relay]]`). It ends with the pairing, or at
+     * `expiresAt`. Fails with `notFound` if no upstream of that name is for this page.
+     */
+    url: async (name: string): Promise<string> => (await this.relay.open(name)).url,
+    /** As `url`, with the name under which it can be revoked, and when it ends. */
+    open: (name: string): Promise<OpenRelay> => this.call("/relays", { method: "POST", body: { name } }),
+  };
 
   /** Ends the pairing, on both sides. */
   async forget(): Promise<void> {

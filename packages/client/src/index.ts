@@ -17,6 +17,7 @@ export {
   Door,
   type DoorInit,
   type Observable,
+  type OpenRelay,
   PORTS,
   type State,
 } from "./door.js";

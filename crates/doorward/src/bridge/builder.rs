@@ -335,8 +335,10 @@ impl BridgeBuilder {
             // The ports of TURN tunnels have no token.
             relay.check_peers(crate::platform::tcp_peer);
         }
-        let companion = companion
-            .map(|(settings, port)| (Companion::new(&clock, &audit, port, settings), origin(port)));
+        let companion = companion.map(|(settings, port)| {
+            let room = Companion::new(&clock, &audit, port, settings, &relay);
+            (room, origin(port))
+        });
         let house = Arc::new(House {
             instance: Secret::<8>::random().reveal().to_string(),
             started: clock.now(),

@@ -85,6 +85,10 @@ impl Book {
         pages.get(key_id).map(|entry| self.show(key_id, entry))
     }
 
+    pub(super) fn origin(&self, key_id: &str) -> Option<Origin> {
+        self.pages().get(key_id).map(|entry| entry.origin.clone())
+    }
+
     pub(super) fn list(&self) -> Vec<PairingView> {
         let pages = self.pages();
         let mut list: Vec<_> = pages.iter().collect();

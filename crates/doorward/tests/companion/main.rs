@@ -9,6 +9,7 @@
 mod approve;
 mod house;
 mod pairing;
+mod relays;
 mod signing;
 mod sockets;
 mod vault;
