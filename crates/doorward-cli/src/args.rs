@@ -321,6 +321,8 @@ pub(crate) enum PairCommand {
     /// End a pairing, at once
     Forget {
         /// Its id, or `all`
+        // One in sixty-four begins with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         id: String,
         /// Print JSON
         #[arg(long)]
@@ -558,6 +560,22 @@ mod tests {
     #[test]
     fn the_declarations_are_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ids_of_pairings_may_begin_with_a_hyphen() {
+        for words in [
+            ["doorward", "pair", "forget", "-9EH-_a", "--json"],
+            ["doorward", "pair", "forget", "--json", "--EH-_a"],
+        ] {
+            let Command::Pair(pair) = Cli::try_parse_from(words).unwrap().command else {
+                panic!("{words:?}");
+            };
+            let PairCommand::Forget { id, json } = pair.command else {
+                panic!("{words:?}");
+            };
+            assert!(json && id.ends_with("EH-_a"), "{id}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod socket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use doorward_companion::pairing::{Config, Ended, Mode, PageKey, Pairings, Step};
+use doorward_companion::pairing::{Config, Ended, Ending, Mode, PageKey, Pairings, Step};
 use doorward_companion::signing::{PairedKey, SocketTickets, Verifier};
 use doorward_companion::vault::{KeptPage, Trouble, VaultState};
 use doorward_companion::{Instance, defaults};
@@ -235,9 +235,14 @@ impl Companion {
         }
     }
 
-    /// Tells its sockets that doorward stops, and waits until they are gone, half a
-    /// second at most.
-    pub(crate) async fn shutdown(&self) {
+    /// Ends the request that is shown, tells its sockets that doorward stops, and
+    /// waits until they are gone, half a second at most.
+    pub(crate) async fn shutdown(self: &Arc<Self>) {
+        let window = self.pairings().window();
+        if let Some(window) = window {
+            let _ = self.pairings().close(window.number, Ending::WindowClosed);
+            self.sweep();
+        }
         let _ = self.ends.send(Over::Everything);
         self.sockets.gone().await;
     }
@@ -351,14 +356,6 @@ impl Companion {
 // === impl Unpaired ===
 
 impl Unpaired {
-    /// What a page may know.
-    fn for_page(self) -> Rule {
-        match self {
-            Self::NotKept(_) | Self::Over(Rule::CapacityReached) => Rule::PairingNotKept,
-            Self::Over(rule) => rule,
-        }
-    }
-
     /// What its person is told.
     fn for_person(self) -> Rule {
         match self {

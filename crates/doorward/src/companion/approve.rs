@@ -11,10 +11,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono::{DateTime, Local};
+use doorward_companion::defaults;
 use doorward_companion::pairing::{Ending, PairRefusal, Step, Window, origin_at_most};
 use doorward_guard::{Origin, Rule};
 
 use super::{Companion, Unpaired, refusal};
+
+/// Characters of a page's name for itself that are shown: all of one that has
+/// nothing to escape.
+const LABEL_SHOWN: usize = defaults::LABEL;
 
 /// Something that can ask a person: a dialog, a terminal, a window of an app.
 pub trait Approve: Send + Sync + fmt::Debug {
@@ -72,7 +77,8 @@ pub struct Asked {
     /// What the page calls itself. To be shown in quotes, and never in place of the
     /// origin.
     pub label: String,
-    /// What it asks for, a folder with its rights each. Empty if it is no folder.
+    /// What it asks for: a folder in quotes with its rights each. Empty if it is no
+    /// folder.
     pub scopes: Vec<String>,
     /// The six digits to compare. `None` if the person types what the page shows.
     pub code: Option<String>,
@@ -130,7 +136,11 @@ impl Asked {
     fn new(window: &Window, until: SystemTime, again: Option<&'static str>) -> Self {
         let scopes = window.scopes.iter().map(|(folder, rights)| {
             let rights: Vec<_> = rights.iter().map(|right| right.name()).collect();
-            format!("{} ({})", folder.as_str(), rights.join(", "))
+            format!(
+                "\u{201c}{}\u{201d} ({})",
+                folder.as_str(),
+                rights.join(", ")
+            )
         });
         Self {
             number: window.number,
@@ -143,7 +153,8 @@ impl Asked {
         }
     }
 
-    /// What is shown, a line each. Hosts that are longer than `width` are cut at
+    /// What is shown, a line each; those that belong to the one before begin with
+    /// four spaces. Hosts that are longer than `width` are cut at
     /// their left end: who owns a name stands at its right.
     #[must_use]
     pub fn lines(&self, width: usize) -> Vec<String> {
@@ -158,12 +169,20 @@ impl Asked {
             );
         }
         if !self.label.trim().is_empty() {
-            lines.push(format!("It calls itself \u{201c}{}\u{201d}.", self.label));
+            let label: String = self.label.chars().take(LABEL_SHOWN).collect();
+            let more = match self.label.chars().nth(LABEL_SHOWN) {
+                Some(_) => "…",
+                None => "",
+            };
+            lines.push(format!("It calls itself \u{201c}{label}{more}\u{201d}."));
         }
-        lines.push(match self.scopes.as_slice() {
-            [] => "It asks for no folder.".to_owned(),
-            scopes => format!("It asks for: {}.", scopes.join(", ")),
-        });
+        match self.scopes.as_slice() {
+            [] => lines.push("It asks for no folder.".to_owned()),
+            scopes => {
+                lines.push("It asks for:".to_owned());
+                lines.extend(scopes.iter().map(|scope| format!("    {scope}")));
+            }
+        }
         lines.push(match &self.code {
             Some(code) => format!("Approve only if the page shows this code:  {code}"),
             None => "Approve by typing the six digits that the page shows.".to_owned(),

@@ -83,6 +83,7 @@ impl Dialog {
 
     async fn show(&self, asked: &Asked, on_screen: &OnScreen) -> Answer {
         let text = asked.lines(WIDTH).join("\n\n");
+        let text = text.replace("\n\n    ", "\n    ");
         let typed = asked.code.is_none();
         let mut command = self.command();
         command

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Approval, Companion, Unpaired, refusal};
+use super::{Approval, Companion, refusal};
 
 /// How often pages of one origin may start.
 #[derive(Debug)]
@@ -153,8 +153,10 @@ async fn confirm(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<
         .pairings()
         .confirm(permit.proof(), call.param("pid"), &proof.0);
     room.sweep();
-    let followed = room.follow(step.map_err(refusal::pair)?).await;
-    followed.map_err(Unpaired::for_page)?;
+    let step = step.map_err(refusal::pair)?;
+    let room = Arc::clone(room);
+    // The vault may wait for its password: the page learns of it where it waits.
+    tokio::spawn(async move { room.follow(step).await });
     Ok(Answer::json(&json!({ "state": "pending" })))
 }
 

@@ -131,7 +131,10 @@ async fn what_could_be_lost_is_granted_only_to_a_typed_code() {
     let (pid, keys) = house.knock_with(PAGE, "App", WRITE).await.unwrap();
     let shown = request(&mut hooks).await;
     assert_eq!(shown.asked().code, None);
-    assert_eq!(shown.asked().scopes, ["Notes (read, write)"]);
+    assert_eq!(
+        shown.asked().scopes,
+        ["\u{201c}Notes\u{201d} (read, write)"]
+    );
     let text = shown.asked().lines(60).join("\n");
     assert!(!text.contains(&keys.code.to_string()) && text.contains("typing"));
     approve(&house, shown, None);
@@ -267,7 +270,7 @@ async fn t72_names_that_deceive_are_shown_for_what_they_are() {
         "https://app.example.{}.evil.example",
         "a.".repeat(110).trim_end_matches('.')
     );
-    let label = "\u{202e}moc.elgoog//:sptth\u{2066}\nhttps://bank.example";
+    let label = "\u{202e}moc.elgoog//:sptth\u{2066}\nhttps://bank.example/and/so/on/and/on";
     let knocked = loop {
         match house.knock_with(&long, label, "[]").await {
             Err(refused) if refused.denial() == "pairingBusy" => {
@@ -297,5 +300,19 @@ async fn t72_names_that_deceive_are_shown_for_what_they_are() {
         !lines.iter().any(|line| line.chars().any(turns)),
         "{lines:?}"
     );
-    assert!(own.contains("\u{201c}") && own.contains("bank.example"));
+    // Escaped it is longer than a line, and is cut.
+    assert!(
+        own.contains("\u{201c}") && own.ends_with("…\u{201d}."),
+        "{own}"
+    );
+}
+
+#[tokio::test]
+async fn t69_a_window_goes_when_doorward_stops() {
+    let (house, mut hooks) = house().await;
+    house.knock().await;
+    let mut shown = request(&mut hooks).await;
+    house.serving.shutdown().await;
+    let over = tokio::time::timeout(Duration::from_secs(30), shown.over());
+    over.await.unwrap();
 }
