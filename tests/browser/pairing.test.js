@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { startCompanion, startSite } from "./lib/companion.js";
+import { enter } from "./lib/console.js";
 import { inEngines, launch, missing } from "./lib/engines.js";
 import { needsDaemon } from "./lib/places.js";
 import { pause } from "./lib/process.js";
@@ -171,6 +172,37 @@ inPage("a_lost_key_is_told_as_such_and_can_be_repaired", async ({ page, daemon, 
   assert.equal(await page.evaluate(open, daemon.companionPort), "repair-required");
   await introduce(page, daemon);
   assert.equal(await state(page), "paired");
+});
+
+inPage("t70_the_console_shows_a_request_and_who_is_paired_and_approves_nothing", async ({ browser, page, daemon, site }) => {
+  const console = await browser.newPage();
+  await enter(console, daemon.launchUrl);
+  await console.evaluate(() => {
+    location.hash = "#/companion";
+  });
+  await console.waitFor(() => document.querySelector('main [data-testid="empty"]') !== null, { why: "the empty panel" });
+  const shows = (what, words) =>
+    console.waitFor(
+      (test, list) => {
+        const shown = document.querySelector(`main [data-testid="${test}"]`)?.textContent ?? "";
+        return list.every((word) => shown.includes(word));
+      },
+      { args: [what, words], why: `${what}: ${words}` },
+    );
+  const code = await page.evaluate(ask, [{ folder: "Notes", rights: ["read"] }]);
+  await shows("pending", [site.origin, "Notes (read)", "not yet", "doorward pair approve"]);
+  const buttons = await console.evaluate(() => document.querySelectorAll('main [data-testid="pending"] button').length);
+  assert.equal(buttons, 0);
+  await page.evaluate(() => window.waiting.confirm());
+  await shows("pending", ["yes"]);
+  await pause(FIRST_SECOND);
+  await daemon.pair("approve", "--code", code.replace(" ", ""));
+  await shows("paired", [site.origin, "Notes (read)"]);
+  assert.equal(await ended(page), "paired");
+  await console.click('main [data-testid="forget"]');
+  await console.waitFor(() => document.querySelector('main [data-testid="paired"]') === null, { why: "the card to go" });
+  assert.equal(await page.evaluate(() => window.door.call("/pairing").catch((cause) => cause.code)), "revoked");
+  assert.deepEqual(await console.violations(), []);
 });
 
 // A page of the internet, as far as Chromium knows: another name, and a port that it takes for public.

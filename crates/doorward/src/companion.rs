@@ -6,6 +6,7 @@
 
 mod approve;
 mod book;
+mod console;
 mod dialog;
 mod hook;
 mod keeping;
@@ -26,9 +27,11 @@ use doorward_companion::vault::{KeptPage, Trouble, VaultState};
 use doorward_companion::{Instance, defaults};
 use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::caller::{Askers, Signatures};
+use doorward_guard::events::Events;
 use doorward_guard::guard::MountError;
 use doorward_guard::{Clock, Guard, Refusal, Rule};
 use doorward_relay::Relay;
+use serde_json::json;
 use tokio::sync::{Notify, broadcast};
 
 pub use approve::{Answer, Approval, Approve, Asked, Asking, News, OnScreen, Outcome};
@@ -62,6 +65,7 @@ pub struct CompanionSettings {
 pub struct Companion {
     clock: Clock,
     audit: Arc<dyn AuditSink>,
+    events: Events,
     listen: String,
     instance: Instance,
     mode: Mode,
@@ -114,7 +118,7 @@ impl Companion {
         audit: &Arc<dyn AuditSink>,
         port: u16,
         settings: &CompanionSettings,
-        relay: &Arc<Relay>,
+        (events, relay): (&Events, &Arc<Relay>),
     ) -> Arc<Self> {
         let (instance, listen) = (Instance::random(), format!("127.0.0.1:{port}"));
         let config = Config {
@@ -132,6 +136,7 @@ impl Companion {
             askers: Askers::new(&settings.schemes),
             clock: clock.clone(),
             audit: Arc::clone(audit),
+            events: events.clone(),
             mode: settings.pairing,
             approval: settings.approval.clone(),
             changed: Notify::new(),
@@ -231,7 +236,7 @@ impl Companion {
             }
         }
         if !ended.is_empty() {
-            self.changed.notify_waiters();
+            self.news();
         }
     }
 
@@ -247,6 +252,13 @@ impl Companion {
         self.sockets.gone().await;
     }
 
+    /// Tells waiting pages and the console that something changed.
+    fn news(&self) {
+        self.changed.notify_waiters();
+        self.events
+            .publish_passing("pairing.changed", &json!({}), None);
+    }
+
     fn pairings(&self) -> MutexGuard<'_, Pairings> {
         self.pairings.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -254,7 +266,7 @@ impl Companion {
     /// What follows from an approval or a confirmation. Whether the page is paired.
     /// Goes on even if its caller does not wait for it.
     async fn follow(self: &Arc<Self>, step: Step) -> Result<bool, Unpaired> {
-        self.changed.notify_waiters();
+        self.news();
         let key = match step {
             Step::Both(key) => key,
             Step::Waiting => return Ok(false),
@@ -293,7 +305,7 @@ impl Companion {
         };
         if let Err(why) = kept {
             self.pairings().not_kept(key.number);
-            self.changed.notify_waiters();
+            self.news();
             return Err(why);
         }
         let key_id = page.key_id.clone();
@@ -303,7 +315,7 @@ impl Companion {
             // Cancelled meanwhile.
             self.let_go(&key_id);
         }
-        self.changed.notify_waiters();
+        self.news();
         kept.map_err(|why| Unpaired::Over(refusal::pair(why)))?;
         if !self.keeping.state().is_good() {
             // It works now: the others may be there too.
@@ -349,6 +361,7 @@ impl Companion {
         self.tickets.revoke(key_id);
         self.signatures.forget(key_id);
         self.relays.revoke(key_id);
+        self.news();
         let _ = self.ends.send(Over::Pairing(key_id.to_owned()));
     }
 }

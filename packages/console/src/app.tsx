@@ -1,4 +1,5 @@
 import { AuditPanel } from "./audit/panel";
+import { CompanionPanel } from "./companion/panel";
 import { DoorsPanel } from "./doors/panel";
 import { entrance } from "./house";
 import { MediaPanel } from "./media/panel";
@@ -11,6 +12,7 @@ import { Toast } from "./ui/toast";
 
 const PANELS: Record<PanelName, () => preact.JSX.Element> = {
   media: MediaPanel,
+  companion: CompanionPanel,
   relay: RelayPanel,
   doors: DoorsPanel,
   audit: AuditPanel,

@@ -5,6 +5,7 @@ import { signal } from "@preact/signals";
 
 export type Route =
   | { panel: "media"; source: string | null; prefix: string; open: string | null }
+  | { panel: "companion" }
   | { panel: "relay" }
   | { panel: "doors"; surface: string | null }
   | { panel: "audit"; kind: string; surface: string };
@@ -16,6 +17,7 @@ export function parseRoute(hash: string): Route {
   const asked = new URLSearchParams(query);
   const [, panel = "", ...rest] = path.split("/");
   switch (panel) {
+    case "companion":
     case "relay":
       return { panel };
     case "doors":
@@ -37,8 +39,9 @@ export function parseRoute(hash: string): Route {
 
 export function formatRoute(route: Route): string {
   switch (route.panel) {
+    case "companion":
     case "relay":
-      return "#/relay";
+      return `#/${route.panel}`;
     case "doors":
       return route.surface ? `#/doors/${encodeURIComponent(route.surface)}` : "#/doors";
     case "audit":

@@ -113,6 +113,43 @@ export interface Relay {
   lastUsedAt: string | null;
 }
 
+export interface Scope {
+  folder: string;
+  rights: string[];
+}
+
+/** A page that asks to be paired. */
+export interface Pending {
+  number: number;
+  origin: string;
+  label: string;
+  scopes: Scope[];
+  /** The person types the code that the page shows. */
+  typed: boolean;
+  confirmed: boolean;
+  expiresAt: string;
+}
+
+export interface Paired {
+  keyId: string;
+  origin: string;
+  label: string;
+  scopes: Scope[];
+  createdAt: string;
+  lastUsedAt: string | null;
+}
+
+export type PairingMode = "ask" | "window" | "off";
+
+export interface Companion {
+  pairing: PairingMode;
+  /** Where the person is asked. */
+  approve: string;
+  pending: Pending | null;
+  pairings: Paired[];
+  vault: { state: string; message: string };
+}
+
 export interface RelayMinted {
   url: string;
   id: string;

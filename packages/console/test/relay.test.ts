@@ -7,6 +7,7 @@ const T0 = Date.parse("2026-11-24T12:00:00Z");
 
 const relay = (id: string, change: Partial<Relay> = {}): Relay => ({
   id,
+  name: null,
   upstream: "wss://lk.example.com",
   createdAt: "2026-11-24T11:00:00Z",
   expiresAt: "2026-11-24T15:00:00Z",

@@ -9,6 +9,7 @@ describe("routes", () => {
     ["#/media/pictures/a/?open=a%2Fx.png", mediaRoute("pictures", "a/", "a/x.png")],
     ["#/media/s%2F3/50%25%20%23%3F/", mediaRoute("s/3", "50% #?/")],
     ["#/media/pictures/h%C3%B6he//", mediaRoute("pictures", "höhe//")],
+    ["#/companion", { panel: "companion" }],
     ["#/relay", { panel: "relay" }],
     ["#/doors", { panel: "doors", surface: null }],
     ["#/doors/console%20API", { panel: "doors", surface: "console API" }],

@@ -131,6 +131,7 @@ async fn reveal(at: Arc<Knocking>, permit: Permit<Page>, call: Call) -> Result<A
         .pairings()
         .reveal(permit.proof(), call.param("pid"), call.bytes());
     room.sweep();
+    room.news();
     let window: Window = shown.map_err(refusal::pair)?;
     room.show(window.clone());
     Ok(Answer::json(&json!({

@@ -5,6 +5,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { rateNow } from "../flow";
 import { bytes, clock, count, rate } from "../format";
+import { Fact } from "../ui/fact";
 import { Plus } from "../ui/icons";
 import { Broken, Empty } from "../ui/notice";
 import { now } from "../ui/now";
@@ -152,14 +153,5 @@ function RelayCard({ relay, at }: { relay: OpenRelay; at: number }): JSX.Element
         <Fact name="Ends">in {endsIn(relay, at)}</Fact>
       </dl>
     </section>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: preact.ComponentChildren }): JSX.Element {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }

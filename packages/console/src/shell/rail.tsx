@@ -1,12 +1,13 @@
 // The rail: rooms, then the house. A room appears here when its panel exists; there are no stubs.
 
 import type { JSX } from "preact";
+import { companion } from "../companion/store";
 import { span } from "../format";
 import { link, live, recent, signOut, state } from "../house";
 import { open } from "../relay/store";
 import { formatRoute, mediaRoute, type PanelName, type Route, route } from "../router";
 import { nextTheme, theme } from "../theme";
-import { Arrows, DoorIcon, Halves, Keyhole, Page, Play } from "../ui/icons";
+import { Arrows, DoorIcon, Halves, Keyhole, Link, Page, Play } from "../ui/icons";
 import { now } from "../ui/now";
 
 interface Room {
@@ -27,6 +28,13 @@ const ROOMS: readonly { title: string; rooms: readonly Room[] }[] = [
         icon: Play,
         to: () => mediaRoute(null),
         count: () => ({ n: live.value.size, of: "live URLs" }),
+      },
+      {
+        panel: "companion",
+        label: "Companion",
+        icon: Link,
+        to: () => ({ panel: "companion" }),
+        count: () => ({ n: companion.value?.pending ? 1 : 0, of: "page asks to be paired" }),
       },
       {
         panel: "relay",

@@ -94,3 +94,7 @@ export const Halves = drawing(
     <path d="M10 3.5a6.5 6.5 0 0 1 0 13z" fill="currentColor" />
   </>,
 );
+export const Link = drawing(
+  20,
+  <path d="M8.5 11.5l3-3M9 6.5l1.5-1.5a3.2 3.2 0 0 1 4.5 4.5L13.5 11M11 13.5L9.5 15A3.2 3.2 0 0 1 5 10.5L6.5 9" />,
+);
