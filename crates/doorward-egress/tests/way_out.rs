@@ -235,15 +235,16 @@ async fn a_refused_connection_and_an_unknown_name_are_told_apart() {
 
 /// A CA and a TLS server under it that answers one word.
 async fn tls_server(name: &str) -> (SocketAddr, String) {
+    tls_server_with(CertificateParams::new([name.to_owned()]).unwrap(), &[]).await
+}
+
+async fn tls_server_with(leaf: CertificateParams, speaks: &[&[u8]]) -> (SocketAddr, String) {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new([name.to_owned()])
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(
+    let leaf = leaf.signed_by(&key, &issuer).unwrap();
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
     ))
     .with_safe_default_protocol_versions()
@@ -254,6 +255,7 @@ async fn tls_server(name: &str) -> (SocketAddr, String) {
         rustls_pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into()),
     )
     .unwrap();
+    config.alpn_protocols = speaks.iter().map(|name| name.to_vec()).collect();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -297,4 +299,36 @@ async fn t88_tls_believes_the_extra_root_and_nothing_else() {
         .await
         .unwrap_err();
     assert!(matches!(error, EgressError::Tls { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn r20_what_is_over_is_not_trusted_and_no_other_protocol_is_spoken() {
+    let leaf = || CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let mut over = leaf();
+    over.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    over.not_after = rcgen::date_time_ymd(2020, 2, 1);
+    let not_yet = {
+        let mut leaf = leaf();
+        leaf.not_before = rcgen::date_time_ymd(4000, 1, 1);
+        leaf
+    };
+    let ask = async |leaf, speaks: &[&[u8]]| {
+        let (address, root) = tls_server_with(leaf, speaks).await;
+        let trust = Trust::with_extra_pem([root.as_bytes()]).unwrap();
+        let uri = format!("https://localhost:{}/", address.port());
+        Client::new(Dialer::new(local(), trust))
+            .send(get(uri))
+            .await
+    };
+    for (leaf, speaks) in [
+        (over, &[][..]),
+        (not_yet, &[]),
+        // It may know how to speak HTTP/1.1, and does not say so.
+        (leaf(), &[b"h2" as &[u8]]),
+    ] {
+        let error = ask(leaf, speaks).await.unwrap_err();
+        assert!(matches!(error, EgressError::Tls { .. }), "{error:?}");
+    }
+    let answer = ask(leaf(), &[b"h2", b"http/1.1"]).await.unwrap();
+    assert_eq!(text(answer).await.unwrap(), "secret");
 }
