@@ -1,9 +1,9 @@
-//! `cargo xtask bench media` and `cargo xtask bench relay`: doorward, built for release, beside what else could do
+//! `cargo xtask bench guard`, `media` and `relay`: doorward, built for release, beside what else could do
 //! its work.
 //!
 //! Every row holds one kind of work against a target. Runs are interleaved, so that whatever else the
 //! machine does hits all servers alike, and ratios are taken within a round. The figures go to
-//! benches/RESULTS.md and benches/RELAY.md, the table of targets also into PERFORMANCE.md. Nothing is asserted: machines
+//! benches/, the table of targets also into PERFORMANCE.md. Nothing is asserted: machines
 //! differ, ratios tell.
 
 #![allow(
@@ -15,6 +15,7 @@ mod book;
 mod door;
 mod effort;
 mod far;
+mod guard;
 mod load;
 mod media;
 mod peers;
@@ -41,14 +42,15 @@ const GIB: u64 = 1024 * MIB;
 
 const END: &str = "<!-- end -->";
 
-/// Runs one of the two and writes its results; a quick look is only printed.
+/// Runs one of the three and writes its results; a quick look is only printed.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let quick = match words {
-        ["media" | "relay"] => false,
-        ["media" | "relay", "--quick"] => true,
-        _ => bail!("cargo xtask bench media|relay [--quick]"),
+        ["guard" | "media" | "relay"] => false,
+        ["guard" | "media" | "relay", "--quick"] => true,
+        _ => bail!("cargo xtask bench guard|media|relay [--quick]"),
     };
     match words {
+        ["guard", ..] => guard(quick),
         ["relay", ..] => relay(quick),
         _ => media(quick),
     }
@@ -74,6 +76,24 @@ fn media(quick: bool) -> Result<()> {
     write(&folder.join("RESULTS.md"), &text)?;
     write(&folder.join("results.svg"), &plot::svg(&book)?)?;
     publish("media", &book)
+}
+
+fn guard(quick: bool) -> Result<()> {
+    let effort = guard::Effort::new(quick);
+    let load = process::load();
+    let mut book = Book::default();
+    guard::measure(effort, &mut book)?;
+    if quick {
+        println!("\n{}", book.targets());
+        return Ok(());
+    }
+    let how = format!(
+        "Medians of {} rounds, with the least and the most.",
+        effort.rounds
+    );
+    let text = results("guard", &guard::servers(), &how, &book, &load)?;
+    write(&place::root()?.join("benches/GUARD.md"), &text)?;
+    publish("guard", &book)
 }
 
 fn relay(quick: bool) -> Result<()> {

@@ -8,6 +8,9 @@
 //! `reference download CA URL CONNECTIONS BYTES` reads a range per connection and throws it away;
 //! it prints the seconds of wall clock.
 //!
+//! `reference answer PORT BYTES` answers every GET with JSON of that length: axum with nothing
+//! in front of it.
+//!
 //! `reference forward PORT UPSTREAM` is the usual relay of WebSockets: tungstenite on both sides and
 //! `forward` between them, with `TCP_NODELAY`. `reference echo PORT` is what they end at.
 
@@ -36,13 +39,23 @@ async fn main() -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve", port, store] => serve(port.parse()?, store).await,
+        ["answer", port, bytes] => answer(port.parse()?, bytes.parse()?).await,
         ["download", ca, url, connections, bytes] => {
             download(ca, url, connections.parse()?, bytes.parse()?).await
         }
         ["echo", port] => ws::echo(port.parse()?).await,
         ["forward", port, upstream] => ws::forward(port.parse()?, upstream.parse()?).await,
-        _ => bail!("reference serve PORT STORE | download CA URL CONNECTIONS BYTES | echo PORT | forward PORT UPSTREAM"),
+        _ => bail!("reference serve PORT STORE | answer PORT BYTES | download CA URL CONNECTIONS BYTES | echo PORT | forward PORT UPSTREAM"),
     }
+}
+
+async fn answer(port: u16, bytes: usize) -> Result<()> {
+    let body = axum::body::Bytes::from(format!("{{\"text\":\"{}\"}}", "x".repeat(bytes.saturating_sub(11))));
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    let app = Router::new().route("/{*path}", get(move || async move { (json, body) }));
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    axum::serve(listener, app).await?;
+    Ok(())
 }
 
 async fn serve(port: u16, url: &str) -> Result<()> {

@@ -7,6 +7,9 @@ mod embed;
 #[path = "../examples/relay.rs"]
 #[expect(dead_code, reason = "its main reads standard input")]
 mod relay;
+#[path = "../examples/signed.rs"]
+#[expect(dead_code, reason = "its main serves until standard input ends")]
+mod signed;
 #[path = "../examples/surface.rs"]
 #[expect(dead_code, reason = "its main waits for Ctrl-C")]
 mod surface;
@@ -62,6 +65,25 @@ async fn relay_grants_upstreams_and_takes_them_back() {
     ] {
         assert!(relay::obey(&serving, bad).is_err(), "{bad:?}");
     }
+    serving.shutdown().await;
+}
+
+#[tokio::test]
+async fn signed_pairs_a_page_and_its_requests_are_taken_once() {
+    let (serving, mut hooks, host) = signed::open().await.unwrap();
+    let origin = doorward::guard::Origin::parse("https://page.example").unwrap();
+    let (keys, instance) = signed::pair(&host, &mut hooks, &origin).await.unwrap();
+    let request = signed::signed(&host, &origin, &keys, &instance).unwrap();
+    let mut stream = TcpStream::connect(&host).await.unwrap();
+    let twice = format!(
+        "{request}{}",
+        request.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")
+    );
+    stream.write_all(twice.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+    assert!(text.contains("\"denial\":\"replayed\""), "{text}");
     serving.shutdown().await;
 }
 

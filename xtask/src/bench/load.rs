@@ -157,13 +157,13 @@ pub(super) fn seek(target: &Target, first: u64, length: u64) -> Result<f64> {
 }
 
 /// A connection that stays, and what it has read too much.
-struct Kept {
+pub(super) struct Kept {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Kept {
-    fn new(target: &Target) -> Result<Self> {
+    pub(super) fn new(target: &Target) -> Result<Self> {
         Ok(Self {
             stream: target.connect()?,
             buffer: vec![0; 256 * 1024],
@@ -171,7 +171,7 @@ impl Kept {
     }
 
     /// Sends a request, reads the whole answer, and gives the length of the body.
-    fn ask(&mut self, request: &[u8]) -> Result<usize> {
+    pub(super) fn ask(&mut self, request: &[u8]) -> Result<usize> {
         self.stream.write_all(request)?;
         let mut held = 0;
         let (body, length) = loop {
