@@ -60,7 +60,7 @@ impl Demo {
         wanted.push(Wanted::demo(
             "bucket",
             "Demo bucket",
-            Location::S3(Box::new(config)),
+            Location::Store(Box::new(config)),
             &shown,
         ));
         Ok(Self {

@@ -25,8 +25,8 @@ struct Asked<'a> {
 pub(crate) fn location(source: &config::Source) -> Result<Location, Failure> {
     Ok(match &source.place {
         Place::Folder(path) => Location::Folder(path.clone()),
-        Place::Bucket(bucket) => Location::S3(Box::new(store(&source.id, bucket)?)),
-        Place::Web(web) => Location::S3(Box::new(server(&source.id, web)?)),
+        Place::Bucket(bucket) => Location::Store(Box::new(store(&source.id, bucket)?)),
+        Place::Web(web) => Location::Store(Box::new(server(&source.id, web)?)),
         other => {
             let what = format!("this doorward cannot serve {}", other.location());
             return Err(Failure::new(Code::Config, "notInThisBuild", what));

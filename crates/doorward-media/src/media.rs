@@ -295,7 +295,7 @@ impl Media {
             return self.find_listed(text);
         }
         if text.contains("://") {
-            let Location::S3(mut config) = Location::parse(text)? else {
+            let Location::Store(mut config) = Location::parse(text)? else {
                 return Err(MediaError::NotFound);
             };
             if config.dialect == Dialect::Web {
@@ -310,7 +310,7 @@ impl Media {
                 Some(shelf) => shelf,
                 None => {
                     let store = config.build(&self.clock)?.sharing(&self.shelves.stock());
-                    self.keep(Shelf::loose(name, Source::S3(Arc::new(store))))
+                    self.keep(Shelf::loose(name, Source::Store(Arc::new(store))))
                 }
             };
             let place = shelf.source()?.place(&key)?;

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use doorward_guard::{Clock, Rule};
+use zeroize::Zeroizing;
 
 use crate::defaults;
 use crate::error::MediaError;
 use crate::fetch::MediaTuning;
 use crate::fetch::disk::Disk;
 use crate::fetch::stock::Stock;
-use crate::source::{Credentials, Folder, Source, StoreConfig};
+use crate::source::{Credentials, Folder, ServiceAccount, Source, StoreConfig};
 
 /// Where a source is.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub enum Location {
     Folder(PathBuf),
     /// A bucket, or a prefix of one, in a store of any
     /// [`Dialect`](crate::source::Dialect).
-    S3(Box<StoreConfig>),
+    Store(Box<StoreConfig>),
 }
 
 /// One source under its id. What cannot be opened keeps its place and says why.
@@ -61,8 +62,9 @@ impl Location {
     /// For S3, endpoint, region and keys come from the environment
     /// (`AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, `AWS_REGION` or
     /// `AWS_DEFAULT_REGION`, `AWS_ACCESS_KEY_ID` and the like); for Azure,
-    /// `AZURE_STORAGE_KEY` or `AZURE_STORAGE_SAS_TOKEN`. Without, nothing is
-    /// signed.
+    /// `AZURE_STORAGE_KEY` or `AZURE_STORAGE_SAS_TOKEN`; for Google,
+    /// `GOOGLE_APPLICATION_CREDENTIALS`, a service account's key file. Without,
+    /// nothing is signed.
     ///
     /// # Errors
     ///
@@ -85,7 +87,9 @@ impl Location {
             }
             Some(("gs", rest)) => {
                 let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-                let mut config = StoreConfig::gcs(bucket, None, Credentials::Anonymous);
+                let credentials = read(&["GOOGLE_APPLICATION_CREDENTIALS"])
+                    .map_or(Ok(Credentials::Anonymous), |path| service_account(&path))?;
+                let mut config = StoreConfig::gcs(bucket, None, credentials);
                 config.prefix = prefix.to_owned();
                 config
             }
@@ -120,13 +124,13 @@ impl Location {
                 ));
             }
         };
-        Ok(Self::S3(Box::new(config)))
+        Ok(Self::Store(Box::new(config)))
     }
 
     fn kind(&self) -> &'static str {
         match self {
             Self::Folder(_) => "folder",
-            Self::S3(config) => config.dialect.name(),
+            Self::Store(config) => config.dialect.name(),
         }
     }
 
@@ -134,7 +138,7 @@ impl Location {
     fn display(&self) -> String {
         match self {
             Self::Folder(path) => display_path(path),
-            Self::S3(config) => config.location(),
+            Self::Store(config) => config.location(),
         }
     }
 
@@ -160,7 +164,7 @@ impl Location {
                 let stopped = |_| MediaError::NotReadable("the reader stopped".to_owned());
                 Ok(Source::Folder(Arc::new(folder.map_err(stopped)??)))
             }
-            Self::S3(config) => Ok(Source::S3(Arc::new(config.build(clock)?.sharing(stock)))),
+            Self::Store(config) => Ok(Source::Store(Arc::new(config.build(clock)?.sharing(stock)))),
         }
     }
 }
@@ -172,7 +176,7 @@ impl Shelf {
     pub(crate) fn loose(location: String, source: Source) -> Self {
         let kind = match source {
             Source::Folder(_) => "folder",
-            Source::S3(ref store) => store.dialect().name(),
+            Source::Store(ref store) => store.dialect().name(),
         };
         let name = location.clone().into();
         Self {
@@ -379,6 +383,16 @@ pub(crate) fn display_path(path: &Path) -> String {
     }
 }
 
+/// The key file that Google's own tools use.
+fn service_account(path: &str) -> Result<Credentials, MediaError> {
+    const UNFIT: MediaError = MediaError::InvalidSource(
+        "GOOGLE_APPLICATION_CREDENTIALS names a file that cannot be read, or is no service account's key.",
+    );
+    let json = Zeroizing::new(std::fs::read_to_string(path).map_err(|_| UNFIT)?);
+    let account = ServiceAccount::parse(&json, &Clock::system()).map_err(|_| UNFIT)?;
+    Ok(Credentials::renewed(account))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,7 +411,7 @@ mod tests {
     #[test]
     fn locations_are_paths_and_buckets() {
         assert!(matches!(Location::parse("/tmp"), Ok(Location::Folder(_))));
-        let Ok(Location::S3(config)) = Location::parse("s3://bucket/a/b") else {
+        let Ok(Location::Store(config)) = Location::parse("s3://bucket/a/b") else {
             panic!("s3")
         };
         assert_eq!(
@@ -428,6 +442,20 @@ mod tests {
             assert!(
                 matches!(Location::parse(not), Err(MediaError::InvalidSource(_))),
                 "{not}"
+            );
+        }
+    }
+
+    #[test]
+    fn googles_key_file_is_a_service_accounts_or_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.json");
+        std::fs::write(&file, "{}").unwrap();
+        for unfit in [file.to_str().unwrap(), "/nonexistent/key.json"] {
+            let told = service_account(unfit).unwrap_err();
+            assert!(
+                told.message().contains("GOOGLE_APPLICATION_CREDENTIALS"),
+                "{told}"
             );
         }
     }

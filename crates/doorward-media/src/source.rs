@@ -39,7 +39,7 @@ pub enum Source {
     Folder(Arc<Folder>),
     /// A bucket, or a prefix of one, in a store that is spoken to by one of the
     /// [`Dialect`]s.
-    S3(Arc<Store>),
+    Store(Arc<Store>),
 }
 
 /// The name of one object, tied to its source so that neither can be mistaken.
@@ -124,7 +124,7 @@ impl Source {
             Self::Folder(folder) => RelPath::parse(name)
                 .map(|path| Place::File(Arc::clone(folder), path))
                 .ok_or(MediaError::NotFound),
-            Self::S3(store) => Key::parse(name)
+            Self::Store(store) => Key::parse(name)
                 .filter(|key| store.holds(key.as_str()))
                 .map(|key| Place::Stored(Arc::clone(store), key))
                 .ok_or(MediaError::NotFound),
@@ -139,7 +139,7 @@ impl Source {
     pub async fn list(&self, query: Query) -> Result<Listing, MediaError> {
         match self {
             Self::Folder(folder) => folder::list(Arc::clone(folder), query).await,
-            Self::S3(store) => store.list(&query).await,
+            Self::Store(store) => store.list(&query).await,
         }
     }
 
@@ -149,7 +149,7 @@ impl Source {
     pub fn fetch_stats(&self) -> Option<FetchStats> {
         match self {
             Self::Folder(_) => None,
-            Self::S3(store) => Some(store.fetch_stats()),
+            Self::Store(store) => Some(store.fetch_stats()),
         }
     }
 
@@ -167,7 +167,7 @@ impl Source {
                 };
                 folder::list(Arc::clone(folder), one).await.map(|_| ())
             }
-            Self::S3(store) => store.check().await,
+            Self::Store(store) => store.check().await,
         }
     }
 }

@@ -58,7 +58,7 @@ impl Awkward {
         let endpoint = format!("http://{}", self.address);
         let mut config = StoreConfig::new("b", Some(&endpoint), Credentials::Anonymous);
         config.addressing = Addressing::Path;
-        let location = Location::S3(Box::new(config));
+        let location = Location::Store(Box::new(config));
         room.media.add_source("s", "S", location).await.unwrap();
         let url = room.mint("s:k.mp4").await.url;
         (room, url)
@@ -313,7 +313,7 @@ async fn m35_a_bucket_in_another_region_is_followed_once() {
     let credentials = Credentials::keys("AK", "SK", Some("session-token"));
     let config = StoreConfig::new("b", Some(&endpoint), credentials);
     room.media
-        .add_source("s", "S", Location::S3(Box::new(config)))
+        .add_source("s", "S", Location::Store(Box::new(config)))
         .await
         .unwrap();
     for _ in 0..2 {

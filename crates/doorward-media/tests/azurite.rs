@@ -190,7 +190,7 @@ fn sas(container: &str, ends: &str) -> String {
 }
 
 fn source(config: StoreConfig) -> Source {
-    Source::S3(Arc::new(config.build(&Clock::system()).unwrap()))
+    Source::Store(Arc::new(config.build(&Clock::system()).unwrap()))
 }
 
 fn keys() -> Credentials {
@@ -257,7 +257,7 @@ async fn azure_is_read_and_listed_by_key_by_signature_and_by_nobody() {
         assert!(item.modified.is_some());
 
         let room = Room::in_real_time();
-        let location = Location::S3(Box::new(server.config("films", credentials)));
+        let location = Location::Store(Box::new(server.config("films", credentials)));
         room.media.add_source("s", "S", location).await.unwrap();
         for name in ["a.mp4", "a b+%ü&?#;'.txt", "d/e/c.mp4"] {
             for fresh in [false, true] {
@@ -329,7 +329,7 @@ async fn azure_is_read_and_listed_by_key_by_signature_and_by_nobody() {
 
     // Replaced between two ranges: never both versions.
     let room = Room::in_real_time();
-    let location = Location::S3(Box::new(server.config("films", keys())));
+    let location = Location::Store(Box::new(server.config("films", keys())));
     room.media.add_source("s", "S", location).await.unwrap();
     let url = room.mint("s:a.mp4").await.url;
     assert_eq!(

@@ -26,12 +26,12 @@ use http::StatusCode;
 use upstream::{Upstream, answer, sent, serve};
 
 async fn add(room: &Room, config: StoreConfig) {
-    let location = Location::S3(Box::new(config));
+    let location = Location::Store(Box::new(config));
     room.media.add_source("s", "S", location).await.unwrap();
 }
 
 fn source(config: StoreConfig) -> Source {
-    Source::S3(Arc::new(config.build(&Clock::system()).unwrap()))
+    Source::Store(Arc::new(config.build(&Clock::system()).unwrap()))
 }
 
 // === Google ===

@@ -210,7 +210,7 @@ async fn one_source_never_gets_what_was_kept_for_another() {
     let (room, url) = store.room().await;
     get(&room, &url, 0, 99).await;
     let config = store.config();
-    let location = doorward_media::Location::S3(Box::new(config));
+    let location = doorward_media::Location::Store(Box::new(config));
     room.media
         .add_source("other", "Other", location)
         .await
@@ -410,7 +410,7 @@ async fn m14_the_disk_gives_no_bytes_of_another_version_or_source() {
     let fresh = room.mint("s:film.mp4").await.url;
     look_until_kept(&store, &room, &fresh, &new).await;
     // The same object through other rights is asked for anew.
-    let location = Location::S3(Box::new(store.config()));
+    let location = Location::Store(Box::new(store.config()));
     room.media.add_source("t", "T", location).await.unwrap();
     let other = room.mint("t:film.mp4").await.url;
     let before = store.asked().len();

@@ -25,7 +25,7 @@ fn bucket(server: &S3Server, prefix: &str) -> Source {
     let credentials = Credentials::keys(ACCESS_KEY, SECRET_KEY, None);
     let mut config = StoreConfig::new("bucket", Some(&server.endpoint()), credentials);
     config.prefix = prefix.to_owned();
-    Source::S3(Arc::new(config.build(&Clock::system()).unwrap()))
+    Source::Store(Arc::new(config.build(&Clock::system()).unwrap()))
 }
 
 fn names(listing: &Listing) -> Vec<&str> {

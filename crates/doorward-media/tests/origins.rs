@@ -27,13 +27,13 @@ fn near(url: &str) -> StoreConfig {
 
 async fn room(config: StoreConfig) -> Room {
     let room = Room::new();
-    let location = Location::S3(Box::new(config));
+    let location = Location::Store(Box::new(config));
     room.media.add_source("web", "Web", location).await.unwrap();
     room
 }
 
 fn source(config: StoreConfig) -> Source {
-    Source::S3(Arc::new(config.build(&Clock::system()).unwrap()))
+    Source::Store(Arc::new(config.build(&Clock::system()).unwrap()))
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn m37_addresses_are_checked_for_every_kind_of_store() {
         match config.build(&Clock::system()) {
             Err(error) => error,
             Ok(store) => {
-                let source = Source::S3(Arc::new(store));
+                let source = Source::Store(Arc::new(store));
                 source.check().await.unwrap_err()
             }
         }

@@ -45,7 +45,7 @@ async fn m14_to_m21_m32_m33_radosgw_is_read_exactly() {
 }
 
 async fn add(room: &Room, id: &str, config: StoreConfig) {
-    let location = Location::S3(Box::new(config));
+    let location = Location::Store(Box::new(config));
     room.media.add_source(id, id, location).await.unwrap();
 }
 
@@ -248,7 +248,7 @@ async fn m33_every_key_is_found(room: &Room, store: &Direct) {
     }
     // And listed as they are.
     let config = store.config("bucket").build(&room.clock).unwrap();
-    let source = Source::S3(Arc::new(config));
+    let source = Source::Store(Arc::new(config));
     let mut found = Vec::new();
     let mut after = None;
     loop {
@@ -283,7 +283,7 @@ async fn refusals_have_names(store: &Direct) {
     ] {
         let room = Room::in_real_time();
         let config = store.config_with(bucket, credentials);
-        let source = Source::S3(Arc::new(config.build(&room.clock).unwrap()));
+        let source = Source::Store(Arc::new(config.build(&room.clock).unwrap()));
         let error = source.check().await.unwrap_err();
         assert!(names.contains(error.name()), "{names}: {error}");
     }

@@ -77,7 +77,7 @@ async fn m14_m18_m21_m33_rclone_is_read_exactly_in_spite_of_its_ways() {
     let film = pattern(SIZE);
     store.put("bucket", "film.mp4", &film).await;
     let room = Room::in_real_time();
-    let location = Location::S3(Box::new(store.config("bucket")));
+    let location = Location::Store(Box::new(store.config("bucket")));
     room.media.add_source("s", "S", location).await.unwrap();
 
     m14_ranges_are_exact_whatever_status_they_come_with(&room, store, &film).await;

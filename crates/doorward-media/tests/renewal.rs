@@ -68,7 +68,7 @@ impl Provide for Issuer {
 async fn add(room: &Room, server: &Upstream, issuer: &Issuer) {
     let credentials = Credentials::renewed(issuer.clone());
     let config = StoreConfig::new("b", Some(&server.url("")), credentials);
-    let location = Location::S3(Box::new(config));
+    let location = Location::Store(Box::new(config));
     room.media.add_source("s", "S", location).await.unwrap();
 }
 
@@ -242,7 +242,7 @@ async fn m36_who_never_answers_is_given_up() {
         Credentials::renewed(Silent),
     );
     let store = config.build(&Clock::fake().0).unwrap();
-    let source = doorward_media::Source::S3(Arc::new(store));
+    let source = doorward_media::Source::Store(Arc::new(store));
     let error = source.check().await.unwrap_err();
     assert!(
         matches!(error, MediaError::CredentialsUnavailable(..)),

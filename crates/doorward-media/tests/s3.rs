@@ -32,7 +32,7 @@ async fn room() -> (tempfile::TempDir, S3Server, Room) {
 
 async fn add(room: &Room, id: &str, config: StoreConfig) {
     room.media
-        .add_source(id, id, Location::S3(Box::new(config)))
+        .add_source(id, id, Location::Store(Box::new(config)))
         .await
         .unwrap();
 }

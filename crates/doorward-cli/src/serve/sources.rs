@@ -72,7 +72,7 @@ impl Wanted {
         let location = stores::location(source)?;
         let mut shown = source.place.location();
         // One of the environment is told as well.
-        if let Location::S3(store) = &location
+        if let Location::Store(store) = &location
             && let Some(endpoint) = &store.endpoint
             && !shown.contains(endpoint.trim_end_matches('/'))
         {
@@ -109,7 +109,7 @@ impl Wanted {
     pub(crate) async fn check(&self, clock: &Clock) -> Result<(), Failure> {
         match &self.location {
             Location::Folder(path) => folder(path),
-            Location::S3(store) => {
+            Location::Store(store) => {
                 let hint = hint(store);
                 let about = |error: MediaError| {
                     let refused = matches!(error, MediaError::EndpointNotAllowed(_));
@@ -121,7 +121,7 @@ impl Wanted {
                     }
                 };
                 let store = store.as_ref().clone().build(clock).map_err(about)?;
-                let source = media::Source::S3(Arc::new(store));
+                let source = media::Source::Store(Arc::new(store));
                 let asked = tokio::time::timeout(STORE_ANSWERS, source.check()).await;
                 asked
                     .unwrap_or(Err(MediaError::UpstreamTimeout))

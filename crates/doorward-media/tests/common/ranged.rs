@@ -102,7 +102,7 @@ impl Ranged {
     }
 
     pub(crate) async fn add(&self, room: &Room) {
-        let location = Location::S3(Box::new(self.config()));
+        let location = Location::Store(Box::new(self.config()));
         room.media.add_source("s", "S", location).await.unwrap();
     }
 

@@ -52,7 +52,7 @@ impl Scripted {
         let endpoint = format!("http://{}", self.address);
         let mut config = StoreConfig::new("b", Some(&endpoint), Credentials::Anonymous);
         config.addressing = Addressing::Path;
-        let location = Location::S3(Box::new(config));
+        let location = Location::Store(Box::new(config));
         room.media.add_source("s", "S", location).await.unwrap();
         room
     }
