@@ -145,6 +145,24 @@ inPage("t69_what_is_denied_cancelled_or_left_cannot_be_approved", async ({ page,
   await approve();
 });
 
+inPage("t69_a_restart_leaves_nothing_to_approve_and_nobody_paired_who_was_not_kept", async ({ page, daemon, site, t }) => {
+  await introduce(page, daemon);
+  await page.evaluate(ask);
+  await daemon.stop();
+  assert.match(await ended(page), /^(pairingGone|unavailable)$/);
+  await page.evaluate(() => window.door.retry());
+  assert.equal(await state(page), "unavailable");
+
+  const next = await startCompanion(t, "--companion-port", String(daemon.companionPort));
+  assert.deepEqual([(await next.pair("list")).pending, (await next.pair("list")).pairings], [null, []]);
+  await assert.rejects(next.pair("approve", "--code", "000000"));
+  // Its key was kept in memory alone: the page hears that it counts no more, and may ask again.
+  await page.goto(`${site.origin}/`);
+  assert.equal(await page.evaluate(open, next.companionPort), "revoked");
+  await introduce(page, next);
+  assert.equal(await state(page), "paired");
+});
+
 inPage("t63_two_profiles_on_one_origin_both_stay_paired", async ({ engine, page, daemon, site, t }) => {
   await introduce(page, daemon);
   const other = await launch(engine);

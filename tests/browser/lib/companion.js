@@ -35,12 +35,13 @@ export async function startSite(t, { html = "<!doctype html><title>Notes</title>
 }
 
 /**
- * `doorward serve --companion` on a free port, whose pairings end with it; `pair` runs `doorward pair ... --json`. That
+ * `doorward serve --companion` on a free port, unless `args` name one, whose pairings end with it; `pair` runs `doorward pair ... --json`. That
  * a keyring keeps them is shown by crates/doorward-cli/tests/pairings.rs.
  */
 export async function startCompanion(t, ...args) {
   const env = { DOORWARD_COMPANION_VAULT: "memory", DOORWARD_COMPANION_APPROVE: "command" };
-  const daemon = await startDaemon({ args: ["--companion", "--companion-port", "0", ...args], env });
+  const port = args.includes("--companion-port") ? [] : ["--companion-port", "0"];
+  const daemon = await startDaemon({ args: ["--companion", ...port, ...args], env });
   t.after(() => daemon.stop());
   const pair = async (...words) => {
     const { stdout } = await daemon.command("pair", ...words, "--json");
