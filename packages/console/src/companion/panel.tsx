@@ -31,7 +31,7 @@ export function CompanionPanel(): JSX.Element {
   return (
     <div class="relays">
       <p class="muted">
-        Pages reach it at <code>{at}</code>. {modeWords(open.pairing)}
+        Pages reach it at <code>{at}</code>. <Said>{modeWords(open.pairing)}</Said>
       </p>
       {open.vault.state === "sound" || open.vault.state === "memory" ? null : (
         <div class="notice bad" role="status" data-testid="vault">
@@ -51,7 +51,10 @@ export function CompanionPanel(): JSX.Element {
 }
 
 function Request({ pending, approve }: { pending: Pending; approve: string }): JSX.Element {
-  const left = Math.max(0, Math.ceil((Date.parse(pending.expiresAt) - now.value) / 1_000));
+  const left = Math.max(
+    0,
+    Math.ceil((Date.parse(pending.expiresAt) - Math.max(now.value, Date.now())) / 1_000),
+  );
   return (
     <section class="card" aria-labelledby="pending" data-testid="pending">
       <header>
@@ -66,7 +69,9 @@ function Request({ pending, approve }: { pending: Pending; approve: string }): J
         <Fact name="Confirmed on the page">{pending.confirmed ? "yes" : "not yet"}</Fact>
         <Fact name="Time left">{left} s</Fact>
       </dl>
-      <p class="foot">Compare the digits that the page shows. {whereWords(approve)}</p>
+      <p class="aside">
+        Compare the digits that the page shows. <Said>{whereWords(approve)}</Said>
+      </p>
     </section>
   );
 }
@@ -102,6 +107,12 @@ function PairedCard({ page }: { page: Paired }): JSX.Element {
       </dl>
     </section>
   );
+}
+
+/** Words in which commands stand between backticks. */
+function Said({ children }: { children: string }): JSX.Element {
+  const parts = children.split("`");
+  return <>{parts.map((part, at) => (at % 2 ? <code key={part}>{part}</code> : part))}</>;
 }
 
 const ago = (time: string): string => `${span(Math.max(0, now.value - Date.parse(time)))} ago`;
