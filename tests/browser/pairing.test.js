@@ -2,14 +2,11 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { startCompanion, startSite } from "./lib/companion.js";
+import { ask, ended, FIRST_SECOND, introduce, openDoor, startCompanion, startSite } from "./lib/companion.js";
 import { enter } from "./lib/console.js";
 import { inEngines, launch, missing } from "./lib/engines.js";
 import { needsDaemon } from "./lib/places.js";
 import { pause } from "./lib/process.js";
-
-/** An approval in the first second after the window opened counts for nothing. */
-const FIRST_SECOND = 1_200;
 
 function inPage(name, body, options = {}) {
   inEngines(
@@ -19,45 +16,14 @@ function inPage(name, body, options = {}) {
       const daemon = await startCompanion(t);
       const site = await startSite(t);
       await page.goto(`${site.origin}/`);
-      await page.evaluate(open, daemon.companionPort);
+      await page.evaluate(openDoor, daemon.companionPort);
       await body({ ...context, daemon, site });
     },
     { needs: needsDaemon, ...options },
   );
 }
 
-/** Runs in the page. */
-async function open(port) {
-  const { connect } = await import("/doorward/index.js");
-  window.door = await connect({ ports: [port] });
-  window.states = [];
-  window.door.state.subscribe((state) => window.states.push(state));
-  return window.door.state.value;
-}
-
-/** Runs in the page: begins an attempt and tells its code. */
-async function ask(scopes = []) {
-  window.waiting = await window.door.pair({ label: "Notes", scopes });
-  window.ended = null;
-  window.waiting.done.then(
-    () => (window.ended = "paired"),
-    (cause) => (window.ended = cause.code),
-  );
-  return window.waiting.code;
-}
-
-const ended = (page) => page.waitFor(() => window.ended, { why: "the attempt to end" });
 const state = (page) => page.evaluate(() => window.door.state.value);
-
-/** The person compares, approves here and confirms there. */
-async function introduce(page, daemon) {
-  const code = await page.evaluate(ask);
-  assert.match(code, /^\d{3} \d{3}$/);
-  await pause(FIRST_SECOND);
-  await daemon.pair("approve", "--code", code.replace(" ", ""));
-  await page.evaluate(() => window.waiting.confirm());
-  assert.equal(await ended(page), "paired");
-}
 
 inPage("t63_a_page_is_paired_by_the_person_and_its_requests_are_signed", async ({ page, daemon, site }) => {
   assert.equal(await state(page), "unpaired");
@@ -95,12 +61,12 @@ inPage("t63_a_page_is_paired_by_the_person_and_its_requests_are_signed", async (
   });
   assert.deepEqual(kept, [own.keyId, false, "InvalidAccessError", '{"doorward.paired":"1"}']);
   await page.goto(`${site.origin}/`);
-  assert.equal(await page.evaluate(open, daemon.companionPort), "paired");
+  assert.equal(await page.evaluate(openDoor, daemon.companionPort), "paired");
   assert.equal((await page.evaluate(() => window.door.call("/pairing"))).keyId, own.keyId);
 });
 
 inPage("t108_a_page_that_is_forgotten_hears_of_it_and_is_refused", async ({ page, daemon }) => {
-  await introduce(page, daemon);
+  assert.equal(await introduce(page, daemon), "paired");
   await page.evaluate(() => {
     window.heard = [];
     window.door.listen((event) => window.heard.push(event.kind));
@@ -111,7 +77,7 @@ inPage("t108_a_page_that_is_forgotten_hears_of_it_and_is_refused", async ({ page
   await page.waitFor(() => window.door.state.value === "revoked", { why: "the page to hear of it" });
   assert.equal(await page.evaluate(() => window.door.call("/pairing").catch((cause) => cause.code)), "revoked");
   // It may ask again, and is told apart from a page that never was.
-  await introduce(page, daemon);
+  assert.equal(await introduce(page, daemon), "paired");
   assert.equal(await state(page), "paired");
   // And end it itself.
   await page.evaluate(() => window.door.forget());
@@ -120,33 +86,34 @@ inPage("t108_a_page_that_is_forgotten_hears_of_it_and_is_refused", async ({ page
 });
 
 inPage("t69_what_is_denied_cancelled_or_left_cannot_be_approved", async ({ page, daemon, site }) => {
-  const approve = async () => {
+  const approve = async (code) => {
     await pause(FIRST_SECOND);
-    await assert.rejects(daemon.pair("approve", "--code", "000000"));
-    assert.deepEqual((await daemon.pair("list")).pairings, []);
+    // Looked at first: a wrong code would end what is still there.
     assert.equal((await daemon.pair("list")).pending, null);
+    await assert.rejects(daemon.pair("approve", "--code", code.replace(" ", "")));
+    assert.deepEqual((await daemon.pair("list")).pairings, []);
   };
-  await page.evaluate(ask);
+  let code = await page.evaluate(ask);
   await daemon.pair("deny");
   assert.equal(await ended(page), "pairingGone");
   assert.equal(await state(page), "unpaired");
-  await approve();
+  await approve(code);
 
-  await page.evaluate(ask);
+  code = await page.evaluate(ask);
   await page.evaluate(() => window.waiting.cancel());
   assert.equal(await ended(page), "cancelled");
-  await approve();
+  await approve(code);
 
   // The tab goes to another page.
-  await page.evaluate(ask);
+  code = await page.evaluate(ask);
   site.page("/elsewhere", "<!doctype html><title>elsewhere</title>");
   await page.goto(`${site.origin}/elsewhere`);
   for (let left = 100; left > 0 && (await daemon.pair("list")).pending; left--) await pause(200);
-  await approve();
+  await approve(code);
 });
 
 inPage("t69_a_restart_leaves_nothing_to_approve_and_nobody_paired_who_was_not_kept", async ({ page, daemon, site, t }) => {
-  await introduce(page, daemon);
+  assert.equal(await introduce(page, daemon), "paired");
   await page.evaluate(ask);
   await daemon.stop();
   assert.match(await ended(page), /^(pairingGone|unavailable)$/);
@@ -158,26 +125,26 @@ inPage("t69_a_restart_leaves_nothing_to_approve_and_nobody_paired_who_was_not_ke
   await assert.rejects(next.pair("approve", "--code", "000000"));
   // Its key was kept in memory alone: the page hears that it counts no more, and may ask again.
   await page.goto(`${site.origin}/`);
-  assert.equal(await page.evaluate(open, next.companionPort), "revoked");
-  await introduce(page, next);
+  assert.equal(await page.evaluate(openDoor, next.companionPort), "revoked");
+  assert.equal(await introduce(page, next), "paired");
   assert.equal(await state(page), "paired");
 });
 
 inPage("t63_two_profiles_on_one_origin_both_stay_paired", async ({ engine, page, daemon, site, t }) => {
-  await introduce(page, daemon);
+  assert.equal(await introduce(page, daemon), "paired");
   const other = await launch(engine);
   t.after(() => other.close());
   const there = await other.newPage();
   await there.goto(`${site.origin}/`);
-  assert.equal(await there.evaluate(open, daemon.companionPort), "unpaired");
-  await introduce(there, daemon);
+  assert.equal(await there.evaluate(openDoor, daemon.companionPort), "unpaired");
+  assert.equal(await introduce(there, daemon), "paired");
   const ids = [];
   for (const one of [page, there]) ids.push((await one.evaluate(() => window.door.call("/pairing"))).keyId);
   assert.notEqual(ids[0], ids[1]);
 });
 
 inPage("a_lost_key_is_told_as_such_and_can_be_repaired", async ({ page, daemon, site }) => {
-  await introduce(page, daemon);
+  assert.equal(await introduce(page, daemon), "paired");
   await page.evaluate(
     () =>
       new Promise((resolve, reject) => {
@@ -187,9 +154,26 @@ inPage("a_lost_key_is_told_as_such_and_can_be_repaired", async ({ page, daemon, 
       }),
   );
   await page.goto(`${site.origin}/`);
-  assert.equal(await page.evaluate(open, daemon.companionPort), "repair-required");
-  await introduce(page, daemon);
+  assert.equal(await page.evaluate(openDoor, daemon.companionPort), "repair-required");
+  assert.equal(await introduce(page, daemon), "paired");
   assert.equal(await state(page), "paired");
+});
+
+inPage("a_key_that_the_browser_does_not_keep_is_ended_on_both_sides", async ({ page, daemon }) => {
+  await page.evaluate(openDoor, daemon.companionPort, false);
+  assert.equal(await introduce(page, daemon), "full");
+  assert.deepEqual((await daemon.pair("list")).pairings, []);
+  assert.deepEqual(await page.evaluate(() => window.states), ["unpaired", "pending", "unpaired"]);
+});
+
+inPage("a_page_that_looks_again_while_it_waits_still_waits", async ({ page, daemon }) => {
+  await page.evaluate(ask);
+  assert.equal(await page.evaluate(() => window.door.retry()), "pending");
+  assert.equal(await page.evaluate(() => window.door.call("/pairing").catch((cause) => cause.code)), "unpaired");
+  assert.equal(await state(page), "pending");
+  await daemon.pair("deny");
+  assert.equal(await ended(page), "pairingGone");
+  assert.equal(await state(page), "unpaired");
 });
 
 inPage("t70_the_console_shows_a_request_and_who_is_paired_and_approves_nothing", async ({ browser, page, daemon, site }) => {
@@ -243,7 +227,7 @@ test("local_network_access_is_asked_for_on_a_gesture_and_told_apart [chromium]",
     await page.goto(`${origin}/`);
     // The second is the older name of both.
     for (const name of ["loopback-network", "local-network-access"]) await page.permission(name, setting);
-    return page.evaluate(open, daemon.companionPort);
+    return page.evaluate(openDoor, daemon.companionPort);
   };
 
   assert.equal(await opened("prompt"), "permission-needed");
@@ -255,7 +239,7 @@ test("local_network_access_is_asked_for_on_a_gesture_and_told_apart [chromium]",
   assert.equal((await daemon.pair("list")).pending, null);
 
   assert.equal(await opened("granted"), "unpaired");
-  await introduce(page, daemon);
+  assert.equal(await introduce(page, daemon), "paired");
   assert.equal((await page.evaluate(() => window.door.call("/pairing"))).origin, origin);
   // Taken back: the key stays, and nothing is asked.
   assert.equal(await opened("denied"), "permission-needed");

@@ -53,14 +53,18 @@ pub(crate) fn screenshots() -> Result<()> {
 
 /// The tests with what they need.
 pub(crate) fn prepare() -> Result<PathBuf> {
-    let folder = place::root()?.join("tests/browser");
-    step("npm", ["ci"])?.inside(&folder).run()?;
+    let root = place::root()?;
+    let folder = root.join("tests/browser");
+    // Pages that are paired use the client, which is built for them.
+    for folder in [&folder, &root.join("packages/client")] {
+        step("npm", ["ci"])?.inside(folder).run()?;
+    }
     Ok(folder)
 }
 
-/// The daemon, and what else the tests start.
+/// The daemon.
 pub(crate) fn build(profile: &[&str], folder: &str) -> Result<PathBuf> {
-    let words = ["build", "--workspace", "--bins", "--example", "relay"];
+    let words = ["build", "--workspace", "--bins"];
     cargo(words.iter().chain(profile))?.run()?;
     Ok(place::target()?.join(folder).join("doorward"))
 }

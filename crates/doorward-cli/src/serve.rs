@@ -55,8 +55,8 @@ pub(crate) async fn run(mut serve: Serve, instance: Instance) -> Result<(), Fail
     )
     .await?;
     let info = info(&serving, &instance, &claim);
-    claim.publish(&info)?;
     let relays = open_relays(&serving, &config)?;
+    claim.publish(&info)?;
     announce(&serve, &config, &serving, &info, &wanted, &relays)?;
 
     let reason = until.told(&serving.house()).await;

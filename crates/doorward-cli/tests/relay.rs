@@ -135,6 +135,8 @@ fn a_configured_upstream_is_open_from_the_start_and_opens_again_by_its_name() {
         "[[relay]]\nname = \"meet\"\nupstream = \"{upstream}\"\nlocal_networks = true\npaths = [\"/only\"]\nlife = \"1h\"\n"
     );
     let file = home.file("relays.toml", config.as_bytes());
+    let checked = home.json(&["check", "--json", file.to_str().unwrap()]);
+    assert_eq!(checked["relays"][0]["name"], "meet");
     let daemon = home.serve(&["--json", "--config", file.to_str().unwrap(), "."]);
     let ready = daemon.ready();
     let first = &ready["relays"][0];

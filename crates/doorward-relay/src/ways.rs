@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn r27_two_looks_that_agree_restart_a_connection_and_only_once() {
+    fn two_looks_that_agree_restart_a_connection_and_only_once() {
         let (ways, restart) = way("10.0.0.2", "192.0.2.1:443");
         let to = |address: &str| {
             let address = address.parse().unwrap();

@@ -10,7 +10,7 @@ use doorward::guard::audit::Ledger;
 use doorward::guard::{Clock, FakeClock, Origin, Origins};
 use doorward::media::{Location, MediaOptions};
 use doorward::relay::{RelayOptions, Upstream};
-use doorward::{Bridge, BridgeBuilder, Serving};
+use doorward::{Bridge, BridgeBuilder, CompanionSettings, Serving};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
@@ -86,8 +86,13 @@ impl TestHouse {
         }
         let (clock, hand) = Clock::fake();
         let ledger = Arc::new(Ledger::new(&clock));
+        let companion = CompanionSettings {
+            ports: vec![0],
+            ..CompanionSettings::default()
+        };
         let builder = Bridge::builder()
             .clock(clock)
+            .companion(companion)
             .audit(Arc::clone(&ledger) as _)
             .native_socket(runtime.path().join("socket"));
         let serving = make(builder).bind().await?.serve();
@@ -160,7 +165,8 @@ impl TestHouse {
         let origin = match listener {
             Listener::Control => self.serving.control_origin(),
             Listener::Content => self.serving.content_origin(),
-            Listener::Companion | Listener::Native => return "doorward".to_owned(),
+            Listener::Companion => &self.serving.state().companion.unwrap_or_default(),
+            Listener::Native => return "doorward".to_owned(),
         };
         origin.trim_start_matches("http://").to_owned()
     }

@@ -180,6 +180,7 @@ impl Companion {
                 self.drop_key(&key_id);
             }
         }
+        self.news();
     }
 
     /// Waits until the vault has answered for the first time, as far as one is used.

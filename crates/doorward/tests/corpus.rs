@@ -9,11 +9,7 @@ const FILE: &str = "a.txt";
 #[tokio::test]
 async fn the_hostile_corpus_over_real_sockets() {
     let mut failures = Vec::new();
-    // The companion listener is not part of this build.
-    for case in hostile()
-        .iter()
-        .filter(|case| case.listener != Listener::Companion)
-    {
+    for case in hostile() {
         let house = TestHouse::open(&[(FILE, b"0123456789")]).await;
         let values = house.values(case.listener, FILE).await;
         let mut bytes = case.bytes(&values);
@@ -24,7 +20,7 @@ async fn the_hostile_corpus_over_real_sockets() {
         let expected = case.after + if last { 1 } else { 2 };
         let wait_for = if last { usize::MAX } else { expected };
         let replies = house.send(case.listener, &bytes, wait_for).await;
-        if let Err(why) = judge(case, &replies, expected) {
+        if let Err(why) = judge(&case, &replies, expected) {
             failures.push(format!("{}: {why}", case.name));
         }
         house.serving.shutdown().await;

@@ -83,6 +83,8 @@ export class Door {
   #state: State = "unavailable";
   #found: Found | null = null;
   #pairing: Pairing | null = null;
+  /** Attempts whose digits are shown. */
+  #waiting = 0;
   /** Seconds by which the companion's clock is ahead of ours; by its signed word. */
   #ahead = 0;
 
@@ -136,19 +138,24 @@ export class Door {
    * user; with `asks: false` it never does.
    */
   async retry({ asks = true }: { asks?: boolean } = {}): Promise<State> {
-    const kept = await this.#store.load();
+    const state = await this.#look(await this.#store.load(), asks);
+    const asking = this.#waiting > 0 && ["unpaired", "repair-required", "revoked"].includes(state);
+    return this.#becomes(asking ? "pending" : state);
+  }
+
+  /** How page and computer stand, with this key. */
+  async #look(kept: Pairing | "lost" | null, asks: boolean): Promise<State> {
     this.#pairing = kept === "lost" ? null : kept;
+    this.#found = null;
     const allowed = await permission();
-    if (allowed === "denied" || (allowed === "prompt" && !asks)) return this.#becomes("permission-needed");
+    if (allowed === "denied" || (allowed === "prompt" && !asks)) return "permission-needed";
     const found = await discover(this.#ports, this.#pairing, allowed === "prompt");
     this.#found = found;
-    if (!found) {
-      return this.#becomes((await permission()) === "granted" ? "unavailable" : "permission-needed");
-    }
-    if (!found.speaksOurs) return this.#becomes("version-mismatch");
-    if (found.proven) return this.#becomes("paired");
-    if (this.#pairing) return this.#becomes("revoked");
-    return this.#becomes(kept === "lost" ? "repair-required" : "unpaired");
+    if (!found) return (await permission()) === "granted" ? "unavailable" : "permission-needed";
+    if (!found.speaksOurs) return "version-mismatch";
+    if (found.proven) return "paired";
+    if (this.#pairing) return "revoked";
+    return kept === "lost" ? "repair-required" : "unpaired";
   }
 
   /**
@@ -166,27 +173,21 @@ export class Door {
     }
     const before = this.#state;
     const waiting = await pair(found.listen, asking);
+    this.#waiting += 1;
     this.#becomes("pending");
-    const done = waiting.done.then(
-      async ({ scopes, ...keys }) => {
-        const pairing = { ...keys, scopes, since: Date.now() };
-        this.#pairing = pairing;
-        try {
-          await this.#store.save(pairing);
-        } catch (cause) {
-          // A pairing that is forgotten here must not stay there.
-          await this.#end().catch(() => {});
-          this.#pairing = null;
+    const done = waiting.done
+      .then(({ scopes, ...keys }) => this.#keep({ ...keys, scopes, since: Date.now() }))
+      .then(
+        (state) => {
+          this.#waiting -= 1;
+          this.#becomes(state);
+        },
+        (cause) => {
+          this.#waiting -= 1;
           this.#becomes(before);
           throw cause;
-        }
-        await this.retry();
-      },
-      (cause) => {
-        this.#becomes(before);
-        throw cause;
-      },
-    );
+        },
+      );
     // Whoever does not wait for it hears of it by `state`.
     done.catch(() => {});
     return { ...waiting, done };
@@ -200,7 +201,7 @@ export class Door {
    * act: after a restart, and with clocks that differ.
    */
   async fetch(path: string, init: DoorInit = {}): Promise<Response> {
-    if (this.#state !== "paired" && this.#state !== "clock-skew") await this.retry({ asks: false });
+    if (!this.#found?.proven) await this.retry({ asks: false });
     const first = await this.#send(path, init);
     if (first.again === undefined) return first.answer;
     const second = await this.#send(path, init);
@@ -240,11 +241,26 @@ export class Door {
     await this.#store.clear();
     this.#pairing = null;
     this.#events.stop();
+    this.#unproven();
     this.#becomes("unpaired");
   }
 
   async #end(): Promise<void> {
     await this.call("/pairing", { method: "DELETE" });
+  }
+
+  /** Keeps a key that both sides proved; one that cannot be kept is ended there too. */
+  async #keep(pairing: Pairing): Promise<State> {
+    const state = await this.#look(pairing, false);
+    try {
+      await this.#store.save(pairing);
+    } catch (cause) {
+      await this.#end().catch(() => {});
+      this.#pairing = null;
+      this.#unproven();
+      throw cause;
+    }
+    return state;
   }
 
   #must(): Found {
@@ -261,8 +277,14 @@ export class Door {
     return state;
   }
 
+  /** What is there no longer has our key. */
+  #unproven(): void {
+    if (this.#found) this.#found = { ...this.#found, proven: false };
+  }
+
   #revoked(): void {
     this.#events.stop();
+    this.#unproven();
     this.#becomes("revoked");
   }
 
@@ -272,7 +294,7 @@ export class Door {
   ): Promise<{ answer: Response; again?: "clockSkew" | "instanceChanged" }> {
     const found = this.#must();
     const keys = this.#pairing;
-    if (!keys || !(this.#state === "paired" || this.#state === "clock-skew")) {
+    if (!keys || !found.proven) {
       throw new DoorwardError(
         this.#state === "revoked" ? "revoked" : "unpaired",
         "This page is not paired with this computer.",
@@ -316,9 +338,10 @@ export class Door {
         return { answer: whole, again: "instanceChanged" };
     }
     if (!authentic) {
-      await this.retry({ asks: false });
-      if (this.#state !== "paired")
-        throw new DoorwardError("revoked", "The companion does not take this page's key.");
+      const state = await this.retry({ asks: false });
+      if (state !== "paired") {
+        throw new DoorwardError(state, "The companion does not take this page's key.", { status });
+      }
       throw new DoorwardError("not-authentic", "The answer is not the companion's.", { status });
     }
     if (this.#state === "clock-skew") this.#becomes("paired");

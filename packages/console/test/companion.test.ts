@@ -12,10 +12,13 @@ describe("pairings in words", () => {
   });
 
   it("say who may ask, and where the person answers", () => {
-    expect(modeWords("ask")).toBe("Any page may ask.");
-    expect(modeWords("window")).toContain("doorward pair allow");
-    expect(modeWords("off")).toBe("No page may ask.");
-    expect(whereWords("dialog")).toContain("in the window on this computer");
+    expect(modeWords("ask", "command")).toBe("Any page may ask.");
+    expect(modeWords("window", "dialog")).toContain("doorward pair allow");
+    expect(modeWords("off", "dialog")).toBe("No page may ask.");
+    expect(modeWords("ask", "none")).toContain("No page may ask");
+    for (const face of ["dialog", "window"]) {
+      expect(whereWords(face)).toContain("in the window on this computer");
+    }
     expect(whereWords("terminal")).toContain("terminal");
     expect(whereWords("command")).toContain("doorward pair approve");
   });

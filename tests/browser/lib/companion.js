@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { startDaemon } from "./daemon.js";
 import { startForeign } from "./foreign.js";
 import { root, target } from "./places.js";
+import { pause } from "./process.js";
 
 const run = promisify(execFile);
 let built = null;
@@ -48,4 +49,46 @@ export async function startCompanion(t, ...args) {
     return JSON.parse(stdout);
   };
   return { ...daemon, companionPort: Number(new URL(daemon.companion).port), pair };
+}
+
+/** An approval in the first second after the window opened counts for nothing. */
+export const FIRST_SECOND = 1_200;
+
+/** Runs in the page. `kept: false` is a browser that keeps no key. */
+export async function openDoor(port, kept = true) {
+  const { connect } = await import("/doorward/index.js");
+  const nowhere = {
+    load: async () => null,
+    save: async () => {
+      throw new Error("full");
+    },
+    clear: async () => {},
+  };
+  window.door = await connect(kept ? { ports: [port] } : { ports: [port], store: nowhere });
+  window.states = [];
+  window.door.state.subscribe((state) => window.states.push(state));
+  return window.door.state.value;
+}
+
+/** Runs in the page: begins an attempt and tells its code. */
+export async function ask(scopes = []) {
+  window.waiting = await window.door.pair({ label: "Notes", scopes });
+  window.ended = null;
+  window.waiting.done.then(
+    () => (window.ended = "paired"),
+    (cause) => (window.ended = cause.code ?? cause.message),
+  );
+  return window.waiting.code;
+}
+
+/** How the attempt ended. */
+export const ended = (page) => page.waitFor(() => window.ended, { why: "the attempt to end" });
+
+/** The person compares, approves here and confirms there. */
+export async function introduce(page, daemon, scopes = []) {
+  const code = await page.evaluate(ask, scopes);
+  await pause(FIRST_SECOND);
+  await daemon.pair("approve", "--code", code.replace(" ", ""));
+  await page.evaluate(() => window.waiting.confirm());
+  return ended(page);
 }

@@ -1,6 +1,6 @@
 //! `doorward check`: what takes effect, and where it comes from.
 
-use doorward::config::{self, Config, Flags, Place, Source};
+use doorward::config::{self, Config, Flags, Place, Relay, Source};
 use serde_json::{Value, json};
 
 use crate::args::Check;
@@ -23,6 +23,7 @@ pub(crate) fn run(check: Check) -> Result<(), Failure> {
             "ok": true,
             "file": config.file,
             "sources": config.sources.iter().map(source).collect::<Vec<_>>(),
+            "relays": config.relays.iter().map(relay).collect::<Vec<_>>(),
             "warnings": warnings,
         }));
     }
@@ -39,6 +40,10 @@ pub(crate) fn run(check: Check) -> Result<(), Failure> {
 fn source(source: &Source) -> Value {
     let (kind, location) = (source.place.kind(), source.place.location());
     json!({ "id": source.id, "name": source.name, "kind": kind, "location": location })
+}
+
+fn relay(relay: &Relay) -> Value {
+    json!({ "name": relay.name, "upstream": relay.upstream.to_string() })
 }
 
 fn missing(source: &Source) -> Option<String> {

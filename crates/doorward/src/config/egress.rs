@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use doorward_egress::{AddressPolicy, Dialer, NoProxy, Proxies, Proxy, Trust};
+use doorward_egress::{AddressPolicy, Dialer, EgressError, NoProxy, Proxies, Proxy, Trust};
 
 use super::error::{ConfigError, Whence};
 use super::keys::{self, Key};
@@ -45,7 +45,12 @@ impl Written {
             None | Some("environment") => WayOut::Environment,
             Some("none") => WayOut::Direct,
             Some(url) => {
-                let proxy = Proxy::parse(url).map_err(|error| {
+                // Elsewhere a bare host is a proxy; here it is a misspelt word.
+                let parsed = match url.contains("://") {
+                    true => Proxy::parse(url),
+                    false => Err(EgressError::ProxySettings("it has no scheme")),
+                };
+                let proxy = parsed.map_err(|error| {
                     let why = format!("{error}: write \"environment\", \"none\", or the URL of a proxy such as \"http://proxy.example.com:3128\"");
                     self.wrong(&keys::EGRESS_PROXY, &why)
                 })?;
@@ -200,11 +205,9 @@ mod tests {
         let told = refused(&format!("[egress]\nproxy = \"{url}\""));
         assert!(told.contains("line 2: egress.proxy: secrets never stand in this file: set it by the variable DOORWARD_EGRESS_PROXY"), "{told}");
         let variable = ("DOORWARD_EGRESS_PROXY".into(), url.into());
-        let config = Written::new()
-            .environment([variable])
-            .unwrap()
-            .build(&places())
-            .unwrap();
+        let written = Written::new().environment([variable]).unwrap();
+        assert!(!format!("{written:?}").contains("hunter2"), "{written:?}");
+        let config = written.build(&places()).unwrap();
         assert!(
             matches!(&config.egress.way, WayOut::Through { proxy, .. } if proxy.has_credentials())
         );
@@ -217,6 +220,10 @@ mod tests {
     fn what_is_no_way_out_is_told_by_line() {
         for (text, part) in [
             ("[egress]\nproxy = \"ftp://p\"", "line 2: egress.proxy:"),
+            (
+                "[egress]\nproxy = \"enviroment\"",
+                "egress.proxy: the proxy settings",
+            ),
             ("[egress]\nproxy = \"\"", "egress.proxy: expected a text"),
             (
                 "[egress]\nno_proxy = [\"a\"]",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -52,8 +53,8 @@ pub struct Written {
     pub(super) warnings: Vec<String>,
 }
 
-/// Values by key.
-#[derive(Clone, Debug, Default)]
+/// Values by key. `Debug` leaves the values out: a proxy's may have a password.
+#[derive(Clone, Default)]
 pub(super) struct Settings(BTreeMap<&'static str, (Value, Whence)>);
 
 /// One `[[source]]` or `[[relay]]`, or one SOURCE of the command line.
@@ -320,6 +321,12 @@ fn unknown_key(
         whence,
         key: format!("{table}.{name}"),
         nearest,
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }
 

@@ -90,7 +90,7 @@ async fn what_a_page_opened_ends_with_its_pairing() {
 }
 
 #[tokio::test]
-async fn t83_one_pairing_has_few_relays_and_places_come_back() {
+async fn one_pairing_has_few_relays_and_places_come_back() {
     let house = House::open().await;
     configure(&house, "meet", pages(&[PAGE]));
     let door = house.pair().await;

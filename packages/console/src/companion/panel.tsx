@@ -31,7 +31,7 @@ export function CompanionPanel(): JSX.Element {
   return (
     <div class="relays">
       <p class="muted">
-        Pages reach it at <code>{at}</code>. <Said>{modeWords(open.pairing)}</Said>
+        Pages reach it at <code>{at}</code>. <Said>{modeWords(open.pairing, open.approve)}</Said>
       </p>
       {open.vault.state === "sound" || open.vault.state === "memory" ? null : (
         <div class="notice bad" role="status" data-testid="vault">

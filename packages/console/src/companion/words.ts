@@ -8,8 +8,9 @@ export function scopeWords(scopes: readonly Scope[]): string {
   return scopes.map(({ folder, rights }) => `${folder} (${rights.join(", ")})`).join(", ");
 }
 
-/** Who may ask to be paired. */
-export function modeWords(mode: PairingMode): string {
+/** Who may ask to be paired. Where nobody is asked, nobody is. */
+export function modeWords(mode: PairingMode, approve: string): string {
+  if (approve === "none") return "No page may ask: nobody would be asked about it.";
   switch (mode) {
     case "ask":
       return "Any page may ask.";
@@ -24,7 +25,7 @@ export function modeWords(mode: PairingMode): string {
 export function whereWords(approve: string): string {
   switch (approve) {
     case "dialog":
-    case "hook":
+    case "window":
       return "Approve or deny it in the window on this computer.";
     case "terminal":
       return "Approve or deny it in the terminal that doorward runs in.";
