@@ -2,8 +2,8 @@
 
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { ask, FIRST_SECOND, introduce, openDoor, startCompanion, startSite } from "./lib/companion.js";
 import { enter, ok } from "./lib/console.js";
-import { startDaemon } from "./lib/daemon.js";
 import { launch } from "./lib/engines.js";
 import { needsDaemon } from "./lib/places.js";
 import { pause } from "./lib/process.js";
@@ -17,7 +17,9 @@ if (trouble) {
 const to = resolve(folder);
 await mkdir(to, { recursive: true });
 
-const daemon = await startDaemon({ args: ["--demo"] });
+const ends = [];
+const after = { after: (end) => ends.unshift(end) };
+const daemon = await startCompanion(after, "--demo");
 const browser = await launch("chromium");
 let failed = false;
 try {
@@ -25,6 +27,7 @@ try {
   await page.scheme("light");
   await enter(page, daemon.launchUrl);
   const places = await tour(page);
+  await pages();
   for (const scheme of ["light", "dark"]) {
     await page.scheme(scheme);
     for (const [width, height] of [[1280, 800], [400, 800]]) {
@@ -46,7 +49,7 @@ try {
   failed = complaints.length > 0;
 } finally {
   await browser.close();
-  await daemon.stop();
+  for (const end of ends) await end();
 }
 process.exit(failed ? 1 : 0);
 
@@ -60,10 +63,28 @@ async function tour(page) {
     { name: "image", hash: open(image), ready: () => document.querySelector('[data-testid="preview"] img')?.complete === true },
     { name: "pdf", hash: open(pdf), ready: () => Number(document.querySelector('[data-testid="pdf"]')?.dataset.page) >= 1 },
     { name: "media", hash: media, ready: () => document.querySelectorAll('[data-testid="entry"]').length > 0 },
+    {
+      name: "companion",
+      hash: "#/companion",
+      ready: () => ["pending", "paired"].every((it) => document.querySelector(`main [data-testid="${it}"]`) !== null),
+    },
     { name: "relay", hash: "#/relay", ready: () => document.querySelector('[data-testid="relay"]') !== null },
     { name: "doors", hash: "#/doors", ready: () => document.querySelector('[data-testid="rail-doors"]')?.getAttribute("aria-current") === "page" },
     { name: "audit", hash: "#/audit", ready: () => document.querySelector('[data-testid="rail-audit"]')?.getAttribute("aria-current") === "page" },
   ];
+}
+
+/** One page that is paired, and another that asks. */
+async function pages() {
+  const wants = [{ folder: "Notes", rights: ["read"] }, { folder: "Drafts", rights: ["read", "write"] }];
+  for (const act of [(page) => introduce(page, daemon, wants.slice(0, 1)), (page) => page.evaluate(ask, wants)]) {
+    const site = await startSite(after);
+    const page = await browser.newPage();
+    await page.goto(`${site.origin}/`);
+    await page.evaluate(openDoor, daemon.companionPort);
+    await act(page);
+  }
+  await pause(FIRST_SECOND);
 }
 
 function open({ source, prefix, key }) {
