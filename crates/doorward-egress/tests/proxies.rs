@@ -356,6 +356,8 @@ async fn own_name() -> Option<String> {
 
 async fn echo_through(proxy: &str) -> Result<(), EgressError> {
     let Some(name) = own_name().await else {
+        let needed = std::env::var_os("CI").is_some();
+        assert!(!needed, "this machine's name does not resolve");
         eprintln!("skipped: this machine's name does not resolve");
         return Ok(());
     };

@@ -43,6 +43,8 @@ async fn upstreams() -> Option<Upstreams> {
     let name = name.trim().to_owned();
     let known = !name.is_empty() && tokio::net::lookup_host((name.as_str(), 1)).await.is_ok();
     if !known || name.ends_with("localhost") {
+        let needed = std::env::var_os("CI").is_some();
+        assert!(!needed, "this machine's name does not resolve");
         eprintln!("skipped: this machine's name does not resolve");
         return None;
     }
