@@ -17,11 +17,13 @@ export interface Change {
  * - `ready`: from now on nothing is missed without being told. List the directory now.
  * - `changed`: these names, in order.
  * - `resync`: something was missed; list the directory again.
+ * - `lost`: the companion is not heard for now. It comes back by itself.
+ * - `back`: it is, and what was missed follows.
  * - `gone`: the directory is no more, or this page may not read it any more. The last word.
  * - `refused`: it is not watched, and why. The last word.
  */
 export type WatchEvent =
-  | { kind: "ready" }
+  | { kind: "ready" | "lost" | "back" }
   | { kind: "changed"; changes: readonly Change[] }
   | { kind: "resync"; why: string }
   | { kind: "gone"; why: string }
@@ -61,7 +63,10 @@ export class Watches {
       lost: () => {
         clearTimeout(this.#quiet);
         this.#greeted = false;
-        for (const one of this.#watched.values()) one.ready = false;
+        for (const one of [...this.#watched.values()]) {
+          if (one.ready) tell(one, { kind: "lost" });
+          one.ready = false;
+        }
       },
     });
   }
@@ -129,8 +134,9 @@ export class Watches {
     } else if (before.epoch !== epoch) {
       one.since = { epoch, sequence };
       tell(one, { kind: "resync", why: "restarted" });
+    } else {
+      tell(one, { kind: "back" });
     }
-    // Else what was missed follows, from where it was heard.
   }
 
   #moved(one: Watched, { kind, sequence, changes, why }: Message): void {
