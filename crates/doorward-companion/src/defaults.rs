@@ -96,6 +96,8 @@ pub const SOCKET_FAREWELL: Duration = Duration::from_millis(500);
 /// Ends that an event socket may be behind. Two in the time that a task takes to
 /// wake are rare; a socket that missed some ends.
 pub const SOCKET_ENDS_AHEAD: usize = 64;
+/// News that an event socket may be behind: then it says that some were missed.
+pub const SOCKET_NEWS_AHEAD: usize = 256;
 /// Ports that pages look for a companion at: the first free one is taken, so two
 /// people on one machine have one each.
 pub const PORTS: [u16; 5] = [7319, 7320, 7321, 7322, 7323];
