@@ -8,6 +8,8 @@ mod approve;
 mod book;
 mod console;
 mod dialog;
+mod drives;
+mod folders;
 mod hook;
 mod keeping;
 mod knock;
@@ -21,7 +23,8 @@ mod socket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use doorward_companion::pairing::{Config, Ended, Ending, Mode, PageKey, Pairings, Step};
+use doorward_companion::drives::{DrivePlaces, Drives, Folders, Offered, Shared};
+use doorward_companion::pairing::{Config, Ended, Ending, Mode, PageKey, Pairings, Right, Step};
 use doorward_companion::signing::{PairedKey, SocketTickets, Verifier};
 use doorward_companion::vault::{KeptPage, Trouble, VaultState};
 use doorward_companion::{Instance, defaults};
@@ -30,6 +33,7 @@ use doorward_guard::caller::{Askers, Signatures};
 use doorward_guard::events::Events;
 use doorward_guard::guard::MountError;
 use doorward_guard::{Clock, Guard, Refusal, Rule};
+use doorward_media::Media;
 use doorward_relay::Relay;
 use serde_json::json;
 use tokio::sync::{Notify, broadcast};
@@ -38,12 +42,14 @@ pub use approve::{Answer, Approval, Approve, Asked, Asking, News, OnScreen, Outc
 use book::Book;
 pub use book::PairingView;
 pub use dialog::{Dialog, NoDialog};
+use drives::Links;
+pub use drives::Opener;
 pub use hook::{Hook, Hooked, Hooks, Request};
 use keeping::Keeping;
 pub use keeping::{Keep, VaultView};
 pub use register::Listed;
 use relays::Relays;
-use socket::Sockets;
+use socket::{Sockets, Told};
 
 /// What the companion listener is told.
 #[derive(Clone, Debug)]
@@ -58,6 +64,16 @@ pub struct CompanionSettings {
     pub keep: Option<Keep>,
     /// Who is asked.
     pub approval: Approval,
+    /// Folders that paired pages may be granted.
+    pub folders: Vec<Shared>,
+    /// Drives that they may be granted besides, by their names.
+    pub drives: Offered,
+    /// The most that any page may do on those.
+    pub drive_rights: Vec<Right>,
+    /// What the drives keep between runs, and where this user's trash is.
+    pub places: DrivePlaces,
+    /// What opens files in their applications.
+    pub opener: Opener,
 }
 
 /// The companion of one bridge.
@@ -81,6 +97,10 @@ pub struct Companion {
     ends: broadcast::Sender<Over>,
     sockets: Arc<Sockets>,
     relays: Relays,
+    links: Arc<Links>,
+    folders: Arc<Folders>,
+    drives: Arc<Drives>,
+    told: broadcast::Sender<Told>,
 }
 
 /// Why both agreed, and there is no pairing all the same.
@@ -107,6 +127,11 @@ impl Default for CompanionSettings {
             schemes: Vec::new(),
             keep: None,
             approval: Approval::default(),
+            folders: Vec::new(),
+            drives: Offered::None,
+            drive_rights: Vec::new(),
+            places: DrivePlaces::default(),
+            opener: Opener::default(),
         }
     }
 }
@@ -118,7 +143,7 @@ impl Companion {
         audit: &Arc<dyn AuditSink>,
         port: u16,
         settings: &CompanionSettings,
-        (events, relay): (&Events, &Arc<Relay>),
+        (events, relay, media): (&Events, &Arc<Relay>, &Arc<Media>),
     ) -> Arc<Self> {
         let (instance, listen) = (Instance::random(), format!("127.0.0.1:{port}"));
         let config = Config {
@@ -129,6 +154,17 @@ impl Companion {
         };
         let verifier = Verifier::new(clock, instance.clone(), &listen);
         let book = Arc::new(Book::new(clock, verifier));
+        let folders = Arc::new(Folders::new(
+            settings.folders.clone(),
+            settings.drives,
+            settings.drive_rights.clone(),
+        ));
+        let (links, told) = (
+            Links::new(media),
+            broadcast::Sender::new(defaults::SOCKET_NEWS_AHEAD),
+        );
+        let given = (&settings.places, &settings.opener);
+        let drives = drives::open(clock, audit, &folders, given, (&book, &links, &told));
         Arc::new(Self {
             pairings: Mutex::new(Pairings::new(clock, config, Arc::clone(audit))),
             signatures: Signatures::new(&book, clock),
@@ -143,6 +179,10 @@ impl Companion {
             ends: broadcast::Sender::new(defaults::SOCKET_ENDS_AHEAD),
             sockets: Arc::default(),
             relays: Relays::new(relay),
+            links,
+            folders,
+            drives,
+            told,
             keeping: Keeping::new(settings.keep.as_ref()),
             book,
             listen,
@@ -154,6 +194,12 @@ impl Companion {
     #[must_use]
     pub fn paired(&self) -> Vec<PairingView> {
         self.book.list()
+    }
+
+    /// What is shared with pages, as far as each was granted it.
+    #[must_use]
+    pub fn folders(&self) -> &Arc<Folders> {
+        &self.folders
     }
 
     /// How the vault is.
@@ -225,6 +271,10 @@ impl Companion {
         guard.mount(self.pairing_surface())?;
         guard.mount(self.ticket_surface())?;
         guard.mount(self.relays_surface())?;
+        let (drives, uploads, jobs) = self.drives_surfaces();
+        guard.mount(drives)?;
+        guard.mount(uploads)?;
+        guard.mount(jobs)?;
         guard.mount(self.socket_surface())
     }
 
@@ -239,6 +289,7 @@ impl Companion {
         if !ended.is_empty() {
             self.news();
         }
+        self.drives.sweep();
     }
 
     /// Ends the request that is shown, tells its sockets that doorward stops, and
@@ -249,6 +300,7 @@ impl Companion {
             let _ = self.pairings().close(window.number, Ending::WindowClosed);
             self.sweep();
         }
+        self.drives.close();
         let _ = self.ends.send(Over::Everything);
         self.sockets.gone().await;
     }
@@ -362,6 +414,8 @@ impl Companion {
         self.tickets.revoke(key_id);
         self.signatures.forget(key_id);
         self.relays.revoke(key_id);
+        self.links.revoke(key_id);
+        self.drives.end_of(key_id);
         self.news();
         let _ = self.ends.send(Over::Pairing(key_id.to_owned()));
     }

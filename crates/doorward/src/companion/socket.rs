@@ -34,6 +34,13 @@ pub(super) struct Sockets {
     tasks: TaskTracker,
 }
 
+/// What the pages of one pairing are told, as JSON.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) key_id: Arc<str>,
+    pub(super) text: Arc<str>,
+}
+
 /// The place of one socket; dropping it makes room.
 #[derive(Debug)]
 struct Place {
@@ -87,7 +94,7 @@ impl Companion {
 
 async fn open(room: Arc<Companion>, permit: Permit<Page>, mut call: Call) -> Result<Answer, Rule> {
     // Heard from now on, so that no end falls between ticket and socket.
-    let ends = room.ends.subscribe();
+    let (ends, news) = (room.ends.subscribe(), room.told.subscribe());
     let mut offers = call.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     let offer = offers.next().and_then(|offer| offer.to_str().ok());
     let ticket = offer.filter(|_| offers.next().is_none());
@@ -104,7 +111,7 @@ async fn open(room: Arc<Companion>, permit: Permit<Page>, mut call: Call) -> Res
     room.sockets.tasks.spawn(async move {
         let _place = place;
         if let Ok((stream, early)) = upgrade.taken::<TcpStream>().await {
-            tell(stream, early, ends, &key_id).await;
+            tell(stream, early, (ends, news), &key_id).await;
         }
     });
     Ok(Answer::empty(StatusCode::SWITCHING_PROTOCOLS)
@@ -140,7 +147,12 @@ fn shaken(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
         .flatten()
 }
 
-async fn tell(stream: TcpStream, early: Bytes, mut ends: broadcast::Receiver<Over>, key_id: &str) {
+async fn tell(
+    stream: TcpStream,
+    early: Bytes,
+    (mut ends, mut news): (broadcast::Receiver<Over>, broadcast::Receiver<Told>),
+    key_id: &str,
+) {
     let config = WebSocketConfig::default()
         .max_message_size(Some(defaults::SOCKET_MESSAGE))
         .max_frame_size(Some(defaults::SOCKET_MESSAGE));
@@ -160,9 +172,20 @@ async fn tell(stream: TcpStream, early: Bytes, mut ends: broadcast::Receiver<Ove
             tokio::select! {
                 end = ends.recv() => match end {
                     Ok(Over::Pairing(ended)) if ended != key_id => {}
-                    Ok(Over::Pairing(_)) => break Some((REVOKED, CloseCode::Policy)),
+                    Ok(Over::Pairing(_)) => break Some(Ok((REVOKED, CloseCode::Policy))),
                     // Or it fell behind, and cannot tell whether it was meant.
-                    Ok(Over::Everything) | Err(_) => break Some((STOPPING, CloseCode::Away)),
+                    Ok(Over::Everything) | Err(_) => break Some(Ok((STOPPING, CloseCode::Away))),
+                },
+                told = news.recv() => match told {
+                    Ok(told) if *told.key_id != *key_id => {}
+                    Ok(told) => break Some(Err(Message::text(&*told.text))),
+                    // Some were missed: the page asks how things are.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        break Some(Err(Message::text(MISSED)));
+                    }
+                    Err(broadcast::error::RecvError::Closed) => {
+                        break Some(Ok((STOPPING, CloseCode::Away)));
+                    }
                 },
                 _ = ping.tick() => break None,
                 message = socket.next() => match message {
@@ -173,7 +196,8 @@ async fn tell(stream: TcpStream, early: Bytes, mut ends: broadcast::Receiver<Ove
             }
         };
         match end {
-            Some(end) => break end,
+            Some(Ok(end)) => break end,
+            Some(Err(told)) => next = told,
             None if !std::mem::take(&mut heard) => return,
             None => next = Message::Ping(Bytes::new()),
         }
@@ -192,4 +216,5 @@ async fn tell(stream: TcpStream, early: Bytes, mut ends: broadcast::Receiver<Ove
 
 const HELLO: &str = r#"{"kind":"hello"}"#;
 const REVOKED: &str = r#"{"kind":"pairing.revoked"}"#;
+const MISSED: &str = r#"{"kind":"jobs.changed"}"#;
 const STOPPING: &str = r#"{"kind":"companion.stopping"}"#;
