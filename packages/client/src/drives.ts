@@ -24,8 +24,8 @@ export interface Page {
   entries: Entry[];
   /** What to give to `page` for those that follow; `null` after the last. */
   next: string | null;
-  /** How many there are in all, where it is known. */
-  total: number | null;
+  /** How many there are in all. */
+  total: number;
 }
 
 /** A directory, entry by entry (`for await`) or page by page. */
@@ -36,7 +36,9 @@ export interface Listing extends AsyncIterable<Entry> {
 export interface SearchOptions {
   /** The directory to search below; the folder's root unless said otherwise. */
   path?: string;
+  /** 100 unless said, 500 at most. */
   limit?: number;
+  hidden?: boolean;
   /** Aborting it ends the search there too. */
   signal?: AbortSignal;
 }
@@ -45,8 +47,8 @@ export interface Found {
   entries: Entry[];
   /** Whether everything was looked at. */
   complete: boolean;
-  /** Why not, if not. */
-  why?: string | null;
+  /** Why not: `limit`, `work`, `time`, `otherDrive` or `unreadable`. */
+  why?: string;
 }
 
 /** Where a copy goes: a path, in another folder if it says so. */
@@ -66,15 +68,7 @@ export class Drives {
   constructor(ways: DriveWays) {
     this.#ways = ways;
     this.#grants = new Grants({
-      mint: async (folder, paths, download) => {
-        const body = { paths, ...(download && { download }) };
-        const { grants } = await this.#post<{ grants: { path: string; url: string; expiresAt: string }[] }>(
-          folder,
-          "grants",
-          body,
-        );
-        return grants;
-      },
+      mint: (folder, paths, download) => this.#post(folder, "grants", { paths, download }),
       run: () => ways.run(),
     });
   }
@@ -107,18 +101,18 @@ export class Drives {
   }
 
   /** Files and directories whose names have `query` in them. */
-  search(folder: string, query: string, { path = "", limit, signal }: SearchOptions = {}): Promise<Found> {
-    return this.#get(folder, "search", { q: query, path, limit }, signal);
+  search(folder: string, query: string, { signal, ...options }: SearchOptions = {}): Promise<Found> {
+    return this.#get(folder, "search", { q: query, ...options }, signal);
   }
 
   /** A new directory, or an empty file. */
   create(folder: string, path: string, kind: "directory" | "file" = "directory"): Promise<Entry> {
-    return this.#changed(folder, "create", { path, kind });
+    return this.#post(folder, "create", { path, kind });
   }
 
   /** Another name in the same directory. */
   rename(folder: string, path: string, name: string): Promise<Entry> {
-    return this.#changed(folder, "rename", { path, name });
+    return this.#post(folder, "rename", { path, name });
   }
 
   copy(folder: string, path: string, to: Target, onConflict: OnConflict = "fail"): Promise<Job> {
@@ -131,7 +125,7 @@ export class Drives {
 
   /** Into the trash; with `permanently` it is gone. */
   remove(folder: string, path: string, { permanently = false } = {}): Promise<Job> {
-    return this.#job(folder, "delete", { path, ...(permanently && { permanently }) });
+    return this.#job(folder, "delete", { path, permanently });
   }
 
   /** Sends a file. It runs at once, and resumes by itself after what may pass. */
@@ -140,13 +134,12 @@ export class Drives {
   }
 
   /** A URL under which `<img>`, `<video>`, `<iframe>` or `fetch` read the file. */
-  async url(folder: string, file: Named, options: UrlOptions = {}): Promise<string> {
-    const [url = ""] = await this.urls(folder, [file], options);
-    return url;
+  url(folder: string, file: Named, options: UrlOptions = {}): Promise<string> {
+    return this.#grants.url(folder, file, options);
   }
 
-  /** As `url`, for many at once. */
-  urls(folder: string, files: readonly Named[], options: UrlOptions = {}): Promise<string[]> {
+  /** As `url`, for many at once; `null` for those that get none. */
+  urls(folder: string, files: readonly Named[], options: UrlOptions = {}): Promise<(string | null)[]> {
     return this.#grants.urls(folder, files, options);
   }
 
@@ -190,13 +183,15 @@ export class Drives {
     return this.#ways.call(at(folder, what), { method: "POST", body });
   }
 
-  async #changed(folder: string, what: string, body: Record<string, unknown>): Promise<Entry> {
-    return (await this.#post<{ entry: Entry }>(folder, what, body)).entry;
-  }
-
-  async #job(folder: string, what: string, body: Record<string, unknown>): Promise<Job> {
-    const { job } = await this.#post<{ job: ToldJob }>(folder, what, body);
-    return new Job(job, this.#ways);
+  /** What is quick is done when it answers, what is not goes on as a job. */
+  async #job(
+    folder: string,
+    kind: "copy" | "move" | "delete",
+    body: { path: string; [member: string]: unknown },
+  ): Promise<Job> {
+    const told = await this.#post<{ job: ToldJob } | Entry | { path: string }>(folder, kind, body);
+    if ("job" in told) return new Job(told.job, this.#ways);
+    return new Job(over(folder, kind, body.path, "name" in told ? told : undefined), this.#ways);
   }
 }
 
@@ -204,3 +199,20 @@ const at = (folder: string, what: string): string => `/drives/${encodeURICompone
 
 const target = (to: Target): { folder?: string; path: string } =>
   typeof to === "string" ? { path: to } : to;
+
+function over(folder: string, kind: "copy" | "move" | "delete", path: string, entry?: Entry): ToldJob {
+  const [bytes, files] = [entry?.size ?? 0, 1];
+  return {
+    id: "",
+    kind,
+    state: "done",
+    folder,
+    path,
+    doneBytes: bytes,
+    totalBytes: bytes,
+    doneFiles: files,
+    totalFiles: files,
+    leftFiles: 0,
+    ...(entry && { entry }),
+  };
+}

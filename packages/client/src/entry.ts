@@ -22,6 +22,8 @@ export interface Entry {
   /** From the folder's root, with `/` between names. */
   path: string;
   kind: "file" | "directory" | "symlink" | "other";
+  /** Of a link: what it leads to inside of the folder. */
+  leadsTo?: "file" | "directory" | "other";
   /** Bytes; `null` where it has none. */
   size: number | null;
   /** RFC 3339. */
@@ -31,7 +33,7 @@ export interface Entry {
   readOnly: boolean;
   /** By its name: `image/png`. */
   mediaType: string | null;
-  /** Changes with what is in it. */
+  /** Changes with a file's bytes. */
   etag: string | null;
 }
 

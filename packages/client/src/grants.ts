@@ -2,6 +2,7 @@
 // request buys them; they are good until they expire, the file changes or the pairing ends.
 
 import type { Entry } from "./entry.js";
+import { DoorwardError } from "./errors.js";
 
 /** A file by its path; by its entry, so that a changed file gets a new URL. */
 export type Named = string | Pick<Entry, "path" | "etag">;
@@ -20,13 +21,18 @@ interface Grant {
 
 interface Kept {
   url: string;
-  /** When it is replaced, and when it ends, in milliseconds since 1970. */
+  /** When it is replaced, in milliseconds since 1970. */
   renewAt: number;
-  endsAt: number;
+}
+
+interface Minted {
+  grants: Grant[];
+  /** Files that get none, and the refusal's name. */
+  refused: { path: string; denial: string }[];
 }
 
 export interface GrantWays {
-  mint(folder: string, paths: string[], download: boolean): Promise<Grant[]>;
+  mint(folder: string, paths: string[], download: boolean): Promise<Minted>;
   /** The run of the companion; its URLs end with it. */
   run(): string;
 }
@@ -37,8 +43,8 @@ const AT_ONCE = 500;
 const KEPT = 4_000;
 /** The longest time that browsers can be told to wait. */
 const LONGEST_WAIT = 2 ** 31 - 1;
-/** Before a failed renewal is tried again. */
-const AGAIN = 5_000;
+/** Between two URLs of one file, however short their lives are. */
+const SOONEST = 1_000;
 
 export class Grants {
   readonly #ways: GrantWays;
@@ -49,31 +55,15 @@ export class Grants {
     this.#ways = ways;
   }
 
-  /** URLs in the order of `files`. What there is a good one for is not asked for again. */
-  async urls(
-    folder: string,
-    files: readonly Named[],
-    { download = false }: UrlOptions = {},
-  ): Promise<string[]> {
-    if (this.#run !== this.#ways.run()) this.#kept.clear();
-    this.#run = this.#ways.run();
-    const keys = files.map((file) => keyOf(folder, file, download));
-    const missing = files.filter((_, at) => !this.#good(keys[at] ?? ""));
-    const paths = [...new Set(missing.map(pathOf))];
-    const fresh = new Map<string, Kept>();
-    for (let at = 0; at < paths.length; at += AT_ONCE) {
-      const grants = await this.#ways.mint(folder, paths.slice(at, at + AT_ONCE), download);
-      for (const { path, url, expiresAt } of grants) {
-        const [now, endsAt] = [Date.now(), Date.parse(expiresAt)];
-        // Three quarters of its life: whoever got it last has a quarter left.
-        fresh.set(path, { url, endsAt, renewAt: now + 0.75 * (endsAt - now) });
-      }
-    }
-    return files.map((file, at) => {
-      const [key, made] = [keys[at] ?? "", fresh.get(pathOf(file))];
-      if (made && !this.#good(key)) this.#keep(key, made);
-      return (this.#good(key) ?? made)?.url ?? "";
-    });
+  /** Fails with why there is none. */
+  async url(folder: string, file: Named, options: UrlOptions = {}): Promise<string> {
+    return (await this.#one(folder, file, options)).url;
+  }
+
+  /** In the order of `files`, `null` where there is none. */
+  async urls(folder: string, files: readonly Named[], options: UrlOptions = {}): Promise<(string | null)[]> {
+    const found = await this.#all(folder, files, options);
+    return found.map((one) => (typeof one === "string" ? null : one.url));
   }
 
   /**
@@ -91,11 +81,10 @@ export class Grants {
     let held = true;
     const next = async () => {
       try {
-        const [url = ""] = await this.urls(folder, [file], options);
+        const { url, renewAt } = await this.#one(folder, file, options);
         if (!held) return;
         use(url);
-        const until = this.#kept.get(keyOf(folder, file, options.download ?? false))?.renewAt ?? Date.now();
-        timer = setTimeout(next, Math.min(Math.max(until - Date.now(), AGAIN), LONGEST_WAIT));
+        timer = setTimeout(next, Math.min(Math.max(renewAt - Date.now(), SOONEST), LONGEST_WAIT));
       } catch (cause) {
         if (held) failed(cause);
       }
@@ -110,6 +99,39 @@ export class Grants {
   /** Forgets the URLs of a file: one that answered that it is no longer good. */
   forget(folder: string, file: Named): void {
     for (const download of [false, true]) this.#kept.delete(keyOf(folder, file, download));
+  }
+
+  async #one(folder: string, file: Named, options: UrlOptions): Promise<Kept> {
+    const [found = "malformed"] = await this.#all(folder, [file], options);
+    if (typeof found !== "string") return found;
+    throw new DoorwardError(found, "The companion gives no URL of this file.");
+  }
+
+  /** What is kept and good, then what is asked for: a URL, or the name of a refusal. */
+  async #all(
+    folder: string,
+    files: readonly Named[],
+    { download = false }: UrlOptions,
+  ): Promise<(Kept | string)[]> {
+    if (this.#run !== this.#ways.run()) this.#kept.clear();
+    this.#run = this.#ways.run();
+    const kept = files.map((file) => this.#good(keyOf(folder, file, download)));
+    const paths = [...new Set(files.filter((_, at) => !kept[at]).map(pathOf))];
+    const fresh = new Map<string, Kept | string>();
+    for (let at = 0; at < paths.length; at += AT_ONCE) {
+      const { grants, refused } = await this.#ways.mint(folder, paths.slice(at, at + AT_ONCE), download);
+      for (const { path, denial } of refused) fresh.set(path, denial);
+      for (const { path, url, expiresAt } of grants) {
+        const [now, endsAt] = [Date.now(), Date.parse(expiresAt)];
+        // Three quarters of its life: whoever got it last has a quarter left.
+        fresh.set(path, { url, renewAt: now + 0.75 * (endsAt - now) });
+      }
+    }
+    return files.map((file, at) => {
+      const found = kept[at] ?? fresh.get(pathOf(file)) ?? "malformed";
+      if (typeof found !== "string") this.#keep(keyOf(folder, file, download), found);
+      return found;
+    });
   }
 
   #good(key: string): Kept | null {

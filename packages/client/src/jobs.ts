@@ -8,17 +8,26 @@ import type { DoorEvent, Listener } from "./events.js";
 export interface JobProgress {
   id: string;
   kind: "copy" | "move" | "delete";
-  state: "running" | "done" | "failed" | "cancelled";
+  /** `waiting`: others of its folder run. */
+  state: "waiting" | "running" | "done" | "failed" | "cancelled";
+  /** The folder that it works in, or copies from, and where in it. */
+  folder: string;
+  path: string;
+  to?: { folder: string; path: string };
   doneBytes: number;
-  totalBytes: number | null;
-  doneEntries: number;
-  totalEntries: number | null;
+  /** More while it still counts. */
+  totalBytes: number;
+  /** Files, folders and links. */
+  doneFiles: number;
+  totalFiles: number;
+  /** What a move left where it was, because it was changed meanwhile. */
+  leftFiles: number;
 }
 
 /** As the companion tells a job. */
 export interface ToldJob extends JobProgress {
-  /** What came of it. */
-  entry?: Entry | null;
+  /** What was made. */
+  entry?: Entry;
   denial?: string;
   message?: string;
 }
@@ -50,7 +59,7 @@ export class Job {
     });
     // Whoever does not wait for it hears of it by its progress.
     this.done.catch(() => {});
-    if (told.state === "running") {
+    if (isOn(told)) {
       this.#stop = ways.listen((event) => this.#event(event));
       this.#later();
     } else {
@@ -75,23 +84,25 @@ export class Job {
 
   /** Stops it. What was done stays done; `done` fails with `cancelled`. */
   async cancel(): Promise<void> {
-    if (this.#told.state !== "running") return;
+    if (!isOn(this.#told)) return;
     await this.#ways.call(`/jobs/${this.id}`, { method: "DELETE" });
     await this.#ask();
   }
 
   #event(event: DoorEvent): void {
-    // What was told while there was no socket is asked for.
-    if (event.kind === "hello") void this.#ask();
+    // What was told while there was no socket, or too much at once, is asked for.
+    if (event.kind === "hello" || event.kind === "jobs.changed") void this.#ask();
     const job = event.job as ToldJob | undefined;
-    if (event.kind === "job.progress" && job?.id === this.id) this.#heard(job);
+    const isNews = event.kind === "job.progress" || event.kind === "job.ended";
+    if (isNews && job?.id === this.id) this.#heard(job);
   }
 
   #heard(told: ToldJob): void {
     clearTimeout(this.#asks);
+    if (!isOn(this.#told) && told !== this.#told) return;
     this.#told = told;
     for (const listener of [...this.#listeners]) listener(told);
-    if (told.state === "running") {
+    if (isOn(told)) {
       this.#later();
       return;
     }
@@ -108,7 +119,7 @@ export class Job {
 
   async #ask(): Promise<void> {
     clearTimeout(this.#asks);
-    if (this.#told.state !== "running") return;
+    if (!isOn(this.#told)) return;
     try {
       this.#heard(await this.#ways.call<ToldJob>(`/jobs/${this.id}`));
     } catch (cause) {
@@ -119,6 +130,8 @@ export class Job {
     }
   }
 }
+
+const isOn = ({ state }: JobProgress): boolean => state === "waiting" || state === "running";
 
 function why(cause: unknown): { denial: string; message: string } {
   if (cause instanceof DoorwardError) return { denial: cause.code, message: cause.message };

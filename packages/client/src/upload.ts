@@ -47,7 +47,15 @@ const BEGINNINGS = 3;
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 20_000;
 /** Refusals that say: not now. */
-const PASSING = ["unavailable", "rateLimited", "tooManyConnections", "requestTimeout", "busy"];
+const PASSING = [
+  "unavailable",
+  "rateLimited",
+  "tooManyConnections",
+  "requestTimeout",
+  "folderBusy",
+  "folderSlow",
+  "folderAbsent",
+];
 
 /** An upload that runs. */
 export class Upload {
@@ -61,6 +69,8 @@ export class Upload {
   #progress: UploadProgress;
   #place: Place | null = null;
   #id: string | null;
+  /** It was told to take its place, and the answer may have been lost. */
+  #finishing = false;
   #paused = false;
   #wake: () => void = () => {};
 
@@ -103,10 +113,11 @@ export class Upload {
     this.#wake();
   }
 
-  /** Ends it; nothing of it stays. `done` fails with `cancelled`. */
+  /** Ends it; nothing of it stays. `done` fails with `cancelled`, unless it failed before. */
   cancel(): void {
     this.#stop.abort();
     this.#wake();
+    if (this.#progress.state === "failed") void this.#discard();
   }
 
   async #run(): Promise<Entry> {
@@ -119,10 +130,14 @@ export class Upload {
         this.#becomes("failed");
         throw cause;
       }
-      if (this.#id) await this.#ways.call(this.#url(), { method: "DELETE" }).catch(() => {});
+      await this.#discard();
       this.#becomes("cancelled");
       throw new DoorwardError("cancelled", "The upload was cancelled.", { cause });
     }
+  }
+
+  async #discard(): Promise<void> {
+    if (this.#id) await this.#ways.call(this.#url(), { method: "DELETE" }).catch(() => {});
   }
 
   async #send(): Promise<Entry> {
@@ -142,6 +157,7 @@ export class Upload {
         if (this.#stop.signal.aborted) throw cause;
         // Whatever it was, how far the companion got is asked anew.
         this.#place = null;
+        if (this.#finishing && isCode(cause, "uploadUnknown")) return await this.#landed(cause);
         if (isCode(cause, "uploadUnknown") && ++beginnings < BEGINNINGS) {
           this.#id = null;
           continue;
@@ -186,11 +202,25 @@ export class Upload {
   }
 
   async #finished(): Promise<Entry> {
-    const { entry } = await this.#call<{ entry: Entry }>(`${this.#url()}/finish`, {
-      method: "POST",
-      body: {},
+    const { onConflict = "fail" } = this.#options;
+    this.#finishing = true;
+    const entry = this.#call<Entry>(`${this.#url()}/finish?onConflict=${onConflict}`, { method: "POST" });
+    return entry.catch((cause) => {
+      // A refusal was heard, and nothing took its place.
+      if (cause instanceof DoorwardError && cause.status !== undefined) this.#finishing = false;
+      throw cause;
     });
-    return entry;
+  }
+
+  /** Whether it took its place before the connection was lost. */
+  async #landed(cause: unknown): Promise<Entry> {
+    const { folder, path } = this.#to;
+    const query = `path=${encodeURIComponent(path)}`;
+    const entry = await this.#call<Entry>(`/drives/${encodeURIComponent(folder)}/info?${query}`).catch(
+      () => null,
+    );
+    if (entry?.kind === "file" && entry.size === this.#blob.size) return entry;
+    throw cause;
   }
 
   #url(): string {

@@ -15,11 +15,12 @@ export interface Change {
  * What a watcher hears.
  *
  * - `ready`: from now on nothing is missed without being told. List the directory now.
- * - `changed`: these names, in order.
+ * - `changed`: these names, in order. Look at each anew: what came and went is told as it is now.
  * - `resync`: something was missed; list the directory again.
  * - `lost`: the companion is not heard for now. It comes back by itself.
  * - `back`: it is, and what was missed follows.
- * - `gone`: the directory is no more, or this page may not read it any more. The last word.
+ * - `gone`: the directory is no more, or this page may not read it any more (`removed`, `moved`,
+ *   `unmounted`, `notAllowed`, `unreadable`, `failed`). The last word.
  * - `refused`: it is not watched, and why. The last word.
  */
 export type WatchEvent =
@@ -126,21 +127,15 @@ export class Watches {
 
   #subscribed(one: Watched, { epoch, sequence }: Message): void {
     if (typeof epoch !== "string" || typeof sequence !== "number") return;
-    const before = one.since;
+    const known = one.since !== null;
+    one.since = { epoch, sequence };
     one.ready = true;
-    if (!before) {
-      one.since = { epoch, sequence };
-      tell(one, { kind: "ready" });
-    } else if (before.epoch !== epoch) {
-      one.since = { epoch, sequence };
-      tell(one, { kind: "resync", why: "restarted" });
-    } else {
-      tell(one, { kind: "back" });
-    }
+    // What was missed follows, or a `resync` if it is not known.
+    tell(one, { kind: known ? "back" : "ready" });
   }
 
   #moved(one: Watched, { kind, sequence, changes, why }: Message): void {
-    if (!one.since || typeof sequence !== "number" || sequence <= one.since.sequence) return;
+    if (!one.since || typeof sequence !== "number") return;
     const follows = sequence === one.since.sequence + 1;
     one.since.sequence = sequence;
     if (kind === "resync") tell(one, { kind: "resync", why: words(why) });
