@@ -12,6 +12,7 @@ mod hook;
 mod keeping;
 mod knock;
 mod native;
+mod page_events;
 mod paired;
 mod refusal;
 mod register;
@@ -225,7 +226,7 @@ impl Companion {
         guard.mount(self.pairing_surface())?;
         guard.mount(self.ticket_surface())?;
         guard.mount(self.relays_surface())?;
-        guard.mount(self.socket_surface())
+        guard.mount(self.events_surface())
     }
 
     /// What happens once a second.

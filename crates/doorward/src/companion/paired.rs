@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::book::Book;
-use super::socket::EVENTS;
+use super::page_events::EVENTS;
 use super::{Companion, refusal};
 
 impl Companion {
