@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Relay(Relay),
     /// Pages that are introduced to this computer: list, approve, deny and forget them
     Pair(Pair),
+    /// Folders and drives that paired pages may be granted
+    Folders(Folders),
     /// Browser sessions: who is signed in
     Sessions(Sessions),
     /// The audit log: what was decided
@@ -122,6 +124,9 @@ pub(crate) struct Serve {
     /// Where pairings are kept: in the keyring of this user, or in memory, so that they end with doorward [default: keyring]
     #[arg(long, value_name = "WHERE", value_parser = ["keyring", "memory"])]
     pub(crate) vault: Option<String>,
+    /// A folder that paired pages may be granted: to read, with :rw to change, with :rwd to delete in
+    #[arg(long, value_name = "NAME=PATH[:rw|:rwd]")]
+    pub(crate) share: Vec<String>,
     /// Let processes of other users connect. Only for port forwards, where the peer is the forwarder
     #[arg(long, hide_short_help = true)]
     pub(crate) dangerous_without_peer_check: bool,
@@ -183,6 +188,13 @@ pub(crate) struct Revoked {
     /// Every URL
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Folders {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -516,6 +528,7 @@ impl Command {
             Self::Open(open) => open.json,
             Self::Url(url) => url.json,
             Self::Revoke(revoke) => revoke.json,
+            Self::Folders(folders) => folders.json,
             Self::Sessions(sessions) => match sessions.command {
                 SessionsCommand::List { json } | SessionsCommand::Revoke { json, .. } => json,
             },

@@ -65,6 +65,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Revoke(revoke) => wait(commands::revoke::run(revoke, instance)),
         Command::Relay(relay) => wait(commands::relay::run(relay, instance)),
         Command::Pair(pair) => wait(commands::pair::run(pair, instance)),
+        Command::Folders(folders) => wait(commands::folders::run(&folders, instance)),
         Command::Sessions(sessions) => wait(commands::sessions::run(sessions, instance)),
         Command::Audit(audit) => wait(commands::audit::run(audit, instance)),
         Command::Routes(routes) => wait(commands::routes::run(routes)),

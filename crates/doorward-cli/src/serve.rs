@@ -89,6 +89,7 @@ fn load(serve: &mut Serve) -> Result<Config, Failure> {
         vault: serve.vault.take(),
         audit_path: serve.audit.take(),
         sources: std::mem::take(&mut serve.sources),
+        shares: std::mem::take(&mut serve.share),
     };
     let config = Config::load(&flags)?;
     #[cfg(feature = "demo")]
@@ -188,6 +189,9 @@ fn companion(
         pairing: wanted.pairing,
         schemes: wanted.schemes.clone(),
         keep,
+        folders: wanted.folders.clone(),
+        drives: wanted.drives,
+        drive_rights: wanted.drive_rights.clone(),
     })
 }
 

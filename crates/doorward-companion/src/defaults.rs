@@ -102,3 +102,26 @@ pub const PORTS: [u16; 5] = [7319, 7320, 7321, 7322, 7323];
 
 /// Relays that one pairing has open at once: a call, and some that linger.
 pub const RELAYS_PER_KEY: usize = 16;
+
+/// Bytes of a path inside of a folder: as many as Linux takes.
+pub const PATH: usize = 4_096;
+/// Bytes of a new name: as many as every file system takes.
+pub const NAME: usize = 255;
+/// Folders and drives that are shared at once.
+pub const SHARED: usize = 64;
+/// Threads that wait for one folder at once: a dead network drive has these and no
+/// more.
+pub const FOLDER_THREADS: usize = 4;
+/// Requests for one folder at once, those that wait for a thread included.
+pub const FOLDER_PLACES: usize = 12;
+/// A folder answers within this, or the page hears that it does not. Long enough for
+/// a disk that has to spin up.
+pub const FOLDER_WITHIN: Duration = Duration::from_secs(20);
+/// The same for what is asked of every folder in one request.
+pub const FOLDER_LOOK_WITHIN: Duration = Duration::from_secs(2);
+/// When to ask a busy folder again.
+pub const FOLDER_RETRY: Duration = Duration::from_secs(2);
+/// Entries on one page of a listing.
+pub const LISTED: usize = 1_000;
+/// Entries on a page that says no number.
+pub const LISTED_UNASKED: usize = 200;

@@ -41,6 +41,16 @@ impl fmt::Display for Instance {
     }
 }
 
+/// `bytes` as base64url without padding.
+pub(crate) fn url64_text(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The bytes that [`url64_text`] wrote so.
+pub(crate) fn from_url64_text(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
 /// Fields, each after its length in four bytes, so that no two lists of fields
 /// read the same.
 pub(crate) fn fields(fields: &[&[u8]]) -> Zeroizing<Vec<u8>> {

@@ -4,6 +4,7 @@
 //!   key that never crossed the wire.
 //! - [`signing`]: what the page asks afterwards, each request signed by that key.
 //! - [`vault`]: what is kept between runs.
+//! - [`drives`]: the folders that the person shares with it.
 //!
 //! | phase | where |
 //! |---|---|
@@ -15,10 +16,12 @@
 //! | its body is proven | [`signing::Proven::body`] |
 //! | its answer is signed | [`signing::Signer::sign`] |
 //!
-//! The crate does no I/O and keeps no thread: everything here is a function of
-//! messages, tables and time.
+//! Pairing, signing and vault do no I/O and keep no thread: they are functions of
+//! messages, tables and time. The drives read and write files, on threads of the
+//! runtime that may block.
 
 pub mod defaults;
+pub mod drives;
 mod encoding;
 pub mod pairing;
 pub mod signing;

@@ -21,6 +21,13 @@ pub const HEADERS_TOTAL: usize = 64 * 1024;
 pub const LOGIN_BODY: u64 = 4 * 1024;
 /// Body of a JSON call.
 pub const API_BODY: u64 = 64 * 1024;
+/// Body that is a chunk of an upload: browsers hash each whole, in memory.
+pub const CHUNK_BODY: u64 = 8 * 1024 * 1024;
+/// Such a body makes progress within this. A page in the background is slow, one
+/// that is gone sends nothing.
+pub const CHUNK_PROGRESS: Duration = Duration::from_secs(30);
+/// Chunks that are read at once, all pages together: 48 MiB of memory.
+pub const CHUNKS_IN_FLIGHT: usize = 6;
 /// Nesting of a JSON body; our deepest shape has four levels.
 pub const JSON_DEPTH: usize = 16;
 

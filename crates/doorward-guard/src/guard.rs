@@ -199,6 +199,7 @@ impl Guard {
             door,
             running,
             most,
+            place,
             gone,
             ..
         } = entry;
@@ -206,10 +207,14 @@ impl Guard {
             let door = self.door(door);
             self.refuse_at(door, &plan, &request_id, &refusal)
         };
-        // Only now, with the body here: who sends none takes no place.
-        let slot = match most.map(|most| running.enter(most)).transpose() {
-            Ok(slot) => slot,
-            Err(busy) => return refuse(busy),
+        // Only now, with the body here: who sends none takes no place. Unless the
+        // bodies are what is to be few.
+        let slot = match (place, most) {
+            (None, Some(most)) => match running.enter(most) {
+                Ok(slot) => Some(slot),
+                Err(busy) => return refuse(busy),
+            },
+            (place, _) => place,
         };
         // Its session may have ended while the body came.
         if gone

@@ -154,6 +154,9 @@ pub enum ContentRule {
     None,
     /// JSON, or nothing.
     Json,
+    /// A chunk of an upload, whole: it makes progress within the time, however long
+    /// it takes.
+    Chunk,
 }
 
 /// How long the client may take over the answer.
@@ -352,6 +355,19 @@ impl<V: Judge> Policy<Signed<V>> {
             ..Rules::closed(CallerKind::Signed, SealRule::Companion)
         })
     }
+
+    /// A paired page sends a file, in chunks that are held in memory whole. Each has
+    /// its place before it is read, so that few are.
+    #[must_use]
+    pub fn paired_chunks() -> Self {
+        Self::from(Rules {
+            content: ContentRule::Chunk,
+            body_limit: defaults::CHUNK_BODY,
+            body_within: defaults::CHUNK_PROGRESS,
+            in_flight: Some(defaults::CHUNKS_IN_FLIGHT),
+            ..Self::paired().rules
+        })
+    }
 }
 
 impl Policy<Native> {
@@ -528,6 +544,13 @@ impl Rules {
             words.push(format!(
                 "Bodies are JSON of at most {} bytes.",
                 self.body_limit
+            ));
+        }
+        if self.content == ContentRule::Chunk {
+            words.push(format!(
+                "Bodies are chunks of at most {} bytes, which make progress within {} seconds.",
+                self.body_limit,
+                self.body_within.as_secs()
             ));
         }
         if let Some(rate) = self.rate() {

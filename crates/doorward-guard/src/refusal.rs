@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// A rule was broken. The answer is `{"denial", "message", "requestId"}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub struct Refusal {
     pub since: Option<String>,
     /// Our time in seconds since 1970, for who proved to have a key.
     pub now: Option<u64>,
+    /// What the caller needs to go on, beside the denial: where an upload is, what
+    /// stands in the way.
+    pub more: Option<Box<Map<String, Value>>>,
     /// For the log alone; sanitised on entry, never sent.
     pub note: Option<String>,
 }
@@ -206,6 +210,74 @@ rules! {
     /// It ended, and may come back.
     PairingMayReturn = 503 "pairingMayReturn" "The pairing has ended, but neither the keyring nor the state folder could be told: it may come back when doorward starts again. Mend them, then forget it again.";
 
+    // Folders of this computer.
+    /// A folder that is not shared, or not with this page: which is not told.
+    FolderUnknown = 404 "folderUnknown" "No such folder is shared with this page.";
+    /// The page has not this right in this folder.
+    RightMissing = 403 "rightMissing" "This page may not do that in this folder.";
+    /// A path that could lead out, or has a second spelling.
+    PathRefused = 400 "pathRefused" "This is no path inside of a folder. Write names with / between them, without dots that climb.";
+    /// A name that no new file gets.
+    NameRefused = 400 "nameRefused" "Choose another name: this one is empty, too long, reserved on some system, or has characters that mislead.";
+    /// Nothing is at this path.
+    PathUnknown = 404 "pathUnknown" "There is nothing at this path.";
+    /// A folder was needed.
+    NotAFolder = 409 "notAFolder" "This is not a folder.";
+    /// A file was needed.
+    NotAFile = 409 "notAFile" "This is not a file.";
+    /// The shared folder itself stays as it is.
+    RootRefused = 409 "rootRefused" "The shared folder itself cannot be changed.";
+    /// Its drive is not plugged in, or it was removed.
+    FolderAbsent = 409 "folderAbsent" "This folder is not there now. Its drive may be unplugged.";
+    /// As many threads wait for this folder as may.
+    FolderBusy = 503 "folderBusy" "This folder is slow to answer. Try again.";
+    /// It did not answer in time.
+    FolderSlow = 504 "folderSlow" "This folder does not answer. Its drive or network may be gone.";
+    /// The system says no.
+    AccessDenied = 403 "accessDenied" "This computer does not let doorward do that.";
+    /// A drive or file that cannot be written to.
+    ReadOnly = 403 "readOnly" "This drive or file is read-only.";
+    /// No space, or the quota is used up.
+    DiskFull = 507 "diskFull" "There is no space left on this drive. What was there is unchanged.";
+    /// Another program has it open in a way that keeps it.
+    InUse = 409 "inUse" "Another program is using this.";
+    /// Something is there already.
+    AlreadyExists = 409 "alreadyExists" "Something has this name already.";
+    /// Source and target are one file, however they are spelled.
+    SameFile = 409 "sameFile" "This is the same file. Nothing was changed.";
+    /// A folder into itself, or into one that is in it.
+    InsideItself = 409 "insideItself" "A folder cannot be put into itself.";
+    /// It is another than it was.
+    ChangedMeanwhile = 409 "changedMeanwhile" "This was changed meanwhile, so it was left as it is.";
+    /// A device, a socket or a pipe.
+    KindUnsupported = 409 "kindUnsupported" "Devices, sockets and pipes are never opened.";
+    /// Deeper than any real folder.
+    TooDeep = 409 "tooDeep" "The folders in this one are nested too deeply.";
+    /// There is no trash for this drive.
+    TrashUnavailable = 409 "trashUnavailable" "There is no trash for this drive. It can be deleted permanently.";
+    /// Not what is opened in the native application.
+    OpenRefused = 403 "openRefused" "Only documents, pictures, sound and films are opened; never programs, scripts or launchers.";
+    /// Nothing on this computer opens it.
+    OpenFailed = 409 "openFailed" "No program of this computer could be started for this file.";
+    /// The page to continue after is none of this listing.
+    CursorRefused = 400 "cursorRefused" "The place to continue from is not one of this listing.";
+    /// No upload of this page has this id.
+    UploadUnknown = 404 "uploadUnknown" "There is no such upload.";
+    /// A chunk that does not begin where the upload is.
+    OffsetMismatch = 409 "offsetMismatch" "The chunk does not begin where the upload is.";
+    /// A chunk without a signed offset, an empty one, or one that goes over the end.
+    ChunkRefused = 400 "chunkRefused" "Send chunks that are not empty, with their offset, up to the size that was said.";
+    /// Some of it is missing.
+    UploadIncomplete = 409 "uploadIncomplete" "The upload is not complete.";
+    /// The whole is not what was announced.
+    DigestMismatch = 409 "digestMismatch" "What arrived is not what was announced. Upload it again.";
+    /// No job of this page has this id.
+    JobUnknown = 404 "jobUnknown" "There is no such job.";
+    /// It was cancelled.
+    JobCancelled = 409 "jobCancelled" "This was cancelled.";
+    /// The drive answered with an error.
+    DriveFailed = 500 "driveFailed" "The drive answered with an error.";
+
     // What rooms refuse.
     /// An id that names nothing.
     NotFound = 404 "notFound" "There is no such thing.";
@@ -263,6 +335,9 @@ pub struct Denial<'a> {
     /// Our time in seconds since 1970, where the clocks differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<u64>,
+    /// What the caller needs to go on.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub more: Option<&'a Map<String, Value>>,
 }
 
 // === impl Refusal ===
@@ -311,6 +386,14 @@ impl Refusal {
         self
     }
 
+    /// Adds what the caller needs to go on.
+    #[must_use]
+    pub fn more(mut self, key: &str, value: Value) -> Self {
+        let more = self.more.get_or_insert_default();
+        more.insert(key.to_owned(), value);
+        self
+    }
+
     /// Adds what only the log may say.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
@@ -336,6 +419,7 @@ impl From<Rule> for Refusal {
             allow: None,
             since: None,
             now: None,
+            more: None,
             note: None,
         }
     }

@@ -133,6 +133,7 @@ impl Plan {
                 retry_after_ms: None,
                 since: None,
                 now: None,
+                more: None,
             };
             let written = Answer::json_with(response.status(), &body).response;
             let (head, body) = written.into_parts();
@@ -182,6 +183,7 @@ impl Plan {
                 .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1)),
             since: refusal.since.as_deref(),
             now: refusal.now,
+            more: refusal.more.as_deref(),
         };
         let mut answer = Answer::json_with(refusal.status(), &denial);
         if let Some(after) = refusal.retry_after {

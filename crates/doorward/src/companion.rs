@@ -8,6 +8,7 @@ mod approve;
 mod book;
 mod console;
 mod dialog;
+mod folders;
 mod hook;
 mod keeping;
 mod knock;
@@ -22,7 +23,8 @@ mod socket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use doorward_companion::pairing::{Config, Ended, Ending, Mode, PageKey, Pairings, Step};
+use doorward_companion::drives::{Folders, Offered, Shared};
+use doorward_companion::pairing::{Config, Ended, Ending, Mode, PageKey, Pairings, Right, Step};
 use doorward_companion::signing::{PairedKey, SocketTickets, Verifier};
 use doorward_companion::vault::{KeptPage, Trouble, VaultState};
 use doorward_companion::{Instance, defaults};
@@ -59,6 +61,12 @@ pub struct CompanionSettings {
     pub keep: Option<Keep>,
     /// Who is asked.
     pub approval: Approval,
+    /// Folders that paired pages may be granted.
+    pub folders: Vec<Shared>,
+    /// Drives that they may be granted besides, by their names.
+    pub drives: Offered,
+    /// The most that any page may do on those.
+    pub drive_rights: Vec<Right>,
 }
 
 /// The companion of one bridge.
@@ -82,6 +90,7 @@ pub struct Companion {
     ends: broadcast::Sender<Over>,
     sockets: Arc<Sockets>,
     relays: Relays,
+    folders: Arc<Folders>,
 }
 
 /// Why both agreed, and there is no pairing all the same.
@@ -108,6 +117,9 @@ impl Default for CompanionSettings {
             schemes: Vec::new(),
             keep: None,
             approval: Approval::default(),
+            folders: Vec::new(),
+            drives: Offered::None,
+            drive_rights: Vec::new(),
         }
     }
 }
@@ -144,6 +156,11 @@ impl Companion {
             ends: broadcast::Sender::new(defaults::SOCKET_ENDS_AHEAD),
             sockets: Arc::default(),
             relays: Relays::new(relay),
+            folders: Arc::new(Folders::new(
+                settings.folders.clone(),
+                settings.drives,
+                settings.drive_rights.clone(),
+            )),
             keeping: Keeping::new(settings.keep.as_ref()),
             book,
             listen,
@@ -155,6 +172,12 @@ impl Companion {
     #[must_use]
     pub fn paired(&self) -> Vec<PairingView> {
         self.book.list()
+    }
+
+    /// What is shared with pages, as far as each was granted it.
+    #[must_use]
+    pub fn folders(&self) -> &Arc<Folders> {
+        &self.folders
     }
 
     /// How the vault is.

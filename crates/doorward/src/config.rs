@@ -263,7 +263,7 @@ impl Written {
                 why: "the console has this port: media need another, so that what is shown cannot reach the console".to_owned(),
             });
         }
-        let companion = self.companion();
+        let companion = self.companion(places)?;
         let audit_path = match self.settings.written(&keys::AUDIT_PATH) {
             Some((Value::Path(path), whence)) => places.absolute(path, whence),
             _ => places.audit.clone(),

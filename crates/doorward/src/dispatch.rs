@@ -5,9 +5,10 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use doorward_guard::policy::Rules;
+use doorward_guard::policy::{ContentRule, Rules};
 use doorward_guard::{
     Admission, Body, BoxError, Connection, Guard, Payload, Rule, Sealed, Upgrade,
 };
@@ -16,6 +17,7 @@ use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::upgrade::OnUpgrade;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::wire::{Shared, Socket, Wire};
@@ -93,12 +95,36 @@ where
         return Ok(Bytes::new());
     }
     let limit = usize::try_from(rules.body_limit).unwrap_or(usize::MAX);
-    match timeout(rules.body_within, Limited::new(body, limit).collect()).await {
+    let body = Limited::new(body, limit);
+    let read = match rules.content {
+        ContentRule::Chunk => read_steadily(body, rules.body_within).await,
+        ContentRule::Json | ContentRule::None => timeout(rules.body_within, body.collect())
+            .await
+            .map(|read| read.map(|collected| collected.to_bytes())),
+    };
+    match read {
         Err(_late) => Err(Rule::RequestTimeout),
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Rule::BodyTooLarge),
         Ok(Err(_broken)) => Err(Rule::MalformedRequest),
     }
+}
+
+/// For as long as something arrives within `pace`.
+async fn read_steadily<B>(body: B, pace: Duration) -> Result<Result<Bytes, BoxError>, Elapsed>
+where
+    B: http_body::Body<Data = Bytes, Error = BoxError>,
+{
+    let mut body = std::pin::pin!(body);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = timeout(pace, body.frame()).await? {
+        match frame.map(Frame::into_data) {
+            Ok(Ok(bytes)) => whole.extend_from_slice(&bytes),
+            Ok(Err(_trailers)) => {}
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(whole.freeze()))
 }
 
 /// A body whose end, or abandonment, ends the answer.

@@ -32,6 +32,7 @@ pub(crate) fn mount(bridge: &mut Bridge) -> Result<(), MountError> {
     bridge.mount(media.native_surface())?;
     if let Some(companion) = bridge.house().companion() {
         bridge.mount(companion.native_surface())?;
+        bridge.mount(companion.folders_surface())?;
     }
     bridge.mount(relay.native_surface())
 }

@@ -17,11 +17,11 @@ use crate::caller::{Ask, Caller};
 use crate::clock::Clock;
 use crate::origin::Origin;
 use crate::permit::Permit;
-use crate::policy::{CallerKind, CorsRule, Rules, SealRule};
+use crate::policy::{CallerKind, ContentRule, CorsRule, Rules, SealRule};
 use crate::refusal::{Refusal, Rule};
 use crate::rules;
 use crate::rules::cors::Readable;
-use crate::rules::limits::{Running, Unproven};
+use crate::rules::limits::{Running, Slot, Unproven};
 use crate::seal::Plan;
 use crate::surface::{Handler, Surface};
 
@@ -72,6 +72,8 @@ pub struct Entry {
     /// Where it counts while it runs, and how many may.
     pub(super) running: Running,
     pub(super) most: Option<usize>,
+    /// Its place, where it has one before its body is read.
+    pub(super) place: Option<Slot>,
     /// Whether its session has ended since.
     pub(super) gone: Option<Arc<AtomicBool>>,
 }
@@ -331,6 +333,11 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
                 .into());
         };
         rules::content::check(rules, head)?;
+        let place = match rules.content {
+            ContentRule::Chunk => rules.in_flight.map(|most| self.running.enter(most)),
+            ContentRule::Json | ContentRule::None => None,
+        };
+        let place = place.transpose()?;
         if let Some(activity) = &proven.activity {
             activity.note();
         }
@@ -356,6 +363,7 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
             door: self.prefix,
             running: self.running.clone(),
             most: rules.in_flight,
+            place,
             gone: proven.gone,
         })
     }

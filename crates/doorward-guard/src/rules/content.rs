@@ -23,10 +23,14 @@ pub fn check(rules: &Rules, head: &Parts) -> Result<(), Refusal> {
     if head.headers.contains_key(CONTENT_ENCODING) {
         return Err(Rule::UnsupportedContentType.into());
     }
+    let is_right = match rules.content {
+        ContentRule::Chunk => is_bytes,
+        ContentRule::Json | ContentRule::None => is_json,
+    };
     let mut lines = head.headers.get_all(CONTENT_TYPE).iter();
     match (lines.next(), lines.next()) {
         (None, _) => Err(Rule::MissingContentType.into()),
-        (Some(line), None) if line.to_str().is_ok_and(is_json) => Ok(()),
+        (Some(line), None) if line.to_str().is_ok_and(is_right) => Ok(()),
         _ => Err(Rule::UnsupportedContentType.into()),
     }
 }
@@ -45,6 +49,13 @@ pub fn declared_length(head: &Parts) -> Result<u64, Refusal> {
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| Rule::MalformedRequest.into()),
     }
+}
+
+/// `application/octet-stream`: what else the bytes are is nobody's word.
+fn is_bytes(value: &str) -> bool {
+    value
+        .trim()
+        .eq_ignore_ascii_case("application/octet-stream")
 }
 
 /// `application/json` in any case, with parameters but not in a list.

@@ -12,7 +12,9 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Local};
 use doorward_companion::defaults;
+use doorward_companion::drives::Folders;
 use doorward_companion::pairing::{Ending, PairRefusal, Step, Window, origin_at_most};
+use doorward_guard::audit::sanitise;
 use doorward_guard::{Origin, Rule};
 
 use super::{Companion, Unpaired, refusal};
@@ -77,8 +79,8 @@ pub struct Asked {
     /// What the page calls itself. To be shown in quotes, and never in place of the
     /// origin.
     pub label: String,
-    /// What it asks for: a folder in quotes with its rights each. Empty if it is no
-    /// folder.
+    /// What it asks for: a folder in quotes with its rights each, and where it is, if
+    /// it is shared. Empty if it is no folder.
     pub scopes: Vec<String>,
     /// The six digits to compare. `None` if the person types what the page shows.
     pub code: Option<String>,
@@ -133,13 +135,23 @@ impl Approval {
 }
 
 impl Asked {
-    fn new(window: &Window, until: SystemTime, again: Option<&'static str>) -> Self {
+    fn new(
+        window: &Window,
+        folders: &Folders,
+        until: SystemTime,
+        again: Option<&'static str>,
+    ) -> Self {
         let scopes = window.scopes.iter().map(|(folder, rights)| {
             let rights: Vec<_> = rights.iter().map(|right| right.name()).collect();
+            let place = folders.path_of(folder).map(|path| {
+                let path = path.to_string_lossy().into_owned();
+                format!(": {}", sanitise(&path))
+            });
             format!(
-                "\u{201c}{}\u{201d} ({})",
+                "\u{201c}{}\u{201d} ({}){}",
                 folder.as_str(),
-                rights.join(", ")
+                rights.join(", "),
+                place.unwrap_or_default()
             )
         });
         Self {
@@ -231,7 +243,7 @@ impl Companion {
         loop {
             let room = Arc::clone(self);
             let on_screen = OnScreen(Arc::new(move || room.pairings().opened(number)));
-            let asked = Asked::new(window, until, again);
+            let asked = Asked::new(window, &self.folders, until, again);
             let answer = face.ask(&asked, on_screen).await;
             let typed = match answer {
                 Answer::Approved(typed) => typed,

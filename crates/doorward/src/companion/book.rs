@@ -89,6 +89,10 @@ impl Book {
         self.pages().get(key_id).map(|entry| entry.origin.clone())
     }
 
+    pub(super) fn scopes(&self, key_id: &str) -> Option<Scopes> {
+        self.pages().get(key_id).map(|entry| entry.scopes.clone())
+    }
+
     pub(super) fn list(&self) -> Vec<PairingView> {
         let pages = self.pages();
         let mut list: Vec<_> = pages.iter().collect();

@@ -47,6 +47,8 @@ pub(super) enum Kind {
     Ports(&'static [u16]),
     /// Schemes of URLs besides http and https; none unless they are written.
     Schemes,
+    /// Some of these, each once; the first alone unless they are written.
+    Several(&'static [&'static str]),
 }
 
 /// Tables that later versions will know.
@@ -101,6 +103,8 @@ const HEADER_COUNT: &str = "Most header lines.";
 const HEADERS_TOTAL: &str = "All header lines together, in bytes.";
 const COOKIE_LINE: &str = "Longest Cookie line, in bytes. Every local app's cookies arrive here.";
 
+const RIGHTS: &[&str] = &["read", "write", "delete"];
+
 keys! { KEYS:
     CONTROL_PORT = "control.port" Kind::Port, PORT;
     CONTROL_BIND = "control.bind" Kind::Bind, BIND;
@@ -141,6 +145,8 @@ keys! { KEYS:
     COMPANION_SCHEMES = "companion.schemes" Kind::Schemes, "Schemes besides http and https whose pages may ask, such as \"tauri\".";
     COMPANION_APPROVE = "companion.approve" Kind::OneOf(&["auto", "dialog", "terminal", "command", "none"]), "Where the person is asked: a dialog, the terminal that doorward runs in, only `doorward pair approve`, or nowhere. auto takes the first of these that there is. `doorward pair approve` answers too, unless it is none.";
     COMPANION_VAULT = "companion.vault" Kind::OneOf(&["keyring", "memory"]), "Where pairings are kept: in this user's keyring, or in memory, so that they end with doorward.";
+    COMPANION_DRIVES = "companion.drives" Kind::OneOf(&["none", "removable", "all"]), "Drives that pages may be granted by their names, besides the folders below: none, sticks and cards, or all of them, the whole disk included.";
+    COMPANION_DRIVE_RIGHTS = "companion.drive_rights" Kind::Several(RIGHTS), "The most that any page may do on those drives.";
     AUDIT_PATH = "audit.path" Kind::Path, "The file that is written to. Unless set, audit.jsonl in doorward's state folder.";
 }
 
@@ -164,6 +170,12 @@ keys! { SOURCE_KEYS:
     SOURCE_ACCOUNT_KEY = "source.credentials.account_key_env" Kind::Text, "Environment variable that holds the key of an az:// account.";
     SOURCE_SAS = "source.credentials.sas_env" Kind::Text, "Environment variable that holds a shared access signature for az://.";
     SOURCE_SERVICE_ACCOUNT = "source.credentials.service_account" Kind::Path, "JSON key file of a service account, for gs://.";
+}
+
+keys! { FOLDER_KEYS:
+    FOLDER_NAME = "companion.folder.name" Kind::Text, "What pages call it. Unless set, the last part of its path.";
+    FOLDER_PATH = "companion.folder.path" Kind::Path, "Where it is.";
+    FOLDER_RIGHTS = "companion.folder.rights" Kind::Several(RIGHTS), "The most that any page may do in it. Each page has what the person granted it of these.";
 }
 
 keys! { RELAY_KEYS:
@@ -246,7 +258,7 @@ mod tests {
     #[test]
     fn paths_are_single_and_in_known_tables() {
         let mut seen = std::collections::BTreeSet::new();
-        for key in KEYS.iter().chain(SOURCE_KEYS) {
+        for key in KEYS.iter().chain(SOURCE_KEYS).chain(FOLDER_KEYS) {
             assert!(seen.insert(key.path), "{}", key.path);
             assert!(key.about.ends_with('.'), "{}", key.path);
         }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json, json};
 
 use super::Config;
-use super::keys::{KEYS, Key, Kind, RELAY_KEYS, SOURCE_KEYS, TABLES};
+use super::keys::{FOLDER_KEYS, KEYS, Key, Kind, RELAY_KEYS, SOURCE_KEYS, TABLES};
 
 const HEAD: &str = "\
 # doorward.toml
@@ -55,6 +55,15 @@ const SOURCES: &str = "
 # credentials = \"keyring\"  # `doorward source add` asks for the secret and puts it there
 ";
 
+const FOLDERS: &str = "
+# Folders that paired pages may be granted by their names, a table for each.
+#
+# [[companion.folder]]
+# name = \"Photos\"
+# path = \"~/Pictures\"
+# rights = [\"read\"]  # and \"write\", \"delete\"
+";
+
 const RELAYS: &str = "
 # Upstreams that pages reach through this process, a table for each; their URLs are
 # told at the start, and by `doorward relay add NAME`.
@@ -81,6 +90,7 @@ pub fn init() -> String {
             line(&mut text, &format!("#{} = {value}", key.name()));
         }
     }
+    text.push_str(FOLDERS);
     text.push_str(SOURCES);
     text.push_str(RELAYS);
     text
@@ -122,6 +132,20 @@ pub fn schema() -> String {
         "source".to_owned(),
         json!({ "type": "array", "items": source }),
     );
+    let folder = table(
+        "A folder that paired pages may be granted.",
+        FOLDER_KEYS.iter().copied(),
+        &["path"],
+    );
+    if let Some(Json::Object(companion)) = tables
+        .get_mut("companion")
+        .and_then(|table| table.get_mut("properties"))
+    {
+        companion.insert(
+            "folder".to_owned(),
+            json!({ "type": "array", "items": folder }),
+        );
+    }
     let relay = table(
         "An upstream that pages reach through this process.",
         RELAY_KEYS.iter().copied(),
@@ -177,6 +201,17 @@ pub(super) fn explain(config: &Config) -> String {
         line(
             &mut text,
             &format!("  {}  {place}{who}  {}", source.id, source.whence),
+        );
+    }
+    if !config.companion.folders.is_empty() {
+        line(&mut text, "\nFolders for paired pages");
+    }
+    for folder in &config.companion.folders {
+        let rights: Vec<_> = folder.rights.iter().map(|right| right.name()).collect();
+        let (name, path) = (folder.name.as_str(), folder.path.display());
+        line(
+            &mut text,
+            &format!("  {name}  {path}  {}", rights.join(", ")),
         );
     }
     if !config.relays.is_empty() {
@@ -248,6 +283,13 @@ fn property(key: &Key) -> Json {
             "items": { "type": "integer", "minimum": 0, "maximum": u16::MAX },
             "minItems": 1,
             "default": ports,
+        }),
+        Kind::Several(choices) => json!({
+            "type": "array",
+            "items": { "enum": choices },
+            "minItems": 1,
+            "uniqueItems": true,
+            "default": choices.get(..1),
         }),
         Kind::Schemes => json!({
             "type": "array",

@@ -85,7 +85,7 @@ impl Raw {
                 text.parse().map_or_else(|_| as_text(), Self::Number)
             }
             Kind::Flag(_) => text.parse().map_or_else(|_| as_text(), Self::Flag),
-            Kind::Bind | Kind::List | Kind::Schemes => {
+            Kind::Bind | Kind::List | Kind::Schemes | Kind::Several(_) => {
                 let parts = text.split(',').map(str::trim);
                 Self::List(
                     parts
@@ -170,6 +170,14 @@ impl Kind {
             (Self::Schemes, Raw::List(list)) if list.iter().all(|text| is_scheme(text)) => {
                 Ok(Value::List(list.clone()))
             }
+            (Self::Several(choices), Raw::List(list))
+                if !list.is_empty()
+                    && list.iter().enumerate().all(|(at, word)| {
+                        choices.contains(&word.as_str()) && !list.iter().take(at).any(|w| w == word)
+                    }) =>
+            {
+                Ok(Value::List(list.clone()))
+            }
             (Self::Choice(choices) | Self::OneOf(choices), Raw::Text(text))
                 if choices.contains(&text.as_str()) =>
             {
@@ -196,6 +204,10 @@ impl Kind {
             Self::Ports(ports) => Some(Value::Ports(ports.to_vec())),
             Self::Schemes => Some(Value::List(Vec::new())),
             Self::Word(word) => Some(Value::Text(word.to_owned())),
+            Self::Several(choices) => {
+                let first = choices.first().map(|&first| first.to_owned());
+                Some(Value::List(first.into_iter().collect()))
+            }
             Self::List => Some(Value::List(Vec::new())),
             Self::Path | Self::Text | Self::Choice(_) => None,
         }
@@ -216,6 +228,12 @@ impl Kind {
             Self::Schemes => {
                 "a list of schemes in small letters, without http and https, such as [\"tauri\"]"
                     .to_owned()
+            }
+            Self::Several(choices) => {
+                format!(
+                    "a list of some of \"{}\", each once",
+                    choices.join("\", \"")
+                )
             }
             Self::Choice(choices) | Self::OneOf(choices) => {
                 format!("one of \"{}\"", choices.join("\", \""))

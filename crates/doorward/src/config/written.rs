@@ -10,11 +10,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Whence};
-use super::keys::{self, KEYS, Key, LATER, RELAY_KEYS, SOURCE_KEYS, TABLES};
+use super::keys::{self, FOLDER_KEYS, KEYS, Key, LATER, RELAY_KEYS, SOURCE_KEYS, TABLES};
 use super::value::{Raw, Unfit, Value};
 
 /// Tables that may be there more than once.
 const LISTS: &[&str] = &["source", "relay"];
+
+/// Such a table inside of another: `[[companion.folder]]`.
+const FOLDERS: (&str, &str) = ("companion", "folder");
 
 /// What the command line says; `None` where it says nothing.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +44,9 @@ pub struct Flags {
     pub audit_path: Option<PathBuf>,
     /// What to serve. Instead of the sources of the file, if there is any.
     pub sources: Vec<String>,
+    /// `--share`: folders for paired pages, besides those of the file, each
+    /// `NAME=PATH`, `NAME=PATH:rw` or `NAME=PATH:rwd`.
+    pub shares: Vec<String>,
 }
 
 /// What was written, read but not yet understood. Each key has one value: the
@@ -50,6 +56,7 @@ pub struct Written {
     pub(super) settings: Settings,
     pub(super) sources: Vec<Entry>,
     pub(super) relays: Vec<Entry>,
+    pub(super) folders: Vec<Entry>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -104,6 +111,9 @@ impl Written {
             let Some(table) = value.get_ref().as_table().filter(|_| is_table(name)) else {
                 return Err(unknown_table(whence, name));
             };
+            if let Some(folders) = table.get(FOLDERS.1).filter(|_| name == FOLDERS.0) {
+                written.folders = file.entries("companion.folder", FOLDER_KEYS, folders)?;
+            }
             file.settings(KEYS, name, table, &mut written.settings)?;
         }
         Ok(written)
@@ -179,6 +189,9 @@ impl Written {
         if !flags.sources.is_empty() {
             self.sources.clear();
         }
+        for share in &flags.shares {
+            self.folders.push(shared(share)?);
+        }
         for source in &flags.sources {
             let mut settings = Settings::default();
             settings.put(
@@ -193,6 +206,34 @@ impl Written {
         }
         Ok(self)
     }
+}
+
+/// `NAME=PATH`, with `:rw` or `:rwd` behind it for more than reading.
+fn shared(text: &str) -> Result<Entry, ConfigError> {
+    let (name, place) = text.split_once('=').unwrap_or(("", text));
+    let (path, rights) = match place.rsplit_once(':') {
+        Some((path, "r")) => (path, vec!["read"]),
+        Some((path, "rw")) => (path, vec!["read", "write"]),
+        Some((path, "rwd")) => (path, vec!["read", "write", "delete"]),
+        _ => (place, vec!["read"]),
+    };
+    let rights = rights.into_iter().map(str::to_owned).collect();
+    let mut settings = Settings::default();
+    settings.put(
+        &keys::FOLDER_PATH,
+        &Raw::Text(path.to_owned()),
+        Whence::Flag,
+    )?;
+    settings.put(&keys::FOLDER_RIGHTS, &Raw::List(rights), Whence::Flag)?;
+    if !name.is_empty() {
+        settings.put(
+            &keys::FOLDER_NAME,
+            &Raw::Text(name.to_owned()),
+            Whence::Flag,
+        )?;
+    }
+    let whence = Whence::Flag;
+    Ok(Entry { settings, whence })
 }
 
 /// A file while it is read.
@@ -251,6 +292,9 @@ impl File<'_> {
         settings: &mut Settings,
     ) -> Result<(), ConfigError> {
         for (name, value) in values {
+            if (table, name.get_ref().as_ref()) == FOLDERS {
+                continue;
+            }
             let whence = self.at(&name.span());
             let path = format!("{table}.{}", name.get_ref());
             let is_table = list.iter().any(|key| key.table() == path);
