@@ -19,6 +19,7 @@ mod refusal;
 mod register;
 mod relays;
 mod socket;
+mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -27,6 +28,7 @@ use doorward_companion::drives::{Folders, Offered, Shared};
 use doorward_companion::pairing::{Config, Ended, Ending, Mode, PageKey, Pairings, Right, Step};
 use doorward_companion::signing::{PairedKey, SocketTickets, Verifier};
 use doorward_companion::vault::{KeptPage, Trouble, VaultState};
+use doorward_companion::watch::Watcher;
 use doorward_companion::{Instance, defaults};
 use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::caller::{Askers, Signatures};
@@ -91,6 +93,7 @@ pub struct Companion {
     sockets: Arc<Sockets>,
     relays: Relays,
     folders: Arc<Folders>,
+    watcher: Watcher,
 }
 
 /// Why both agreed, and there is no pairing all the same.
@@ -161,6 +164,7 @@ impl Companion {
                 settings.drives,
                 settings.drive_rights.clone(),
             )),
+            watcher: Watcher::new(),
             keeping: Keeping::new(settings.keep.as_ref()),
             book,
             listen,
@@ -249,6 +253,7 @@ impl Companion {
         guard.mount(self.pairing_surface())?;
         guard.mount(self.ticket_surface())?;
         guard.mount(self.relays_surface())?;
+        guard.mount(self.watch_surface())?;
         guard.mount(self.events_surface())
     }
 
