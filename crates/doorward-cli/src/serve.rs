@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use doorward::audit_log::AuditLog;
 use doorward::companion_core::defaults::VAULT_AT_START;
+use doorward::companion_core::drives::DrivePlaces;
 use doorward::config::{Config, Flags, VaultChoice};
 use doorward::guard::Clock;
 use doorward::guard::audit::{AuditSink as _, Event, Kind};
 use doorward::platform::tells_tcp_peers;
 use doorward::runtime::{Claim, Instance, RuntimeDir, RuntimeInfo};
-use doorward::{Bridge, CompanionSettings, Keep, Serving};
+use doorward::{Bridge, CompanionSettings, Keep, Opener, Serving};
 
 use crate::args::Serve;
 use crate::desktop;
@@ -192,6 +193,11 @@ fn companion(
         folders: wanted.folders.clone(),
         drives: wanted.drives,
         drive_rights: wanted.drive_rights.clone(),
+        places: DrivePlaces {
+            journal: Some(config.state_path.join(format!("unfinished.{instance}"))),
+            data: Some(config.data_path.clone()),
+        },
+        opener: Opener::default(),
     })
 }
 

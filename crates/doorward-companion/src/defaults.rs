@@ -96,6 +96,8 @@ pub const SOCKET_FAREWELL: Duration = Duration::from_millis(500);
 /// Ends that an event socket may be behind. Two in the time that a task takes to
 /// wake are rare; a socket that missed some ends.
 pub const SOCKET_ENDS_AHEAD: usize = 64;
+/// News that an event socket may be behind: then it says that some were missed.
+pub const SOCKET_NEWS_AHEAD: usize = 256;
 /// Ports that pages look for a companion at: the first free one is taken, so two
 /// people on one machine have one each.
 pub const PORTS: [u16; 5] = [7319, 7320, 7321, 7322, 7323];
@@ -125,6 +127,46 @@ pub const FOLDER_RETRY: Duration = Duration::from_secs(2);
 pub const LISTED: usize = 1_000;
 /// Entries on a page that says no number.
 pub const LISTED_UNASKED: usize = 200;
+/// Entries that one search looks at.
+pub const SEARCHED: usize = 200_000;
+/// Folders that a search remembers to look into: some megabytes of paths.
+pub const SEARCH_AHEAD: usize = 20_000;
+/// A search takes no longer.
+pub const SEARCH_WITHIN: Duration = Duration::from_secs(10);
+/// Entries that one search finds.
+pub const FOUND: usize = 500;
+/// Characters that are searched for: as many as a name has.
+pub const SEARCH_WORD: usize = NAME;
+/// Folders in folders that are copied or removed in one go. Each holds two handles
+/// while what is in it is done.
+pub const TREE_DEPTH: usize = 200;
+/// A file of at most this is copied while its caller waits; everything else is a job.
+pub const COPIED_AT_ONCE: u64 = 1024 * 1024;
+/// Jobs of one pairing that wait or run.
+pub const JOBS_PER_KEY: usize = 16;
+/// Jobs of one folder that run at once: they share its disk.
+pub const JOBS_PER_FOLDER: usize = 2;
+/// A job that ended is told for this long.
+pub const JOB_KEPT: Duration = Duration::from_secs(10 * 60);
+/// Jobs of one pairing that are remembered.
+pub const JOBS_KEPT: usize = 200;
+/// A job's progress is told this often, if there is any.
+pub const JOB_TOLD: Duration = Duration::from_millis(500);
+/// Uploads of one pairing that are not finished.
+pub const UPLOADS_PER_KEY: usize = 16;
+/// Unfinished uploads in all.
+pub const UPLOADS: usize = 64;
+/// An upload that nothing is added to is removed after this.
+pub const UPLOAD_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest file that is uploaded: as far as a page counts exactly.
+pub const UPLOAD: u64 = 1 << 53;
+/// What was written of an upload is brought to the disk each time that so much is
+/// new, so that finishing a long one does not take long.
+pub const UPLOAD_SYNCED: u64 = 64 * 1024 * 1024;
+/// Media URLs that one pairing has at once.
+pub const LINKS_PER_KEY: usize = 10_000;
+/// Media URLs that one request asks for.
+pub const LINKS: usize = 500;
 
 /// Folders that one pairing watches at once, over all its sockets: two panes, the
 /// folders of an open tree, and some tabs.

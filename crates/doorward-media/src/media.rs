@@ -1,5 +1,6 @@
 //! The media room: its sources, its grants, and what they come to.
 
+mod beneath;
 mod endings;
 mod lanes;
 mod notice;
@@ -8,11 +9,12 @@ mod stats;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::events::Events;
+use doorward_guard::table::grants::Fate;
 use doorward_guard::{Clock, Grant, GrantOptions, Grants, Origins, Rule, SessionId};
 use serde_json::json;
 
@@ -42,6 +44,8 @@ pub struct Media {
     /// Sources that grants were made for by path or URL, to share their
     /// connections. Newest last.
     loose: RwLock<Vec<Arc<Shelf>>>,
+    /// Folders of which grants are live that were made by [`Media::grant_beneath`].
+    shared: Mutex<Vec<Weak<Shelf>>>,
     console_adds: AtomicBool,
 }
 
@@ -134,6 +138,7 @@ impl Media {
             audit: Arc::clone(audit),
             content: content.trim_end_matches('/').to_owned(),
             loose: RwLock::default(),
+            shared: Mutex::default(),
             console_adds: AtomicBool::new(false),
         })
     }
@@ -279,6 +284,13 @@ impl Media {
         let shelf = self.shelf(id)?;
         let place = shelf.source()?.place(key)?;
         Ok((shelf, place))
+    }
+
+    /// Whether the grant called `id` can still be used.
+    #[must_use]
+    pub fn is_live(&self, id: &str) -> bool {
+        let grant = self.grants.by_id(id);
+        grant.is_some_and(|grant| grant.fate() == Fate::Live)
     }
 
     pub(crate) fn shelf(&self, id: &str) -> Result<Arc<Shelf>, MediaError> {

@@ -157,7 +157,10 @@ impl Bridge {
         });
         if let Some(companion) = house.companion().cloned() {
             // Not among those that are waited for: it may ask for a password.
-            tokio::spawn(async move { companion.restore().await });
+            tokio::spawn(async move {
+                companion.restore().await;
+                companion.drives().recover().await;
+            });
         }
         let (sweeper, until) = (Arc::clone(&house), stop.clone());
         tasks.spawn(async move {

@@ -8,6 +8,7 @@ mod approve;
 mod book;
 mod console;
 mod dialog;
+mod drives;
 mod folders;
 mod hook;
 mod keeping;
@@ -24,7 +25,7 @@ mod watch;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use doorward_companion::drives::{Folders, Offered, Shared};
+use doorward_companion::drives::{DrivePlaces, Drives, Folders, Offered, Shared};
 use doorward_companion::pairing::{Config, Ended, Ending, Mode, PageKey, Pairings, Right, Step};
 use doorward_companion::signing::{PairedKey, SocketTickets, Verifier};
 use doorward_companion::vault::{KeptPage, Trouble, VaultState};
@@ -35,6 +36,7 @@ use doorward_guard::caller::{Askers, Signatures};
 use doorward_guard::events::Events;
 use doorward_guard::guard::MountError;
 use doorward_guard::{Clock, Guard, Refusal, Rule};
+use doorward_media::Media;
 use doorward_relay::Relay;
 use serde_json::json;
 use tokio::sync::{Notify, broadcast};
@@ -43,9 +45,12 @@ pub use approve::{Answer, Approval, Approve, Asked, Asking, News, OnScreen, Outc
 use book::Book;
 pub use book::PairingView;
 pub use dialog::{Dialog, NoDialog};
+use drives::Links;
+pub use drives::Opener;
 pub use hook::{Hook, Hooked, Hooks, Request};
 use keeping::Keeping;
 pub use keeping::{Keep, VaultView};
+use page_events::Told;
 pub use register::Listed;
 use relays::Relays;
 use socket::Sockets;
@@ -69,6 +74,10 @@ pub struct CompanionSettings {
     pub drives: Offered,
     /// The most that any page may do on those.
     pub drive_rights: Vec<Right>,
+    /// What the drives keep between runs, and where this user's trash is.
+    pub places: DrivePlaces,
+    /// What opens files in their applications.
+    pub opener: Opener,
 }
 
 /// The companion of one bridge.
@@ -92,7 +101,10 @@ pub struct Companion {
     ends: broadcast::Sender<Over>,
     sockets: Arc<Sockets>,
     relays: Relays,
+    links: Arc<Links>,
     folders: Arc<Folders>,
+    drives: Arc<Drives>,
+    told: broadcast::Sender<Told>,
     watcher: Watcher,
 }
 
@@ -123,6 +135,8 @@ impl Default for CompanionSettings {
             folders: Vec::new(),
             drives: Offered::None,
             drive_rights: Vec::new(),
+            places: DrivePlaces::default(),
+            opener: Opener::default(),
         }
     }
 }
@@ -134,7 +148,7 @@ impl Companion {
         audit: &Arc<dyn AuditSink>,
         port: u16,
         settings: &CompanionSettings,
-        (events, relay): (&Events, &Arc<Relay>),
+        (events, relay, media): (&Events, &Arc<Relay>, &Arc<Media>),
     ) -> Arc<Self> {
         let (instance, listen) = (Instance::random(), format!("127.0.0.1:{port}"));
         let config = Config {
@@ -145,6 +159,17 @@ impl Companion {
         };
         let verifier = Verifier::new(clock, instance.clone(), &listen);
         let book = Arc::new(Book::new(clock, verifier));
+        let folders = Arc::new(Folders::new(
+            settings.folders.clone(),
+            settings.drives,
+            settings.drive_rights.clone(),
+        ));
+        let (links, told) = (
+            Links::new(media),
+            broadcast::Sender::new(defaults::SOCKET_NEWS_AHEAD),
+        );
+        let given = (&settings.places, &settings.opener);
+        let drives = drives::open(clock, audit, &folders, given, (&book, &links, &told));
         Arc::new(Self {
             pairings: Mutex::new(Pairings::new(clock, config, Arc::clone(audit))),
             signatures: Signatures::new(&book, clock),
@@ -159,11 +184,10 @@ impl Companion {
             ends: broadcast::Sender::new(defaults::SOCKET_ENDS_AHEAD),
             sockets: Arc::default(),
             relays: Relays::new(relay),
-            folders: Arc::new(Folders::new(
-                settings.folders.clone(),
-                settings.drives,
-                settings.drive_rights.clone(),
-            )),
+            links,
+            folders,
+            drives,
+            told,
             watcher: Watcher::new(),
             keeping: Keeping::new(settings.keep.as_ref()),
             book,
@@ -253,6 +277,10 @@ impl Companion {
         guard.mount(self.pairing_surface())?;
         guard.mount(self.ticket_surface())?;
         guard.mount(self.relays_surface())?;
+        let (drives, uploads, jobs) = self.drives_surfaces();
+        guard.mount(drives)?;
+        guard.mount(uploads)?;
+        guard.mount(jobs)?;
         guard.mount(self.watch_surface())?;
         guard.mount(self.events_surface())
     }
@@ -268,6 +296,7 @@ impl Companion {
         if !ended.is_empty() {
             self.news();
         }
+        self.drives.sweep();
     }
 
     /// Ends the request that is shown, tells its sockets that doorward stops, and
@@ -278,6 +307,7 @@ impl Companion {
             let _ = self.pairings().close(window.number, Ending::WindowClosed);
             self.sweep();
         }
+        self.drives.close();
         let _ = self.ends.send(Over::Everything);
         self.sockets.gone().await;
     }
@@ -391,6 +421,8 @@ impl Companion {
         self.tickets.revoke(key_id);
         self.signatures.forget(key_id);
         self.relays.revoke(key_id);
+        self.links.revoke(key_id);
+        self.drives.end_of(key_id);
         self.news();
         let _ = self.ends.send(Over::Pairing(key_id.to_owned()));
     }

@@ -72,6 +72,8 @@ pub struct Config {
     pub cache_path: PathBuf,
     /// Where files lie that must not go.
     pub state_path: PathBuf,
+    /// Where the user's data is: the trash of the desktop is in it.
+    pub data_path: PathBuf,
     /// What takes effect, but is worth a second look.
     pub warnings: Vec<String>,
     rows: Vec<Row>,
@@ -151,6 +153,8 @@ pub struct Places {
     pub cache: PathBuf,
     /// For files that must not go.
     pub state: PathBuf,
+    /// For the user's data, of all programs.
+    pub data: PathBuf,
 }
 
 /// One setting, for people.
@@ -228,6 +232,7 @@ impl Places {
             audit: state.join("doorward").join("audit.jsonl"),
             state: state.join("doorward"),
             cache: base.cache_dir().join("doorward"),
+            data: base.data_dir(),
         })
     }
 
@@ -290,6 +295,7 @@ impl Written {
             audit_path,
             cache_path: places.cache.clone(),
             state_path: places.state.clone(),
+            data_path: places.data.clone(),
             warnings,
             rows,
         })

@@ -28,7 +28,7 @@ pub mod runtime;
 mod wire;
 
 pub use bridge::{Bridge, BridgeBuilder, House, Listener, Serving};
-pub use companion::{Companion, CompanionSettings, Keep, Listed, PairingView, VaultView};
+pub use companion::{Companion, CompanionSettings, Keep, Listed, Opener, PairingView, VaultView};
 pub use doorward_companion as companion_core;
 pub use doorward_egress as egress;
 pub use doorward_guard as guard;

@@ -67,6 +67,7 @@ pub struct Folder {
     device: Option<String>,
     threads: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    jobs: Arc<Semaphore>,
 }
 
 /// A folder as one page has it.
@@ -240,6 +241,7 @@ impl Folder {
             device,
             threads: Arc::new(Semaphore::new(defaults::FOLDER_THREADS)),
             places: Arc::new(Semaphore::new(defaults::FOLDER_PLACES)),
+            jobs: Arc::new(Semaphore::new(defaults::JOBS_PER_FOLDER)),
         }
     }
 
@@ -259,6 +261,11 @@ impl Folder {
     #[must_use]
     pub fn rights(&self) -> &[Right] {
         &self.rights
+    }
+
+    /// Places of jobs that run in it.
+    pub(super) fn jobs(&self) -> &Arc<Semaphore> {
+        &self.jobs
     }
 
     /// Opens it. May block.
@@ -321,6 +328,30 @@ impl Folder {
         };
         let done = tokio::time::timeout(within, working).await;
         done.unwrap_or(Err(DriveError::FolderSlow))
+    }
+
+    /// The same with `other` open as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`Folder::work`]; [`DriveError::FolderBusy`] if no thread may wait for
+    /// `other`.
+    pub(super) async fn work_with<T: Send + 'static>(
+        self: &Arc<Self>,
+        other: &Arc<Self>,
+        work: impl FnOnce(&Dir, &Dir) -> Result<T, DriveError> + Send + 'static,
+    ) -> Result<T, DriveError> {
+        if self.name == other.name {
+            return self.work(|root| work(root, root)).await;
+        }
+        let waits = Arc::clone(&other.threads).try_acquire_owned();
+        let waits = waits.map_err(|_| DriveError::FolderBusy)?;
+        let other = Arc::clone(other);
+        let both = move |root: &Dir| {
+            let _waits = waits;
+            work(root, &other.open()?)
+        };
+        self.work(both).await
     }
 
     async fn thread(

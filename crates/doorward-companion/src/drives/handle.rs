@@ -225,6 +225,11 @@ pub(super) fn settle(dir: &Dir) {
     let _ = sync_dir(dir);
 }
 
+/// The same for everything below it, as far as the system has a way to ask.
+pub(super) fn settle_all(dir: &Dir) -> Result<(), DriveError> {
+    Ok(sync_all(dir)?)
+}
+
 fn regular(file: cap_std::fs::File) -> Result<File, DriveError> {
     let metadata = file.metadata()?;
     match () {
@@ -251,12 +256,28 @@ fn rename_exclusively(_: &Place, _: &Place) -> Option<io::Result<()>> {
     None
 }
 
+/// Open folders are mere places; this one can be synced.
 #[cfg(unix)]
-fn sync_dir(dir: &Dir) -> io::Result<()> {
+fn readable(dir: &Dir) -> io::Result<std::os::fd::OwnedFd> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let readable = rustix::fs::openat(dir, ".", flags, Mode::empty())?;
-    Ok(rustix::fs::fsync(readable)?)
+    Ok(rustix::fs::openat(dir, ".", flags, Mode::empty())?)
+}
+
+#[cfg(unix)]
+fn sync_dir(dir: &Dir) -> io::Result<()> {
+    Ok(rustix::fs::fsync(readable(dir)?)?)
+}
+
+#[cfg(target_os = "linux")]
+fn sync_all(dir: &Dir) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(readable(dir)?)?)
+}
+
+/// Elsewhere each file was synced when it was written.
+#[cfg(not(target_os = "linux"))]
+fn sync_all(_: &Dir) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(not(unix))]

@@ -149,6 +149,13 @@ impl NewName {
 
 /// A name as it is spelled; `None` if it has no spelling on this system.
 pub(super) fn spell(name: &OsStr) -> Option<String> {
+    if name
+        .as_encoded_bytes()
+        .iter()
+        .any(|byte| matches!(byte, b'/' | 0))
+    {
+        return None;
+    }
     let mut text = String::with_capacity(name.len());
     for chunk in name.as_encoded_bytes().utf8_chunks() {
         for letter in chunk.valid().chars() {

@@ -57,6 +57,18 @@ kinds! {
     PagePaired = "page.paired";
     /// A pairing was ended.
     PageForgotten = "page.forgotten";
+    /// A page made a file or folder; the detail is the shared folder.
+    FileCreated = "file.created";
+    /// A page copied something into it.
+    FileCopied = "file.copied";
+    /// A page renamed something, or moved it into it.
+    FileMoved = "file.moved";
+    /// A page deleted something in it.
+    FileDeleted = "file.deleted";
+    /// A page began to upload a file into it.
+    FileUploaded = "file.uploaded";
+    /// A page had a file of it opened in its application.
+    FileOpened = "file.opened";
     /// A request was refused.
     Refused = "refused";
     /// The first record of a file: names the file before it.

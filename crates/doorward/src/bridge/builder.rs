@@ -336,7 +336,7 @@ impl BridgeBuilder {
             relay.check_peers(crate::platform::tcp_peer);
         }
         let companion = companion.map(|(settings, port)| {
-            let room = Companion::new(&clock, &audit, port, settings, (&events, &relay));
+            let room = Companion::new(&clock, &audit, port, settings, (&events, &relay, &media));
             (room, origin(port))
         });
         let house = Arc::new(House {

@@ -5,14 +5,25 @@ use std::sync::Arc;
 use doorward_companion::defaults;
 use doorward_guard::{Answer, Call, Page, Permit, Policy, Rule, Surface};
 
+use tokio::sync::broadcast::{self, error::RecvError};
+
 use super::Companion;
 use super::socket::{Farewell, Talk, enter};
 
 pub(super) const EVENTS: &str = "/events";
 
-/// Says hello, and listens to nothing: what a page claims here is not read.
+/// What the pages of one pairing are told, as JSON.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) key_id: Arc<str>,
+    pub(super) text: Arc<str>,
+}
+
+/// Tells what happens, and listens to nothing: what a page claims here is not read.
 struct PageEvents {
-    hello: Option<String>,
+    hello: Option<&'static str>,
+    told: broadcast::Receiver<Told>,
+    key_id: String,
 }
 
 impl Companion {
@@ -23,8 +34,11 @@ impl Companion {
 }
 
 async fn open(room: Arc<Companion>, permit: Permit<Page>, call: Call) -> Result<Answer, Rule> {
-    let talk = |_: &str| PageEvents {
-        hello: Some(HELLO.to_owned()),
+    let told = room.told.subscribe();
+    let talk = |key_id: &str| PageEvents {
+        hello: Some(HELLO),
+        told,
+        key_id: key_id.to_owned(),
     };
     enter(&room, &permit, call, talk).await
 }
@@ -36,9 +50,18 @@ impl Talk for PageEvents {
     const MESSAGE: usize = defaults::SOCKET_MESSAGE;
 
     async fn next(&mut self) -> String {
-        match self.hello.take() {
-            Some(hello) => hello,
-            None => std::future::pending().await,
+        if let Some(hello) = self.hello.take() {
+            return hello.to_owned();
+        }
+        loop {
+            match self.told.recv().await {
+                Ok(told) if *told.key_id != *self.key_id => {}
+                Ok(told) => return told.text.to_string(),
+                // Some were missed: the page asks how things are.
+                Err(RecvError::Lagged(_)) => return MISSED.to_owned(),
+                // Nobody is left to tell anything; the socket's end comes too.
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
         }
     }
 
@@ -48,3 +71,4 @@ impl Talk for PageEvents {
 }
 
 const HELLO: &str = r#"{"kind":"hello"}"#;
+const MISSED: &str = r#"{"kind":"jobs.changed"}"#;

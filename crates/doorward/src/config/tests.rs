@@ -12,6 +12,7 @@ pub(super) fn places() -> Places {
         audit: "/home/u/.local/state/doorward/audit.jsonl".into(),
         cache: "/home/u/.cache/doorward".into(),
         state: "/home/u/.local/state/doorward".into(),
+        data: "/home/u/.local/share".into(),
     }
 }
 
