@@ -167,3 +167,51 @@ pub const UPLOAD_SYNCED: u64 = 64 * 1024 * 1024;
 pub const LINKS_PER_KEY: usize = 10_000;
 /// Media URLs that one request asks for.
 pub const LINKS: usize = 500;
+
+/// Folders that one pairing watches at once, over all its sockets: two panes, the
+/// folders of an open tree, and some tabs.
+pub const WATCHES_PER_KEY: usize = 64;
+/// Folders that are watched at once, those of [`WATCH_LINGER`] included. Linux gives a
+/// user eight thousand and more.
+pub const WATCHED: usize = 256;
+/// A folder that nobody looks at any more is watched for this long, so that a page
+/// that was cut off hears what it missed.
+pub const WATCH_LINGER: Duration = Duration::from_secs(60);
+/// What changes within this is told as one: soon enough to look like at once, and
+/// seldom enough for a page that draws a list each time.
+pub const WATCH_WINDOW: Duration = Duration::from_millis(200);
+/// Changes that are told one by one within [`WATCH_WINDOW`]: twenty times what a
+/// thousand changes in a second are. With more, listing the folder is cheaper.
+pub const WATCH_PENDING: usize = 4_096;
+/// Lists of changes that are kept of one folder: most of a minute of steady change.
+pub const WATCH_KEPT: usize = 256;
+/// Bytes of them: a few seconds of a thousand changes in a second, and 64 MiB in all
+/// if every folder that may be watched changes so.
+pub const WATCH_KEPT_BYTES: usize = 256 * 1024;
+/// Bytes of one list of changes.
+pub const WATCH_TOLD: usize = 64 * 1024;
+/// Bytes of the name of a subscription.
+pub const WATCH_ID: usize = 64;
+/// Bytes of a page's message: a path of [`PATH`] bytes, each of which JSON may need
+/// two or three for.
+pub const WATCH_MESSAGE: usize = 16 * 1024;
+/// Messages of a page in a [`WATCH_SECOND`]: all its folders at once after it was cut
+/// off, and some more.
+pub const WATCH_SAID: u32 = 128;
+/// See [`WATCH_SAID`].
+pub const WATCH_SECOND: Duration = Duration::from_secs(1);
+/// Answers that wait for a page that says more than it hears.
+pub const WATCH_ANSWERS: usize = 256;
+/// The path of a folder that does not change is walked this often. A folder that was
+/// removed while another program stands in it does not say so, nor one of which a
+/// folder above it was moved.
+pub const WATCH_LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// A folder that was opened is watched within this.
+pub const WATCH_JOIN_WITHIN: Duration = Duration::from_secs(10);
+/// How often a watch is asked for that may have ended meanwhile, or a folder that is
+/// busy.
+pub const WATCH_TRIES: usize = 8;
+/// What the system tells is worked off in parts of so many, so that others run too.
+pub const WATCH_SIGNALS: usize = 4_096;
+/// Bytes that are taken from the system at once.
+pub const WATCH_BUFFER: usize = 64 * 1024;

@@ -5,6 +5,7 @@
 //! - [`signing`]: what the page asks afterwards, each request signed by that key.
 //! - [`vault`]: what is kept between runs.
 //! - [`drives`]: the folders that the person shares with it.
+//! - [`watch`]: what changes in them.
 //!
 //! | phase | where |
 //! |---|---|
@@ -26,5 +27,6 @@ mod encoding;
 pub mod pairing;
 pub mod signing;
 pub mod vault;
+pub mod watch;
 
 pub use encoding::Instance;

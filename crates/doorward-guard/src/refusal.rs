@@ -278,6 +278,16 @@ rules! {
     /// The drive answered with an error.
     DriveFailed = 500 "driveFailed" "The drive answered with an error.";
 
+    // What changes in them.
+    /// A subscription of this name exists.
+    WatchIdTaken = 409 "watchIdTaken" "A subscription has this id already.";
+    /// There is no such subscription.
+    WatchUnknown = 404 "watchUnknown" "There is no subscription with this id.";
+    /// The system watches no more folders for this user.
+    WatchLimit = 503 "watchLimit" "This computer watches no more folders for its user. On Linux, raise fs.inotify.max_user_watches or max_user_instances.";
+    /// Not on this system.
+    WatchUnsupported = 501 "watchUnsupported" "Folders cannot be watched on this system.";
+
     // What rooms refuse.
     /// An id that names nothing.
     NotFound = 404 "notFound" "There is no such thing.";

@@ -14,11 +14,13 @@ mod hook;
 mod keeping;
 mod knock;
 mod native;
+mod page_events;
 mod paired;
 mod refusal;
 mod register;
 mod relays;
 mod socket;
+mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -27,6 +29,7 @@ use doorward_companion::drives::{DrivePlaces, Drives, Folders, Offered, Shared};
 use doorward_companion::pairing::{Config, Ended, Ending, Mode, PageKey, Pairings, Right, Step};
 use doorward_companion::signing::{PairedKey, SocketTickets, Verifier};
 use doorward_companion::vault::{KeptPage, Trouble, VaultState};
+use doorward_companion::watch::Watcher;
 use doorward_companion::{Instance, defaults};
 use doorward_guard::audit::{AuditSink, Event, Kind};
 use doorward_guard::caller::{Askers, Signatures};
@@ -47,9 +50,10 @@ pub use drives::Opener;
 pub use hook::{Hook, Hooked, Hooks, Request};
 use keeping::Keeping;
 pub use keeping::{Keep, VaultView};
+use page_events::Told;
 pub use register::Listed;
 use relays::Relays;
-use socket::{Sockets, Told};
+use socket::Sockets;
 
 /// What the companion listener is told.
 #[derive(Clone, Debug)]
@@ -101,6 +105,7 @@ pub struct Companion {
     folders: Arc<Folders>,
     drives: Arc<Drives>,
     told: broadcast::Sender<Told>,
+    watcher: Watcher,
 }
 
 /// Why both agreed, and there is no pairing all the same.
@@ -183,6 +188,7 @@ impl Companion {
             folders,
             drives,
             told,
+            watcher: Watcher::new(),
             keeping: Keeping::new(settings.keep.as_ref()),
             book,
             listen,
@@ -275,7 +281,8 @@ impl Companion {
         guard.mount(drives)?;
         guard.mount(uploads)?;
         guard.mount(jobs)?;
-        guard.mount(self.socket_surface())
+        guard.mount(self.watch_surface())?;
+        guard.mount(self.events_surface())
     }
 
     /// What happens once a second.

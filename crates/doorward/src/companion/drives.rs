@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 
 use super::Companion;
 use super::book::Book;
-use super::socket::Told;
+use super::page_events::Told;
 
 /// Opens a file in its application.
 #[derive(Clone)]

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::book::Book;
-use super::socket::EVENTS;
+use super::page_events::EVENTS;
+use super::watch::WATCH;
 use super::{Companion, refusal};
 
 impl Companion {
@@ -64,7 +65,7 @@ async fn ticket(
     call: Call,
 ) -> Result<Answer, Refusal> {
     let Wanted { route } = call.json()?;
-    if route != EVENTS {
+    if ![EVENTS, WATCH].contains(&route.as_str()) {
         return Err(Rule::NotFound.into());
     }
     let minted = room.tickets.mint(permit.proof(), &route);

@@ -1,4 +1,8 @@
-//! `/events`: what a paired page is told as it happens.
+//! WebSockets of paired pages: tickets, the handshake, pings, and how they end.
+//!
+//! What is said on one is its [`Talk`]. A socket ends with its pairing and with the
+//! companion, whatever it is doing; a page that reads nothing, or does not answer
+//! pings, loses it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use doorward_companion::defaults;
 use doorward_companion::signing::{SUBPROTOCOL, offered_ticket};
-use doorward_guard::{Answer, Call, Page, Permit, Policy, Rule, Surface};
+use doorward_guard::{Answer, Call, Page, Permit, Rule};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
@@ -16,29 +20,44 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_util::task::TaskTracker;
 
 use super::{Companion, Over, refusal};
 
-pub(super) const EVENTS: &str = "/events";
+/// What is said on one socket.
+pub(super) trait Talk: Send + 'static {
+    /// Where its tickets are good.
+    const ROUTE: &'static str;
+    /// Bytes of a message from the page.
+    const MESSAGE: usize;
+
+    /// What is to be said next; waits for it. May be dropped while it waits.
+    fn next(&mut self) -> impl Future<Output = String> + Send;
+
+    /// Hears what the page says.
+    ///
+    /// # Errors
+    ///
+    /// What to say last, and why the socket ends.
+    fn hear(&mut self, said: &str) -> Result<(), Farewell>;
+}
+
+/// The end of a socket: what is said last, and the code.
+#[derive(Debug)]
+pub(super) struct Farewell(pub(super) String, pub(super) CloseCode);
+
+type Socket = WebSocketStream<TcpStream>;
 
 /// The sockets that are open, counted by pairing.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     open: Mutex<HashMap<String, usize>>,
     tasks: TaskTracker,
-}
-
-/// What the pages of one pairing are told, as JSON.
-#[derive(Clone, Debug)]
-pub(super) struct Told {
-    pub(super) key_id: Arc<str>,
-    pub(super) text: Arc<str>,
 }
 
 /// The place of one socket; dropping it makes room.
@@ -85,22 +104,21 @@ impl Drop for Place {
     }
 }
 
-impl Companion {
-    pub(super) fn socket_surface(self: &Arc<Self>) -> Surface<Page, Self> {
-        let (policy, askers) = (Policy::companion_sockets(), self.askers.clone());
-        Surface::new("events", EVENTS, policy, askers, Arc::clone(self)).get_only("/", open)
-    }
-}
-
-async fn open(room: Arc<Companion>, permit: Permit<Page>, mut call: Call) -> Result<Answer, Rule> {
+/// Lets a page in that has a ticket for `T::ROUTE`; `talk` is told whose it was.
+pub(super) async fn enter<T: Talk>(
+    room: &Arc<Companion>,
+    permit: &Permit<Page>,
+    mut call: Call,
+    talk: impl FnOnce(&str) -> T,
+) -> Result<Answer, Rule> {
     // Heard from now on, so that no end falls between ticket and socket.
-    let (ends, news) = (room.ends.subscribe(), room.told.subscribe());
+    let ends = room.ends.subscribe();
     let mut offers = call.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     let offer = offers.next().and_then(|offer| offer.to_str().ok());
     let ticket = offer.filter(|_| offers.next().is_none());
     let ticket = ticket.and_then(offered_ticket);
     let ticket = ticket.ok_or(Rule::SocketTicketInvalid)?;
-    let key_id = room.tickets.take(&ticket, permit.proof(), EVENTS);
+    let key_id = room.tickets.take(&ticket, permit.proof(), T::ROUTE);
     let key_id = key_id.map_err(refusal::sign)?;
     if room.book.view(&key_id).is_none() {
         return Err(Rule::SocketTicketInvalid);
@@ -108,10 +126,17 @@ async fn open(room: Arc<Companion>, permit: Permit<Page>, mut call: Call) -> Res
     let accept = shaken(call.method(), call.headers()).ok_or(Rule::MalformedRequest)?;
     let upgrade = call.take_upgrade().ok_or(Rule::MalformedRequest)?;
     let place = room.sockets.take(&key_id)?;
+    let talk = talk(&key_id);
     room.sockets.tasks.spawn(async move {
         let _place = place;
         if let Ok((stream, early)) = upgrade.taken::<TcpStream>().await {
-            tell(stream, early, (ends, news), &key_id).await;
+            let config = WebSocketConfig::default()
+                .max_message_size(Some(T::MESSAGE))
+                .max_frame_size(Some(T::MESSAGE));
+            let (early, config) = (early.into(), Some(config));
+            let socket =
+                WebSocketStream::from_partially_read(stream, early, Role::Server, config).await;
+            converse(socket, talk, Ends { ends, key_id }).await;
         }
     });
     Ok(Answer::empty(StatusCode::SWITCHING_PROTOCOLS)
@@ -147,74 +172,94 @@ fn shaken(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
         .flatten()
 }
 
-async fn tell(
-    stream: TcpStream,
-    early: Bytes,
-    (mut ends, mut news): (broadcast::Receiver<Over>, broadcast::Receiver<Told>),
-    key_id: &str,
-) {
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(defaults::SOCKET_MESSAGE))
-        .max_frame_size(Some(defaults::SOCKET_MESSAGE));
-    let mut socket =
-        WebSocketStream::from_partially_read(stream, early.into(), Role::Server, Some(config))
-            .await;
-    let mut heard = true;
-    let mut next = Message::text(HELLO);
-    let mut ping = tokio::time::interval(defaults::SOCKET_PING);
-    ping.tick().await;
-    let (over, code) = loop {
-        let sent = tokio::time::timeout(defaults::SOCKET_SEND_WITHIN, socket.send(next)).await;
-        if !matches!(sent, Ok(Ok(()))) {
-            return;
-        }
-        let end = loop {
-            tokio::select! {
-                end = ends.recv() => match end {
-                    Ok(Over::Pairing(ended)) if ended != key_id => {}
-                    Ok(Over::Pairing(_)) => break Some(Ok((REVOKED, CloseCode::Policy))),
-                    // Or it fell behind, and cannot tell whether it was meant.
-                    Ok(Over::Everything) | Err(_) => break Some(Ok((STOPPING, CloseCode::Away))),
-                },
-                told = news.recv() => match told {
-                    Ok(told) if *told.key_id != *key_id => {}
-                    Ok(told) => break Some(Err(Message::text(&*told.text))),
-                    // Some were missed: the page asks how things are.
-                    Err(broadcast::error::RecvError::Lagged(_)) => {
-                        break Some(Err(Message::text(MISSED)));
-                    }
-                    Err(broadcast::error::RecvError::Closed) => {
-                        break Some(Ok((STOPPING, CloseCode::Away)));
-                    }
-                },
-                _ = ping.tick() => break None,
-                message = socket.next() => match message {
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                    // What a page claims here is not read.
-                    Some(Ok(_)) => heard = true,
-                },
+/// When a socket has to end.
+struct Ends {
+    ends: broadcast::Receiver<Over>,
+    key_id: String,
+}
+
+impl Ends {
+    async fn come(&mut self) -> Farewell {
+        loop {
+            match self.ends.recv().await {
+                Ok(Over::Pairing(ended)) if ended != self.key_id => {}
+                Ok(Over::Pairing(_)) => return Farewell(REVOKED.to_owned(), CloseCode::Policy),
+                // Or it fell behind, and cannot tell whether it was meant.
+                Ok(Over::Everything) | Err(_) => {
+                    return Farewell(STOPPING.to_owned(), CloseCode::Away);
+                }
             }
-        };
-        match end {
-            Some(Ok(end)) => break end,
-            Some(Err(told)) => next = told,
-            None if !std::mem::take(&mut heard) => return,
-            None => next = Message::Ping(Bytes::new()),
         }
+    }
+}
+
+async fn converse<T: Talk>(mut socket: Socket, mut talk: T, mut ends: Ends) {
+    let farewell = tokio::select! {
+        farewell = ends.come() => farewell,
+        end = speak(&mut socket, &mut talk) => match end {
+            Some(farewell) => farewell,
+            None => return,
+        },
     };
+    let Farewell(last, code) = farewell;
     let close = CloseFrame {
         code,
         reason: "".into(),
     };
     let farewell = async {
-        socket.send(Message::text(over)).await?;
+        socket.send(Message::text(last)).await?;
         socket.close(Some(close)).await
     };
     // Who does not read it loses the connection all the same.
     let _ = tokio::time::timeout(defaults::SOCKET_FAREWELL, farewell).await;
 }
 
-const HELLO: &str = r#"{"kind":"hello"}"#;
+/// Speaks and hears until the page is gone, or has to go.
+async fn speak<T: Talk>(socket: &mut Socket, talk: &mut T) -> Option<Farewell> {
+    let mut heard = true;
+    let mut ping = tokio::time::interval(defaults::SOCKET_PING);
+    ping.tick().await;
+    loop {
+        let next = tokio::select! {
+            said = socket.next() => match said? {
+                Ok(Message::Close(_)) => return None,
+                Ok(said) => {
+                    heard = true;
+                    let said = match &said {
+                        Message::Text(said) => said.as_str(),
+                        // Bytes are no text, so they are heard as none.
+                        Message::Binary(_) => "",
+                        _ => continue,
+                    };
+                    match talk.hear(said) {
+                        Ok(()) => continue,
+                        Err(farewell) => return Some(farewell),
+                    }
+                }
+                Err(error) => return refused(&error),
+            },
+            _ = ping.tick() => match std::mem::take(&mut heard) {
+                true => Message::Ping(Bytes::new()),
+                false => return None,
+            },
+            next = talk.next() => Message::text(next),
+        };
+        let sent = tokio::time::timeout(defaults::SOCKET_SEND_WITHIN, socket.send(next)).await;
+        sent.ok()?.ok()?;
+    }
+}
+
+/// The end of a page that did not keep to RFC 6455, or said too much at once.
+fn refused(error: &tungstenite::Error) -> Option<Farewell> {
+    let code = match error {
+        tungstenite::Error::Capacity(_) => CloseCode::Size,
+        tungstenite::Error::Utf8(_) => CloseCode::Invalid,
+        tungstenite::Error::Protocol(_) => CloseCode::Protocol,
+        _ => return None,
+    };
+    Some(Farewell(REFUSED.to_owned(), code))
+}
+
 const REVOKED: &str = r#"{"kind":"pairing.revoked"}"#;
-const MISSED: &str = r#"{"kind":"jobs.changed"}"#;
 const STOPPING: &str = r#"{"kind":"companion.stopping"}"#;
+const REFUSED: &str = r#"{"kind":"message.refused"}"#;

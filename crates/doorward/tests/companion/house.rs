@@ -183,7 +183,12 @@ impl House {
     }
 
     pub(crate) async fn pair(&self) -> Door {
-        let (pid, keys) = self.knock().await;
+        self.pair_for("[]").await
+    }
+
+    /// The same for these scopes.
+    pub(crate) async fn pair_for(&self, scopes: &str) -> Door {
+        let (pid, keys) = self.knock_with(PAGE, "App", scopes).await.unwrap();
         self.hand.advance(Duration::from_secs(2));
         let (_, approved) = self.approve(&keys.code.to_string()).await;
         assert_eq!(approved["state"], "waiting");
@@ -229,7 +234,12 @@ impl House {
 
     /// A ticket for an event socket, as a page offers it.
     pub(crate) async fn ticket(&self, door: &Door) -> String {
-        let (bytes, nonce) = self.signed(door, "POST", "/ws/ticket", br#"{"route":"/events"}"#);
+        self.ticket_for(door, "/events").await
+    }
+
+    pub(crate) async fn ticket_for(&self, door: &Door, route: &str) -> String {
+        let wanted = json!({ "route": route }).to_string();
+        let (bytes, nonce) = self.signed(door, "POST", "/ws/ticket", wanted.as_bytes());
         let bought = self.send(&bytes).await;
         assert!(bought.is_ours(door, &nonce), "{}", bought.text());
         let ticket = bought.json()["ticket"].as_str().unwrap().to_owned();
@@ -239,10 +249,14 @@ impl House {
     /// An event socket, and the head of the answer to its handshake in small
     /// letters.
     pub(crate) async fn socket(&self, offer: &str) -> (TcpStream, String) {
+        self.socket_at("/events", offer).await
+    }
+
+    pub(crate) async fn socket_at(&self, route: &str, offer: &str) -> (TcpStream, String) {
         let more = format!(
             "Upgrade: websocket\r\nOrigin: {PAGE}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {offer}\r\n"
         );
-        let bytes = self.spell("GET", "/events", &more, b"");
+        let bytes = self.spell("GET", route, &more, b"");
         let text = String::from_utf8(bytes).unwrap();
         let text = text.replace("Connection: close", "Connection: Upgrade");
         let mut socket = TcpStream::connect(self.host()).await.unwrap();

@@ -13,3 +13,4 @@ mod relays;
 mod signing;
 mod sockets;
 mod vault;
+mod watch;
