@@ -2,7 +2,7 @@
 
 import { say } from "./dom.js";
 import { askConflict, askDelete } from "./question.js";
-import { count, explain } from "./words.js";
+import { count, explain, isFile } from "./words.js";
 
 export class Actions {
   #door;
@@ -168,10 +168,10 @@ export class Actions {
   }
 
   async download(entries = this.#selection.entries) {
-    const files = entries.filter(({ kind }) => kind === "file");
+    const files = entries.filter(isFile);
     try {
       const urls = await this.#door.drives.urls(this.#directory.folder, files, { download: true });
-      for (const href of urls) {
+      for (const href of urls.filter(Boolean)) {
         const link = document.createElement("a");
         Object.assign(link, { href, download: "", rel: "noreferrer" });
         link.click();

@@ -2,7 +2,7 @@
 
 import { $, act, el, icon } from "./dom.js";
 import { copied } from "./thumbs.js";
-import { bytes, count, DRAWINGS, kindOf, kindWords, when } from "./words.js";
+import { bytes, count, DRAWINGS, isFile, kindOf, kindWords, when } from "./words.js";
 
 const NEWS = 6;
 const WHAT = { created: "came", changed: "changed", removed: "went", renamed: "has a new name" };
@@ -31,7 +31,7 @@ export function details({ directory, selection, thumbOf, acts }) {
     }
     const name = directory.path.split("/").at(-1) || directory.folder || "Files";
     const total = directory.total ?? directory.entries.length;
-    return [title(name), facts([["Holds", directory.loading ? "" : count(total, "entry", "entries")], ["In", directory.path ? [directory.folder, ...directory.path.split("/").slice(0, -1)].join(" / ") : ""]])];
+    return [title(name), facts([["Holds", directory.loading || directory.trouble ? "" : count(total, "entry", "entries")], ["In", directory.path ? [directory.folder, ...directory.path.split("/").slice(0, -1)].join(" / ") : ""]])];
   };
   const one = (entry) => {
     const kind = kindOf(entry);
@@ -39,7 +39,7 @@ export function details({ directory, selection, thumbOf, acts }) {
     void Promise.resolve(thumbOf(directory.folder, entry)).then((canvas) => {
       if (canvas) face.replaceChildren(copied(canvas));
     });
-    const buttons = entry.kind === "file" && [
+    const buttons = isFile(entry) && [
       act(null, "Preview", () => acts.preview(entry), { class: "btn main" }),
       act("down", "Download", () => acts.download([entry])),
       act("open", "Open here", () => acts.openThere(entry), { title: "Open on this computer, in its own application" }),
@@ -49,7 +49,7 @@ export function details({ directory, selection, thumbOf, acts }) {
       face,
       facts([
         ["Kind", entry.mediaType ? `${kindWords(entry)} (${entry.mediaType.split(";")[0]})` : kindWords(entry)],
-        ["Size", entry.kind === "file" ? bytes(entry.size) : ""],
+        ["Size", isFile(entry) ? bytes(entry.size) : ""],
         ["Changed", when(entry.modifiedAt)],
         ["Made", entry.createdAt ? when(entry.createdAt) : ""],
         ["May be changed", entry.readOnly ? "no" : ""],

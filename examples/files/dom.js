@@ -29,7 +29,7 @@ export function icon(name) {
 /** A button with a drawing; its words are read where they are not shown. */
 export function act(drawing, words, click, { shown = true, ...more } = {}) {
   const label = shown ? el("span", {}, words) : null;
-  const named = shown ? {} : { "aria-label": words, title: words };
+  const named = shown ? { "aria-label": words } : { "aria-label": words, title: words };
   return el(
     "button",
     { type: "button", class: shown ? "btn" : "btn icon-only", ...named, ...more, on: { click } },

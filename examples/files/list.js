@@ -1,7 +1,7 @@
 // The entries as rows or as tiles. Only what is in view is drawn, so that a directory of 100,000 scrolls like one of ten.
 
 import { $, el, icon } from "./dom.js";
-import { bytes, DRAWINGS, kindOf, kindWords, when } from "./words.js";
+import { bytes, DRAWINGS, isFile, isFolder, kindOf, kindWords, when } from "./words.js";
 
 /** Rows that are drawn beyond the edges. */
 const MARGIN = 4;
@@ -109,7 +109,7 @@ export class List {
       this.#renaming = { path: entry.path, input };
       this.#draw();
       input.focus();
-      const dot = entry.kind === "directory" ? -1 : entry.name.lastIndexOf(".");
+      const dot = isFolder(entry) ? -1 : entry.name.lastIndexOf(".");
       input.setSelectionRange(0, dot > 0 ? dot : entry.name.length);
     });
   }
@@ -181,7 +181,7 @@ export class List {
     const where = this.#directory.query && entry.path.slice(0, -entry.name.length - 1);
     const name = el("span", { role: "gridcell", class: "name" }, el("span", { class: "tick" }, icon("tick")), face);
     name.append(renaming || el("span", { class: "words" }, el("b", {}, entry.name), where ? el("small", {}, where) : null));
-    const size = entry.kind === "file" ? bytes(entry.size) : "";
+    const size = isFile(entry) ? bytes(entry.size) : "";
     const cells = this.#tiles
       ? [el("span", { class: "muted" }, size || kindWords(entry))]
       : [
@@ -190,7 +190,7 @@ export class List {
           el("span", { role: "gridcell", class: "modified" }, when(entry.modifiedAt)),
         ];
     if (this.#tiles) name.append(...cells.splice(0));
-    const row = el("div", { role: "row", draggable: renaming ? null : "true", "data-path": entry.path, "data-kind": entry.kind }, name, ...cells);
+    const row = el("div", { role: "row", draggable: renaming ? null : "true", "data-path": entry.path, "data-kind": isFolder(entry) ? "directory" : entry.kind }, name, ...cells);
     if (this.#tiles) this.#picture(entry, face);
     return row;
   }

@@ -15,7 +15,7 @@ import { Selection } from "./selection.js";
 import { Sheet } from "./sheet.js";
 import { thumbs } from "./thumbs.js";
 import { Transfers } from "./transfers.js";
-import { bytes, count, explain } from "./words.js";
+import { bytes, count, explain, isFile, isFolder } from "./words.js";
 
 const LOOK = "doorward.files.look";
 const FOLDER_ICONS = { folder: "folder" };
@@ -29,8 +29,8 @@ const thumbOf = thumbs(drives);
 const directory = new Directory(door);
 const selection = new Selection(() => directory.entries);
 const acts = {
-  open: (entry) => entry && (entry.kind === "directory" ? go(directory.folder, entry.path) : acts.preview(entry)),
-  preview: (entry) => entry && (entry.kind === "directory" ? acts.open(entry) : sheet.show(directory.folder, entry)),
+  open: (entry) => entry && (isFolder(entry) ? go(directory.folder, entry.path) : acts.preview(entry)),
+  preview: (entry) => entry && (isFolder(entry) ? acts.open(entry) : sheet.show(directory.folder, entry)),
   up: () => directory.path && go(directory.folder, parent(directory.path)),
   sort: (by) => sortBy(by, directory.sort.sort === by && directory.sort.order === "asc" ? "desc" : "asc"),
   cut: (path) => actions.isCut(path),
@@ -43,7 +43,7 @@ const list = new List(directory, selection, thumbOf, acts);
 const transfers = new Transfers(drives, askConflict);
 const actions = new Actions(door, { directory, selection, list, transfers });
 const sheet = new Sheet(drives, {
-  files: () => directory.entries.filter(({ kind }) => kind === "file"),
+  files: () => directory.entries.filter(isFile),
   moved: (entry) => {
     selection.only(entry.path);
     list.reveal();
@@ -153,7 +153,7 @@ function drawState() {
   if (said) $("said").replaceChildren(...said);
   const all = total ?? `${entries.length}${directory.isWhole ? "" : "+"}`;
   const found = searched && `${count(entries.length, "match", "matches")} for “${query}”${searched.complete ? "" : ", and there may be more: say more of the name"}`;
-  $("foot").textContent = query ? (found ?? `looks for “${query}” …`) : loading ? "reading …" : `${all.toLocaleString()} ${all === 1 ? "entry" : "entries"}`;
+  $("foot").textContent = query ? (found ?? `looks for “${query}” …`) : trouble ? "" : loading ? "reading …" : `${all.toLocaleString()} ${all === 1 ? "entry" : "entries"}`;
 }
 
 function broken(cause) {
@@ -161,7 +161,7 @@ function broken(cause) {
   const folder = directory.folder;
   const shares = el("code", {}, `doorward serve --companion --share ${folder}=PATH:rw`);
   if (cause.code === "folderUnknown") return [el("h2", {}, `“${folder}” is not shared with this page`), el("p", {}, "Share it on this computer, and introduce the page anew if it never asked for it: ", shares), again];
-  if (cause.code === "notFound") return [el("h2", {}, "It is no longer there"), el("p", {}, "It was moved, renamed or deleted."), act("up", "One folder up", acts.up), again];
+  if (cause.code === "pathUnknown" || cause.code === "notAFolder") return [el("h2", {}, "It is no longer there"), el("p", {}, "It was moved, renamed or deleted."), act("up", "One folder up", acts.up), again];
   return [el("h2", {}, "This folder cannot be shown"), el("p", {}, explain(cause)), again];
 }
 
@@ -179,16 +179,17 @@ function drawPicked() {
   const buttons = [];
   const add = (condition, ...args) => condition && buttons.push(act(...args));
   const some = entries.length > 0;
-  add(some && entries.every(({ kind }) => kind === "file"), "down", "Download", () => actions.download());
+  add(some && entries.every(isFile), "down", "Download", () => actions.download());
   add(writes && entries.length === 1, "pen", "Rename", () => actions.rename());
   add(some, "copy", "Copy", () => actions.take(false));
   add(writes && some, "cut", "Cut", () => actions.take(true));
   add(deletes && some, "trash", "Delete", () => actions.remove(false), { class: "btn bad" });
   add(writes && shelf, "paste", `Paste ${shelf?.entries.length}`, () => actions.paste(), { class: "btn main" });
-  add(some || shelf, null, "Clear", () => {
+  const clear = () => {
     selection.none();
     actions.drop();
-  });
+  };
+  add(some || shelf, "cross", "Select nothing", clear, { shown: false });
   const size = entries.reduce((sum, entry) => sum + (entry.size ?? 0), 0);
   $("picked").replaceChildren(el("span", { class: "muted" }, some ? `${entries.length} selected${size ? `, ${bytes(size)}` : ""}` : ""), ...buttons);
 }

@@ -30,7 +30,7 @@ export function thumbs(drives) {
     wanted = [];
     for (const [folder, list] of asked) {
       drives.urls(folder, list.map(({ entry }) => entry)).then(
-        (urls) => list.forEach(({ resolve }, at) => resolve(urls[at])),
+        (urls) => list.forEach(({ resolve, reject }, at) => (urls[at] ? resolve(urls[at]) : reject(new Error("no URL")))),
         (cause) => list.forEach(({ reject }) => reject(cause)),
       );
     }

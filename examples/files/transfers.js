@@ -42,11 +42,13 @@ export class Transfers {
 
   /** Shows a job of the computer; one that is over at once shows nothing. */
   async job(job, title, drawing) {
-    if (job.progress.state !== "running") return job.done;
+    if (ENDED.includes(job.progress.state)) return job.done;
     const row = this.#add({ drawing, title, where: "", state: "running", done: 0, total: null });
     row.job = job;
-    job.subscribe(({ state, doneBytes, totalBytes, doneEntries }) => {
-      this.#change(row, { state, done: doneBytes, total: totalBytes, where: count(doneEntries, "entry", "entries") });
+    job.subscribe(({ state, doneBytes, totalBytes, doneFiles, totalFiles, leftFiles }) => {
+      const left = leftFiles > 0 ? `, ${leftFiles} left where they were` : "";
+      const words = `${doneFiles} of ${count(totalFiles, "entry", "entries")}${left}`;
+      this.#change(row, { state: state === "waiting" ? "queued" : state, done: doneBytes, total: totalBytes, where: words });
     });
     try {
       return await job.done;
@@ -87,7 +89,10 @@ export class Transfers {
     } catch (cause) {
       if (cause.code === "alreadyExists" && cause.existing && onConflict === "fail") {
         const choice = await this.#choice(cause);
+        // What was sent before the conflict was found is not sent again.
+        row.id = row.upload.id;
         if (choice !== "skip") return this.#send(row, choice);
+        row.upload.cancel();
         this.#change(row, { state: "skipped" });
       } else if (cause.code === "cancelled") {
         this.#change(row, { state: "cancelled" });
@@ -188,7 +193,7 @@ export class Transfers {
     const rate = (1_000 * done) / (performance.now() - began);
     switch (state) {
       case "queued":
-        return `waits for its turn · ${bytes(total)}`;
+        return total ? `waits for its turn · ${bytes(total)}` : "waits for its turn";
       case "sending":
         return done > 0 && done < total ? `${much} · ${bytes(rate)}/s · ${span((total - done) / rate)}` : much;
       case "running":

@@ -27,10 +27,15 @@ export function span(seconds) {
 
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
+/** Of a link, what it leads to. */
+export const isFolder = ({ kind, leadsTo }) => (leadsTo ?? kind) === "directory";
+export const isFile = ({ kind, leadsTo }) => (leadsTo ?? kind) === "file";
+
 /** What an entry is: the name of its drawing, and how it is shown. */
-export function kindOf({ kind, mediaType, name }) {
-  if (kind === "directory") return "folder";
-  if (kind === "symlink") return "link";
+export function kindOf(entry) {
+  const { mediaType, name } = entry;
+  if (isFolder(entry)) return "folder";
+  if (!isFile(entry)) return entry.kind === "symlink" ? "link" : "file";
   const [type, sub = ""] = (mediaType ?? "").split(";")[0].trim().split("/");
   if (["image", "video", "audio"].includes(type)) return type;
   if (sub === "pdf") return "pdf";
@@ -76,10 +81,13 @@ const WHY = {
   approvalUnavailable: "doorward has nowhere to ask you. Run it in a terminal, or with a desktop.",
   pairingNotKept: "The keyring did not keep the pairing. doorward pair list says why.",
   cancelled: "Stopped.",
+  jobCancelled: "Stopped.",
   unavailable: "doorward does not answer. Is it running?",
   rightMissing: "This page may not do that here.",
   folderUnknown: "This folder is not shared with this page.",
+  pathUnknown: "It is no longer there.",
   alreadyExists: "Something of that name is already there.",
+  nameRefused: "That is not a name for a file on every computer.",
   rateLimited: "Too much at once. Try again in a moment.",
   unreadable: "The browser can no longer read that file: was it moved or changed?",
 };
