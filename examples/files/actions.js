@@ -5,17 +5,19 @@ import { askConflict, askDelete } from "./question.js";
 import { count, explain, isFile } from "./words.js";
 
 export class Actions {
-  #door;
+  #drives;
   #directory;
   #selection;
   #list;
   #transfers;
+  #rights;
   /** What was copied or cut: `{ folder, entries, cuts }`. */
   #shelf = null;
 
-  constructor(door, { directory, selection, list, transfers }) {
+  constructor(drives, { directory, selection, list, transfers, rights }) {
     Object.assign(this, { changed: () => {} });
-    this.#door = door;
+    this.#drives = drives;
+    this.#rights = rights;
     this.#directory = directory;
     this.#selection = selection;
     this.#list = list;
@@ -23,8 +25,8 @@ export class Actions {
   }
 
   /** Whether `right` is given in the folder that is shown. */
-  may(right, folder = this.#directory.folder) {
-    return this.#door.scopes.some((scope) => scope.folder === folder && scope.rights.includes(right));
+  may(right) {
+    return this.#rights(this.#directory.folder).includes(right);
   }
 
   isCut(path) {
@@ -65,7 +67,7 @@ export class Actions {
       if (same && cuts) continue;
       const to = { ...(folder !== into.folder && { folder: into.folder }), path: joined(into.path, entry.name) };
       const act = async (onConflict) => {
-        const job = await this.#door.drives[cuts ? "move" : "copy"](folder, entry.path, to, onConflict);
+        const job = await this.#drives[cuts ? "move" : "copy"](folder, entry.path, to, onConflict);
         made.push(await this.#transfers.job(job, `${cuts ? "Move" : "Copy"} ${entry.name}`, cuts ? "cut" : "copy"));
       };
       try {
@@ -90,7 +92,7 @@ export class Actions {
     const name = await this.#list.rename(entry);
     if (!name) return;
     try {
-      const renamed = await this.#door.drives.rename(this.#directory.folder, entry.path, name);
+      const renamed = await this.#drives.rename(this.#directory.folder, entry.path, name);
       await this.#directory.reload();
       this.#selection.only(renamed.path);
       this.#list.reveal();
@@ -105,7 +107,7 @@ export class Actions {
     let name = "New folder";
     for (let n = 2; taken.has(name); n++) name = `New folder ${n}`;
     try {
-      const made = await this.#door.drives.create(folder, joined(path, name), "directory");
+      const made = await this.#drives.create(folder, joined(path, name), "directory");
       await this.#directory.reload();
       this.#selection.only(made.path);
       await this.rename(made);
@@ -122,7 +124,7 @@ export class Actions {
     let removed = 0;
     for (const entry of entries) {
       try {
-        const job = await this.#door.drives.remove(folder, entry.path, { permanently });
+        const job = await this.#drives.remove(folder, entry.path, { permanently });
         await this.#transfers.job(job, `Delete ${entry.name}`, "trash");
         removed += 1;
       } catch (cause) {
@@ -147,7 +149,7 @@ export class Actions {
         continue;
       }
       try {
-        await this.#door.drives.create(folder, there, "directory");
+        await this.#drives.create(folder, there, "directory");
       } catch (cause) {
         if (cause.existing?.kind === "directory") continue;
         say(`${path} was not made: ${explain(cause)}`, true);
@@ -160,7 +162,7 @@ export class Actions {
 
   async openThere(entry) {
     try {
-      await this.#door.drives.open(this.#directory.folder, entry.path);
+      await this.#drives.open(this.#directory.folder, entry.path);
       say(`“${entry.name}” opens on this computer.`);
     } catch (cause) {
       this.#trouble("open", entry, cause);
@@ -170,7 +172,7 @@ export class Actions {
   async download(entries = this.#selection.entries) {
     const files = entries.filter(isFile);
     try {
-      const urls = await this.#door.drives.urls(this.#directory.folder, files, { download: true });
+      const urls = await this.#drives.urls(this.#directory.folder, files, { download: true });
       for (const href of urls.filter(Boolean)) {
         const link = document.createElement("a");
         Object.assign(link, { href, download: "", rel: "noreferrer" });

@@ -104,7 +104,8 @@ export class List {
         if (event.key === "Enter") end(input.value.trim());
         if (event.key === "Escape") end(null);
       });
-      input.addEventListener("blur", () => end(input.value.trim()));
+      // Not where its row was only drawn anew.
+      input.addEventListener("blur", () => setTimeout(() => document.activeElement !== input && end(input.value.trim())));
       for (const kind of ["pointerdown", "click", "dblclick"]) input.addEventListener(kind, (event) => event.stopPropagation());
       this.#renaming = { path: entry.path, input };
       this.#draw();
@@ -151,7 +152,9 @@ export class List {
       this.#place(row, entry, at, current);
       list.push(row);
     }
+    const moved = this.#renaming && !this.#renaming.input.isConnected;
     settle(body, list);
+    if (moved) this.#renaming.input.focus();
     this.element.setAttribute("aria-rowcount", (this.#directory.total ?? entries.length) + (this.#tiles ? 0 : 1));
     const drawn = list.find((row) => row.dataset.path === current);
     if (drawn) this.element.setAttribute("aria-activedescendant", drawn.id);

@@ -25,6 +25,7 @@ const ports = new URLSearchParams(location.search).get("ports")?.split(",").map(
 const door = await connect(ports ? { ports } : {});
 const { drives } = door;
 
+let folders = [];
 const thumbOf = thumbs(drives);
 const directory = new Directory(door);
 const selection = new Selection(() => directory.entries);
@@ -41,7 +42,9 @@ const acts = {
 };
 const list = new List(directory, selection, thumbOf, acts);
 const transfers = new Transfers(drives, askConflict);
-const actions = new Actions(door, { directory, selection, list, transfers });
+// What the person granted, cut to what the folder itself allows: both may change.
+const rights = (name) => folders.find((folder) => folder.name === name)?.rights ?? [];
+const actions = new Actions(drives, { directory, selection, list, transfers, rights });
 const sheet = new Sheet(drives, {
   files: () => directory.entries.filter(isFile),
   moved: (entry) => {
@@ -51,8 +54,6 @@ const sheet = new Sheet(drives, {
   download: (entry) => actions.download([entry]),
   open: (entry) => actions.openThere(entry),
 });
-let folders = [];
-
 introduce(door);
 takeKeys({ directory, selection, list, actions, acts });
 takeDrops($("desk"), {
@@ -104,8 +105,8 @@ async function drawFolders() {
     return say(explain(cause), true);
   }
   const shared = new Set(folders.map(({ name }) => name));
-  for (const { folder, rights } of door.scopes) {
-    if (!shared.has(folder)) folders.push({ name: folder, rights, kind: "folder", state: "gone", freeBytes: null });
+  for (const { folder } of door.scopes) {
+    if (!shared.has(folder)) folders.push({ name: folder, rights: [], kind: "folder", state: "gone", freeBytes: null });
   }
   drawFrame();
 }
@@ -146,14 +147,18 @@ function drawState() {
   $("live").className = `pill ${look}`;
   $("live").textContent = words;
   $("live").title = live === "live" ? "What changes on the computer shows here at once" : "";
-  const said = trouble ? broken(trouble) : !loading && entries.length === 0 ? empty() : null;
+  const said = !directory.folder ? nowhere() : trouble ? broken(trouble) : !loading && entries.length === 0 ? empty() : null;
   $("said").hidden = !said;
   $("list").hidden = Boolean(said);
   $("list").setAttribute("aria-busy", loading);
   if (said) $("said").replaceChildren(...said);
   const all = total ?? `${entries.length}${directory.isWhole ? "" : "+"}`;
   const found = searched && `${count(entries.length, "match", "matches")} for “${query}”${searched.complete ? "" : ", and there may be more: say more of the name"}`;
-  $("foot").textContent = query ? (found ?? `looks for “${query}” …`) : trouble ? "" : loading ? "reading …" : `${all.toLocaleString()} ${all === 1 ? "entry" : "entries"}`;
+  $("foot").textContent = query ? (found ?? `looks for “${query}” …`) : said ? "" : loading ? "reading …" : `${all.toLocaleString()} ${all === 1 ? "entry" : "entries"}`;
+}
+
+function nowhere() {
+  return [icon("folder"), el("h2", {}, "No folders"), el("p", {}, "This page was introduced without any. Forget it, and introduce it again with the names of the folders that you share.")];
 }
 
 function broken(cause) {
@@ -263,5 +268,6 @@ door.state.subscribe(async (state) => {
     if (kind === "hello") void drawFolders();
   });
   await drawFolders();
-  arrive();
+  if (directory.folder) void directory.reload();
+  else arrive();
 });

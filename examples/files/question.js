@@ -3,8 +3,15 @@
 import { $, act, el, icon } from "./dom.js";
 import { bytes, DRAWINGS, kindOf, when } from "./words.js";
 
-/** Shows a dialog until a choice is made; Escape is `null`. */
-function ask(title, body, choices, foot = null) {
+let before = Promise.resolve();
+
+/** Shows a dialog until a choice is made, one after the other; Escape is `null`. */
+function ask(...question) {
+  before = before.then(() => asked(...question));
+  return before;
+}
+
+function asked(title, body, choices, foot = null) {
   const dialog = $("question");
   return new Promise((resolve) => {
     let choice = null;

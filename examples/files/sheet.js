@@ -75,7 +75,7 @@ export class Sheet {
         if (first) void show(stage, url, entry).catch((cause) => stage.replaceChildren(notice(entry, explain(cause))));
         first = false;
       },
-      { failed: (cause) => stage.replaceChildren(notice(entry, explain(cause))) },
+      { failed: (cause) => first && stage.replaceChildren(notice(entry, explain(cause))) },
     );
   }
 
