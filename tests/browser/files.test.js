@@ -161,6 +161,8 @@ inFiles("what_other_programs_do_shows_at_once_and_what_is_deleted_is_in_the_tras
   await shows(page, "moved.txt");
   await hides(page, "came.txt");
 
+  // Where there is no folder of this user's data, the drive's own trash is used.
+  await mkdir(join(daemon.home, "data"), { recursive: true });
   await press(page, "moved.txt", "Delete");
   await hides(page, "moved.txt");
   await says(page, "toast", "trash");
