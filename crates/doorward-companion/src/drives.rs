@@ -49,6 +49,8 @@ mod progress;
 mod room;
 mod search;
 mod surface;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod trash;
 mod tree;
