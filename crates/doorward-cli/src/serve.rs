@@ -187,6 +187,7 @@ fn companion(
     Ok(CompanionSettings {
         approval: ask::approval(wanted.approve, serve)?,
         ports: wanted.ports.clone(),
+        dangerous_compat: wanted.dangerous_compat,
         pairing: wanted.pairing,
         schemes: wanted.schemes.clone(),
         keep,

@@ -193,7 +193,7 @@ impl Guard {
         let Entry {
             run,
             params,
-            plan,
+            mut plan,
             request_id,
             origin,
             door,
@@ -203,6 +203,8 @@ impl Guard {
             gone,
             ..
         } = entry;
+        // What its handler leaves of a body is no request.
+        plan.close |= matches!(payload, Payload::Stream(_));
         let refuse = |refusal: Refusal| {
             let door = self.door(door);
             self.refuse_at(door, &plan, &request_id, &refusal)

@@ -25,7 +25,7 @@ use crate::caller::{GrantCard, SignAnswer};
 use crate::origin::{Origin, Origins};
 use crate::policy::{Drain, SealRule};
 use crate::raw::Raw;
-use crate::refusal::{Denial, Refusal};
+use crate::refusal::{Denial, Refusal, Told, told};
 use crate::rules::cors::{self, Readable};
 
 /// The origins that seals speak of, known once the listeners are bound.
@@ -146,6 +146,7 @@ impl Plan {
             SealRule::Media => self.seal_media(response.headers_mut(), config),
             SealRule::Relay => self.seal_relay(&mut response),
             SealRule::Companion => self.seal_companion(&mut response),
+            SealRule::Compat => self.seal_compat(&mut response),
             SealRule::Plain => seal_plain(response.headers_mut()),
         }
         if self.close {
@@ -185,7 +186,13 @@ impl Plan {
             now: refusal.now,
             more: refusal.more.as_deref(),
         };
-        let mut answer = Answer::json_with(refusal.status(), &denial);
+        let mut answer = match self.rule {
+            SealRule::Compat => {
+                let Told { status, body } = told(refusal);
+                Answer::json_with(status, &body)
+            }
+            _ => Answer::json_with(refusal.status(), &denial),
+        };
         if let Some(after) = refusal.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             answer = answer.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
@@ -283,6 +290,40 @@ impl Plan {
             HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'"),
         );
         self.seal_cors(headers, "signature, signature-input, content-digest");
+    }
+
+    /// Files among them, that a page shows in frames and pictures: never as a page
+    /// that runs something on this origin.
+    fn seal_compat(&self, response: &mut Response<Body>) {
+        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        if !switching {
+            for name in [CONNECTION, UPGRADE] {
+                headers.remove(name);
+            }
+        }
+        seal_plain(headers);
+        let is_for_others = self.readable != Readable::ByNone || !self.framers.is_empty();
+        let policy = if is_for_others {
+            "cross-origin"
+        } else {
+            "same-origin"
+        };
+        set(headers, "cross-origin-resource-policy", policy);
+        let sandbox = match headers.get(CONTENT_TYPE) {
+            // Browsers' own PDF viewers do not start in a sandbox.
+            Some(kind) if kind == "application/pdf" => "",
+            _ => "sandbox; ",
+        };
+        let framers = match self.framers.as_slice() {
+            [] => "'none'".to_owned(),
+            framers => framers.join(" "),
+        };
+        let policy = format!("{sandbox}default-src 'none'; frame-ancestors {framers}");
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        self.seal_cors(headers, "content-length, retry-after");
     }
 
     fn seal_cors(&self, headers: &mut HeaderMap, exposed: &'static str) {
@@ -426,6 +467,19 @@ fn keep_allowed(headers: &mut HeaderMap, rule: SealRule) {
             ACCESS_CONTROL_ALLOW_HEADERS,
             ACCESS_CONTROL_MAX_AGE,
         ],
+        SealRule::Compat => &[
+            CONTENT_TYPE,
+            CONTENT_LENGTH,
+            CONTENT_DISPOSITION,
+            ALLOW,
+            RETRY_AFTER,
+            CONNECTION,
+            UPGRADE,
+            SEC_WEBSOCKET_ACCEPT,
+            ACCESS_CONTROL_ALLOW_METHODS,
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            ACCESS_CONTROL_MAX_AGE,
+        ],
         SealRule::Plain => &[CONTENT_TYPE, CONTENT_LENGTH, ALLOW, RETRY_AFTER],
     };
     let strangers: Vec<HeaderName> = headers
@@ -548,6 +602,22 @@ mod tests {
                 "sandbox; default-src 'none'; frame-ancestors http://127.0.0.1:7000 https://app.example"
             )
         );
+    }
+
+    #[test]
+    fn s9_a_page_of_a_folder_runs_nothing_and_refusals_speak_the_reference() {
+        let mut plan = Plan::new(SealRule::Compat);
+        plan.framers = vec!["https://app.example".into()];
+        let page = Answer::whole(StatusCode::OK, "text/html", bytes::Bytes::new());
+        let sealed = plan.seal(&config(), "r", page);
+        assert_eq!(
+            header(&sealed, "content-security-policy"),
+            Some("sandbox; default-src 'none'; frame-ancestors https://app.example")
+        );
+        assert_eq!(header(&sealed, "x-content-type-options"), Some("nosniff"));
+        let refused = plan.refuse(&config(), "r", &Rule::SignatureRequired.into());
+        assert_eq!(refused.response.status(), StatusCode::FORBIDDEN);
+        assert_eq!(refused.denial(), Some("signatureRequired"));
     }
 
     #[test]

@@ -277,6 +277,7 @@ impl Written {
         if !control.peer_check {
             warnings.push("control.peer_check is off: processes of other users on this machine may reach the console's door. Only a port forward needs this".to_owned());
         }
+        warnings.extend(companion.warning());
         let sources = source::build(&self.sources, places, &mut warnings)?;
         let relays = relay::build(&self.relays)?;
         let egress = self.egress(places)?;

@@ -193,7 +193,7 @@ fn type_code() -> Result<String, Failure> {
             "there is no terminal to type the code at: give it with --code".to_owned(),
         ));
     }
-    remark("Type the six digits that the page shows, or press Ctrl-C:");
+    remark("Type the six digits or characters that the page shows, or press Ctrl-C:");
     let mut line = String::new();
     let read = input.lock().read_line(&mut line);
     match read {

@@ -29,6 +29,8 @@ pub(crate) async fn run(routes: Routes) -> Result<(), Failure> {
         .native_socket(folder.path().join("socket"))
         .companion(CompanionSettings {
             ports: vec![0],
+            // Off unless it is wanted; listed all the same.
+            dangerous_compat: Some(0),
             ..CompanionSettings::default()
         })
         .bind()

@@ -24,6 +24,9 @@ pub enum DriveError {
     /// Nothing is there.
     #[error("nothing is there")]
     PathUnknown,
+    /// A link on the way leads out, or nowhere.
+    #[error("it leads out of the folder, or nowhere")]
+    LeadsOut,
     /// Not a folder.
     #[error("not a folder")]
     NotAFolder,
@@ -135,6 +138,7 @@ impl DriveError {
             Self::PathRefused => Rule::PathRefused,
             Self::NameRefused => Rule::NameRefused,
             Self::PathUnknown => Rule::PathUnknown,
+            Self::LeadsOut => Rule::PathLeadsOut,
             Self::NotAFolder => Rule::NotAFolder,
             Self::NotAFile => Rule::NotAFile,
             Self::RootRefused => Rule::RootRefused,

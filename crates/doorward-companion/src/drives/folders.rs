@@ -257,6 +257,12 @@ impl Folder {
         &self.path
     }
 
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> FolderKind {
+        self.kind
+    }
+
     /// The most that a page may do in it.
     #[must_use]
     pub fn rights(&self) -> &[Right] {

@@ -1,18 +1,16 @@
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::buckets::Buckets;
 use super::{Ask, Caller, Proven, Unproven, sealed};
 use crate::clock::Clock;
-use crate::defaults;
 use crate::origin::Origin;
 use crate::policy::CallerKind;
 use crate::refusal::{Refusal, Rule};
-use crate::rules::limits::Bucket;
 
 /// A paired page: each request is signed, each answer signed back. `V` judges.
 #[derive(Debug)]
@@ -71,8 +69,7 @@ pub trait SignAnswer: Debug + Send + Sync {
 #[derive(Debug)]
 pub struct Signatures<V> {
     judge: Arc<V>,
-    clock: Clock,
-    buckets: Arc<Mutex<HashMap<String, Arc<Bucket>>>>,
+    buckets: Buckets,
 }
 
 impl<V> Signatures<V> {
@@ -81,21 +78,13 @@ impl<V> Signatures<V> {
     pub fn new(judge: &Arc<V>, clock: &Clock) -> Self {
         Self {
             judge: Arc::clone(judge),
-            clock: clock.clone(),
-            buckets: Arc::default(),
+            buckets: Buckets::new(clock),
         }
     }
 
     /// Forgets the bucket of a pairing that ended.
     pub fn forget(&self, key_id: &str) {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.remove(key_id);
-    }
-
-    fn bucket(&self, key_id: &str) -> Arc<Bucket> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = || Arc::new(Bucket::new(defaults::PAIRED_RATE, &self.clock));
-        Arc::clone(buckets.entry(key_id.to_owned()).or_insert_with(full))
+        self.buckets.forget(key_id);
     }
 }
 
@@ -103,8 +92,7 @@ impl<V> Clone for Signatures<V> {
     fn clone(&self) -> Self {
         Self {
             judge: Arc::clone(&self.judge),
-            clock: self.clock.clone(),
-            buckets: Arc::clone(&self.buckets),
+            buckets: self.buckets.clone(),
         }
     }
 }
@@ -119,7 +107,7 @@ impl<V: Judge> Caller for Signed<V> {
     fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<V::Proof>, Unproven> {
         match book.judge.verify(ask.head) {
             Ok(verified) => Ok(Proven {
-                bucket: Some(book.bucket(&verified.key_id)),
+                bucket: Some(book.buckets.of(&verified.key_id)),
                 signer: Some(verified.signer),
                 ..Proven::bare(verified.proof)
             }),

@@ -274,30 +274,42 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         };
         if rules.cors == CorsRule::Known {
             plan.varies = true;
+            let is_compat = rules.seal == SealRule::Compat;
             match &origin {
                 Some(origin) if C::knows(&self.book, origin) => {
                     plan.readable = Readable::By(origin.clone());
                     // Browsers ask first, without a signature.
-                    if rules::cors::is_preflight(head, Some(origin)) {
+                    if !is_compat && rules::cors::is_preflight(head, Some(origin)) {
                         self.router.at(below).map_err(|_| Rule::UnknownRoute)?;
                         return Err(Stop::Answer(rules::cors::companion_preflight()));
                     }
                 }
-                _ if head.method == Method::OPTIONS => return Err(Rule::OriginNotAllowed.into()),
+                Some(_) if head.method == Method::OPTIONS => {
+                    return Err(Rule::OriginNotAllowed.into());
+                }
+                None if head.method == Method::OPTIONS && !is_compat => {
+                    return Err(Rule::OriginNotAllowed.into());
+                }
                 _ => {}
+            }
+            if is_compat && head.method == Method::OPTIONS {
+                return Err(Stop::Answer(rules::cors::compat_options()));
             }
         }
         let proven = self.prove(&ask, origin.as_ref(), plan)?;
         plan.signer = proven.signer;
         let stranger = matches!(
             rules.caller,
-            CallerKind::Open | CallerKind::Ticket | CallerKind::Page
+            CallerKind::Open | CallerKind::Ticket | CallerKind::Page | CallerKind::Visitor
         );
         plan.proven = !stranger;
         if let Some(grant) = &proven.grant {
             plan.reads_as(grant, origin.as_ref());
             rules::origin::check_grant(&grant.origins, origin.as_ref())?;
             rules::fetch_metadata::check_grant(grant.uses, head)?;
+        }
+        if let Some(page) = &proven.page {
+            plan.framers = vec![page.to_string()];
         }
         if connection.reserve && stranger {
             return Err(Rule::TooManyConnections.into());
@@ -313,9 +325,11 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
             let preflight = rules::cors::is_preflight(head, origin.as_ref());
             return Err(Stop::Answer(match rules.seal {
                 SealRule::Relay => rules::cors::relay_options(preflight),
-                SealRule::Control | SealRule::Media | SealRule::Companion | SealRule::Plain => {
-                    rules::cors::media_options(preflight)
-                }
+                SealRule::Control
+                | SealRule::Media
+                | SealRule::Companion
+                | SealRule::Compat
+                | SealRule::Plain => rules::cors::media_options(preflight),
             }));
         }
         let handler = route
@@ -335,7 +349,7 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         rules::content::check(rules, head)?;
         let place = match rules.content {
             ContentRule::Chunk => rules.in_flight.map(|most| self.running.enter(most)),
-            ContentRule::Json | ContentRule::None => None,
+            ContentRule::Json | ContentRule::JsonOrForm | ContentRule::None => None,
         };
         let place = place.transpose()?;
         if let Some(activity) = &proven.activity {

@@ -228,7 +228,22 @@ impl BridgeBuilder {
                 (sockets, Some((settings, port)))
             }
         };
-        let house = self.house(control, content, &lanes, companion);
+        let wanted = self
+            .companion
+            .as_ref()
+            .and_then(|settings| settings.dangerous_compat);
+        let (compat_sockets, compat) = match wanted {
+            None => (Vec::new(), None),
+            Some(port) => {
+                let (sockets, port) = first_free(&[port])?;
+                tracing::warn!(
+                    port,
+                    "the compatible listener is on: pages there prove themselves in a weaker way"
+                );
+                (sockets, Some(port))
+            }
+        };
+        let house = self.house((control, content, compat), &lanes, companion);
         if let Some((folder, bytes)) = &self.disk {
             platform::files::folder(folder)
                 .map_err(io::Error::other)
@@ -264,6 +279,10 @@ impl BridgeBuilder {
                 let hosts = HostSet::loopback(port, false);
                 guard("companion", hosts, SealRule::Companion)
             }),
+            compat: compat.map(|port| {
+                let hosts = HostSet::loopback(port, false);
+                guard("compat", hosts, SealRule::Compat)
+            }),
             native: native_socket
                 .as_ref()
                 .map(|_| guard("native", HostSet::native(), SealRule::Plain)),
@@ -271,6 +290,7 @@ impl BridgeBuilder {
                 control: control_sockets,
                 content: content_sockets,
                 companion: companion_sockets,
+                compat: compat_sockets,
                 native: native_socket,
             },
             config: self.config.clone(),
@@ -286,6 +306,10 @@ impl BridgeBuilder {
         if let (Some(guard), Some(room)) = (&mut bridge.companion, room) {
             guard.mount(health(Policy::health().on_companion()))?;
             room.mount(guard)?;
+        }
+        let room = bridge.house.companion().cloned();
+        if let (Some(guard), Some(room)) = (&mut bridge.compat, room) {
+            room.mount_compat(guard)?;
         }
         if let Some(native) = &mut bridge.native {
             native.mount(health(Policy::health()))?;
@@ -315,8 +339,7 @@ impl BridgeBuilder {
 
     fn house(
         &self,
-        control: u16,
-        content: u16,
+        (control, content, compat): (u16, u16, Option<u16>),
         lanes: &[u16],
         companion: Option<(&CompanionSettings, u16)>,
     ) -> Arc<House> {
@@ -351,6 +374,7 @@ impl BridgeBuilder {
             media,
             relay,
             companion,
+            compat: compat.map(origin),
             doors: OnceLock::new(),
             stop_asked: Notify::new(),
             audit_told: AtomicU64::new(0),

@@ -33,6 +33,7 @@ pub struct House {
     pub(super) media: Arc<Media>,
     pub(super) relay: Arc<Relay>,
     pub(super) companion: Option<(Arc<Companion>, String)>,
+    pub(super) compat: Option<String>,
     pub(super) doors: OnceLock<Doors>,
     pub(super) stop_asked: Notify,
     pub(super) audit_told: AtomicU64,
@@ -44,6 +45,7 @@ pub struct Doors {
     pub(super) control: Arc<Guard>,
     pub(super) content: Arc<Guard>,
     pub(super) companion: Option<Arc<Guard>>,
+    pub(super) compat: Option<Arc<Guard>>,
     pub(super) native: Option<Arc<Guard>>,
 }
 
@@ -168,6 +170,12 @@ impl House {
         self.companion.as_ref().map(|(_, origin)| origin.as_str())
     }
 
+    /// `http://127.0.0.1:P` of the compatible listener, where it is on.
+    #[must_use]
+    pub fn compat_origin(&self) -> Option<&str> {
+        self.compat.as_deref()
+    }
+
     /// A link that signs one browser in: good once, for a minute. With
     /// `take_over` it ends every other session.
     ///
@@ -231,6 +239,12 @@ impl House {
         rows.extend(doors.companion.as_ref().map(|companion| {
             ListenerRow::new(companion, self.companion_origin().map(str::to_owned))
         }));
+        rows.extend(
+            doors
+                .compat
+                .as_ref()
+                .map(|compat| ListenerRow::new(compat, self.compat.clone())),
+        );
         let socket = || Some("the native socket".to_owned());
         rows.extend(
             doors

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use doorward_companion::pairing::Scopes;
+use doorward_companion::pairing::{Scopes, Way};
 use doorward_companion::signing::{Denied, PairedKey, Proven, SignRefusal, Signer, Verifier};
 use doorward_guard::caller::{Judge, NotSigned, SignAnswer, Verified};
 use doorward_guard::clock::rfc3339;
@@ -27,6 +27,9 @@ pub struct PairingView {
     pub label: String,
     /// What the person granted.
     pub scopes: Scopes,
+    /// Whether it is good on the compatible listener alone, where proofs are weaker.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub compat: bool,
     /// RFC 3339.
     pub created_at: String,
     /// RFC 3339; none until its first signed request of this run.
@@ -45,6 +48,7 @@ struct Entry {
     origin: Origin,
     label: String,
     scopes: Scopes,
+    way: Way,
     created: u64,
     used: Option<Moment>,
 }
@@ -68,11 +72,39 @@ impl Book {
             origin: key.origin.clone(),
             label,
             scopes,
+            way: Way::Signed,
             created,
             used: None,
         };
         self.pages().entry(key.key_id.clone()).or_insert(entry);
         self.verifier.admit(key);
+    }
+
+    /// A page of the compatible listener: it signs nothing.
+    pub(super) fn admit_stamped(
+        &self,
+        key_id: &str,
+        origin: &Origin,
+        label: String,
+        scopes: Scopes,
+        created: u64,
+    ) {
+        let entry = Entry {
+            origin: origin.clone(),
+            label,
+            scopes,
+            way: Way::Stamped,
+            created,
+            used: None,
+        };
+        self.pages().entry(key_id.to_owned()).or_insert(entry);
+    }
+
+    /// It was used now.
+    pub(super) fn used(&self, key_id: &str) {
+        if let Some(entry) = self.pages().get_mut(key_id) {
+            entry.used = Some(self.clock.now());
+        }
     }
 
     pub(super) fn revoke(&self, key_id: &str) {
@@ -112,6 +144,7 @@ impl Book {
             origin: entry.origin.to_string(),
             label: entry.label.clone(),
             scopes: entry.scopes.clone(),
+            compat: entry.way == Way::Stamped,
             created_at: rfc3339(UNIX_EPOCH + Duration::from_secs(entry.created)),
             last_used_at: entry.used.map(|at| self.clock.rfc3339(at)),
         }
@@ -132,9 +165,7 @@ impl Judge for Book {
         match self.verifier.verify(head) {
             Ok(proven) => {
                 let key_id = proven.key().key_id.clone();
-                if let Some(entry) = self.pages().get_mut(&key_id) {
-                    entry.used = Some(self.clock.now());
-                }
+                self.used(&key_id);
                 Ok(Verified {
                     key_id,
                     signer: hand(proven.signer().clone()),
@@ -159,7 +190,9 @@ impl Judge for Book {
     }
 
     fn knows(&self, origin: &Origin) -> bool {
-        self.pages().values().any(|entry| entry.origin == *origin)
+        let pages = self.pages();
+        let mut signed = pages.values().filter(|entry| entry.way == Way::Signed);
+        signed.any(|entry| entry.origin == *origin)
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Key {
 pub(super) enum Kind {
     /// A TCP port; 0 is any free one.
     Port,
+    /// A TCP port, this one unless it is written; 0 is any free one.
+    PortElse(u16),
     /// Yes or no.
     Flag(bool),
     /// Loopback addresses.
@@ -141,6 +143,8 @@ keys! { KEYS:
     EGRESS_ROOTS = "egress.roots" Kind::List, "PEM files with certificates to trust besides the platform's.";
     COMPANION_ENABLED = "companion.enabled" Kind::Flag(false), "Pages may ask to be paired with this computer.";
     COMPANION_PORTS = "companion.ports" Kind::Ports(&doorward_companion::defaults::PORTS), "Ports on 127.0.0.1 that are tried in this order; pages look for these. 0 takes any free one.";
+    COMPANION_COMPAT = "companion.dangerous_compat" Kind::OneOf(&["none", "sambee"]), "Opens the local API of Sambee's own companion besides, for its pages as they are. Weaker: they are paired without a commitment, and prove themselves by the time alone. Folders and rights hold there too, and each pairing is asked for all of them.";
+    COMPAT_PORT = "companion.compat_port" Kind::PortElse(doorward_companion::defaults::COMPAT_PORT), "Its port on 127.0.0.1. Those pages know no other than 21549; 0 takes any free one.";
     COMPANION_PAIRING = "companion.pairing" Kind::OneOf(&["ask", "window", "off"]), "Who may ask: any page, pages within two minutes of `doorward pair allow`, or none. Who is paired stays so.";
     COMPANION_SCHEMES = "companion.schemes" Kind::Schemes, "Schemes besides http and https whose pages may ask, such as \"tauri\".";
     COMPANION_APPROVE = "companion.approve" Kind::OneOf(&["auto", "dialog", "terminal", "command", "none"]), "Where the person is asked: a dialog, the terminal that doorward runs in, only `doorward pair approve`, or nowhere. auto takes the first of these that there is. `doorward pair approve` answers too, unless it is none.";

@@ -257,6 +257,9 @@ fn table(about: &str, keys: impl Iterator<Item = &'static Key>, required: &[&str
 fn property(key: &Key) -> Json {
     let mut property = match key.kind {
         Kind::Port => json!({ "type": "integer", "minimum": 0, "maximum": u16::MAX, "default": 0 }),
+        Kind::PortElse(port) => {
+            json!({ "type": "integer", "minimum": 0, "maximum": u16::MAX, "default": port })
+        }
         Kind::Flag(flag) => json!({ "type": "boolean", "default": flag }),
         Kind::Bind => json!({
             "type": "array",
