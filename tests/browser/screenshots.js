@@ -2,7 +2,7 @@
 
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { ask, FIRST_SECOND, introduce, openDoor, startCompanion, startSite } from "./lib/companion.js";
+import { ask, FIRST_SECOND, introduce, openDoor, startCompanion, startFiles, startSite } from "./lib/companion.js";
 import { enter, ok } from "./lib/console.js";
 import { launch } from "./lib/engines.js";
 import { needsDaemon } from "./lib/places.js";
@@ -44,9 +44,10 @@ try {
       }
     }
   }
+  await files(page);
   const complaints = [...page.complaints(), ...(await page.violations()).map((v) => `policy: ${v.directive} ${v.blocked}`)];
   for (const text of complaints) console.error(text);
-  failed = complaints.length > 0;
+  failed ||= complaints.length > 0;
 } finally {
   await browser.close();
   for (const end of ends) await end();
@@ -85,6 +86,39 @@ async function pages() {
     await act(page);
   }
   await pause(FIRST_SECOND);
+}
+
+/** examples/files with the demo's pictures: tiles and a selection, then rows. */
+async function files(console) {
+  const { sources } = await ok(console, "GET", "/api/sources");
+  const { location } = sources.find(({ kind }) => kind === "folder");
+  const own = await startCompanion(after, "--share", `Pictures=${location}:rwd`, "--share", `Clips=${location}/Clips`);
+  const site = await startFiles(after);
+  const page = await browser.newPage();
+  const at = (hash) => `${site.origin}/?ports=${own.companionPort}&folders=Pictures,Clips${hash}`;
+  await page.goto(at("#/Pictures/Landscapes"));
+  await page.waitFor(() => !document.getElementById("ask").hidden, { why: "the page to find the companion" });
+  await page.click("#ask .main");
+  const code = await page.waitFor(() => document.getElementById("code").value);
+  await pause(FIRST_SECOND);
+  await own.pair("approve", "--code", code.replace(" ", ""));
+  await page.click("#same");
+  await page.waitFor(() => document.getElementById("live").textContent === "live", { why: "the folder to be watched" });
+  await page.evaluate(() => document.getElementById("look").click());
+  for (const scheme of ["light", "dark"]) {
+    await page.scheme(scheme);
+    for (const width of [1280, 400]) {
+      await page.size(width, 800);
+      await page.waitFor(() => document.querySelectorAll(".tiles .face canvas").length > 3, { why: "the thumbnails" });
+      await page.evaluate(() => document.querySelector('[data-path$="dawn.jpg"]').click());
+      await settled(page);
+      const file = `files-${scheme}-${width}.png`;
+      await page.screenshot(join(to, file));
+      globalThis.console.log(file);
+    }
+  }
+  for (const text of page.complaints()) globalThis.console.error(text);
+  failed ||= page.complaints().length > 0;
 }
 
 function open({ source, prefix, key }) {

@@ -1,4 +1,5 @@
 import { type Bytes, utf8 } from "./bytes.js";
+import { Drives } from "./drives.js";
 import { DoorwardError, refusal } from "./errors.js";
 import { Events, type Listener } from "./events.js";
 import { browserStore, type KeyStore, type Pairing } from "./keys.js";
@@ -6,6 +7,7 @@ import { type Asking, pair, type Waiting } from "./pair.js";
 import { type Scope, VERSION } from "./pairing.js";
 import { discover, type Found, type Permission, permission, reach } from "./reach.js";
 import { isAuthentic, sign } from "./signing.js";
+import { type Watcher, Watches } from "./watch.js";
 
 /**
  * How the page and this computer stand.
@@ -80,6 +82,7 @@ export class Door {
   readonly #store: KeyStore;
   readonly #listeners = new Set<(state: State) => void>();
   readonly #events: Events;
+  readonly #watches: Watches;
   #state: State = "unavailable";
   #found: Found | null = null;
   #pairing: Pairing | null = null;
@@ -91,16 +94,13 @@ export class Door {
   constructor({ ports = PORTS, store = browserStore }: ConnectOptions = {}) {
     this.#ports = ports;
     this.#store = store;
-    this.#events = new Events({
-      ticket: async () => {
-        const { ticket } = await this.call<{ ticket: string }>("/ws/ticket", {
-          method: "POST",
-          body: { route: "/events" },
-        });
-        return { ticket, listen: this.#must().listen };
-      },
-      ended: () => this.#revoked(),
-    });
+    const ticket = async (route: string) => {
+      const init = { method: "POST", body: { route } };
+      const { ticket } = await this.call<{ ticket: string }>("/ws/ticket", init);
+      return { ticket, listen: this.#must().listen };
+    };
+    this.#events = new Events({ ticket, ended: () => this.#revoked() });
+    this.#watches = new Watches(ticket);
   }
 
   /** How page and computer stand. */
@@ -223,6 +223,21 @@ export class Door {
     return this.#events.listen(listener);
   }
 
+  /**
+   * Tells `watcher` what changes in a directory that this page may read, until the
+   * result is called. It comes back by itself; what was missed is told as `resync`.
+   */
+  watch(folder: string, path: string, watcher: Watcher): () => void {
+    return this.#watches.watch(folder, path, watcher);
+  }
+
+  /** The folders that the person shares with this page. */
+  readonly drives = new Drives({
+    call: (path, init) => this.call(path, init),
+    listen: (listener) => this.listen(listener),
+    run: () => this.#found?.instance ?? "",
+  });
+
   /** WebSocket upstreams that leave through this computer's own network: its VPN, its proxies. */
   readonly relay = {
     /**
@@ -240,7 +255,7 @@ export class Door {
     if (this.#pairing) await this.#end();
     await this.#store.clear();
     this.#pairing = null;
-    this.#events.stop();
+    this.#silent();
     this.#unproven();
     this.#becomes("unpaired");
   }
@@ -272,6 +287,10 @@ export class Door {
   #becomes(state: State): State {
     if (state !== this.#state) {
       this.#state = state;
+      if (state === "paired") {
+        this.#events.soon();
+        this.#watches.soon();
+      }
       for (const listener of [...this.#listeners]) listener(state);
     }
     return state;
@@ -282,8 +301,13 @@ export class Door {
     if (this.#found) this.#found = { ...this.#found, proven: false };
   }
 
-  #revoked(): void {
+  #silent(): void {
     this.#events.stop();
+    this.#watches.stop();
+  }
+
+  #revoked(): void {
+    this.#silent();
     this.#unproven();
     this.#becomes("revoked");
   }

@@ -21,9 +21,23 @@ export {
   PORTS,
   type State,
 } from "./door.js";
-export { DoorwardError } from "./errors.js";
+export type {
+  Drives,
+  Found,
+  Listing,
+  ListOptions,
+  Page,
+  SearchOptions,
+  Target,
+} from "./drives.js";
+export type { Entry, Folder, OnConflict, SortBy } from "./entry.js";
+export { Conflict, DoorwardError, type Incoming } from "./errors.js";
 export type { DoorEvent, Listener } from "./events.js";
+export type { Named, UrlOptions } from "./grants.js";
+export type { Job, JobProgress } from "./jobs.js";
 export type { KeyStore, Pairing } from "./keys.js";
 export type { Asking, Waiting } from "./pair.js";
 export type { Right, Scope } from "./pairing.js";
 export type { Permission } from "./reach.js";
+export type { Upload, UploadOptions, UploadProgress } from "./upload.js";
+export type { Change, WatchEvent, Watcher } from "./watch.js";

@@ -2,136 +2,9 @@
 // made to show: a stranger on its port, clocks that differ, restarts at a bad moment.
 // The real one is met in tests/browser.
 
-import { createHash, createHmac } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { fields, utf8 } from "../src/bytes.js";
 import { connect, type State } from "../src/door.js";
-import type { KeyStore, Pairing } from "../src/keys.js";
-
-const KEY = Buffer.alloc(32, 7);
-const KEY_ID = "MTIzNDU2Nzg5Ojs8PT4_QA";
-const runName = (letter: string) => `${letter.repeat(21)}A`;
-
-/** What a stand-in does with one signed request; nothing is the usual answer. */
-type Act = (request: {
-  body: string;
-  created: number;
-  instance: string;
-}) => Partial<Answer> | "drop" | undefined;
-
-interface Answer {
-  status: number;
-  body: unknown;
-  signed: boolean;
-}
-
-class StandIn {
-  instance = runName("A");
-  version = 1;
-  proves = true;
-  act: Act = () => undefined;
-  readonly heard: { url: string; body: string; headers: IncomingMessage["headers"] }[] = [];
-  readonly #server: Server;
-
-  private constructor(server: Server) {
-    this.#server = server;
-  }
-
-  static async start(): Promise<StandIn> {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const standIn = new StandIn(server);
-    server.on("request", (request, response) => void standIn.#answer(request, response));
-    return standIn;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  stop(): void {
-    this.#server.closeAllConnections();
-    this.#server.close();
-  }
-
-  /** Signed requests that came. */
-  get signed() {
-    return this.heard.filter(({ url }) => url !== "/hello");
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let body = "";
-    for await (const part of request) body += part;
-    this.heard.push({ url: request.url ?? "", body, headers: request.headers });
-    const send = (status: number, told: unknown, headers: Record<string, string> = {}) =>
-      response
-        .writeHead(status, { "content-type": "application/json", ...headers })
-        .end(JSON.stringify(told));
-    const listen = `127.0.0.1:${this.port}`;
-    if (request.url === "/hello") {
-      const { challenge } = JSON.parse(body) as { challenge: string };
-      const said = fields(
-        utf8("doorward-hello-1"),
-        new Uint8Array(Buffer.from(challenge, "base64url")),
-        utf8(listen),
-        utf8(this.instance),
-      );
-      const proof = createHmac("sha256", KEY).update(said).digest("base64url");
-      const now = Math.floor(Date.now() / 1_000);
-      const usual = {
-        v: this.version,
-        instance: this.instance,
-        listen,
-        now,
-        pairing: "ask",
-        paired: this.proves,
-      };
-      send(200, this.proves ? { ...usual, proof } : usual);
-      return;
-    }
-    const input = String(request.headers["signature-input"]);
-    const nonce = /;nonce="([^"]+)"/.exec(input)?.[1];
-    const created = Number(/;created=(\d+)/.exec(input)?.[1]);
-    const act = this.act({ body, created, instance: String(request.headers["x-doorward-instance"]) });
-    if (act === "drop") {
-      request.socket.destroy();
-      return;
-    }
-    const { status = 200, body: told = { ok: true }, signed = true } = act ?? {};
-    const text = JSON.stringify(told);
-    const digest = `sha-256=:${createHash("sha256").update(text).digest("base64")}:`;
-    const params = `("@status" "content-type" "content-digest");created=${created};nonce="${nonce}";keyid="${KEY_ID}";alg="hmac-sha256";tag="doorward-answer-1"`;
-    const base = `"@status": ${status}\n"content-type": application/json\n"content-digest": ${digest}\n"@signature-params": ${params}`;
-    const signature = createHmac("sha256", KEY).update(base).digest("base64");
-    send(status, told, {
-      "content-digest": digest,
-      ...(signed && { "signature-input": `dw=${params}`, signature: `dw=:${signature}:` }),
-    });
-  }
-}
-
-async function storeWith(kept: "key" | "lost" | null): Promise<KeyStore & { cleared: boolean }> {
-  const hmac = (uses: KeyUsage[]) =>
-    crypto.subtle.importKey("raw", KEY, { name: "HMAC", hash: "SHA-256" }, false, uses);
-  const pairing: Pairing = {
-    keyId: KEY_ID,
-    request: await hmac(["sign"]),
-    response: await hmac(["verify"]),
-    scopes: [{ folder: "Notes", rights: ["read"] }],
-    since: 0,
-  };
-  const store = {
-    cleared: false,
-    load: async () => (store.cleared ? null : kept === "key" ? pairing : kept),
-    save: async () => {},
-    clear: async () => {
-      store.cleared = true;
-    },
-  };
-  return store;
-}
+import { runName, StandIn, storeWith } from "./standin.js";
 
 let companion: StandIn;
 beforeEach(async () => {
@@ -156,7 +29,8 @@ it("a companion that proves itself is paired, and its answers are what it signed
   expect(door.state.value).toBe("paired");
   expect(door.scopes).toEqual([{ folder: "Notes", rights: ["read"] }]);
   expect(await door.call("/pairing?a=b%20c", { method: "POST", body: { x: 1 } })).toEqual({ ok: true });
-  const [{ url, body, headers } = { url: "", body: "", headers: {} }] = companion.signed;
+  const [{ url, body, headers } = { url: "", body: "", headers: {} as Record<string, unknown> }] =
+    companion.signed;
   expect([url, body]).toEqual(["/pairing?a=b%20c", '{"x":1}']);
   expect(headers["x-doorward-instance"]).toBe(companion.instance);
 });

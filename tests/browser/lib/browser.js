@@ -22,6 +22,7 @@
  *   tells them; empty in WebKitGTK, so never the only proof.
  * @property {() => string[]} complaints  Console errors and uncaught exceptions, where the engine tells them.
  * @property {(name: string, setting: "granted" | "denied" | "prompt") => Promise<void>} permission  Only Chromium can.
+ * @property {(selector: string, files: string[]) => Promise<void>} drop  Only Chromium can.
  * @property {() => Promise<void>} close
  */
 

@@ -2,7 +2,7 @@
 
 import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { promisify } from "node:util";
 import { startDaemon } from "./daemon.js";
 import { startForeign } from "./foreign.js";
@@ -32,6 +32,17 @@ export async function startSite(t, { html = "<!doctype html><title>Notes</title>
     site.file(`/doorward/${name}`, join(dist, name), "text/javascript");
   }
   site.page("/", html);
+  return site;
+}
+
+/** examples/files with the library, as its serve.js would serve it. */
+export async function startFiles(t) {
+  const site = await startSite(t);
+  const folder = join(root, "examples/files");
+  const types = { ".js": "text/javascript", ".css": "text/css", ".html": "text/html; charset=utf-8" };
+  for (const name of readdirSync(folder).filter((file) => extname(file) in types && file !== "serve.js")) {
+    site.file(name === "index.html" ? "/" : `/${name}`, join(folder, name), types[extname(name)]);
+  }
   return site;
 }
 

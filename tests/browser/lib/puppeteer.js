@@ -165,6 +165,17 @@ class PuppeteerPage {
     await this.#session.send("Browser.setPermission", { permission: { name }, setting, origin });
   }
 
+  /** Chromium only: files and folders of this machine, dragged over the middle of an element and dropped. */
+  async drop(selector, files) {
+    this.#session ??= await this.#inner.createCDPSession();
+    const place = await this.#inner.$eval(selector, (element) => {
+      const { x, y, width, height } = element.getBoundingClientRect();
+      return { x: x + width / 2, y: y + height / 2 };
+    });
+    const data = { items: [], files, dragOperationsMask: 1 };
+    for (const type of ["dragEnter", "dragOver", "drop"]) await this.#session.send("Input.dispatchDragEvent", { type, ...place, data });
+  }
+
   close() {
     return this.#inner.close();
   }

@@ -17,6 +17,7 @@ const KEYS = {
   Space: " ",
   Backspace: "\uE003",
   Delete: "\uE017",
+  F2: "\uE032",
   Home: "\uE011",
   End: "\uE010",
   PageUp: "\uE00E",
