@@ -3,8 +3,9 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use super::{Ask, Caller, Proven, Unproven, sealed};
 use crate::clock::Clock;
@@ -30,6 +31,9 @@ pub trait Judge: Debug + Send + Sync + 'static {
     /// The rule that was broken, and who signs that if the caller has the key.
     fn verify(&self, head: &Parts) -> Result<Verified<Self::Proof>, NotSigned>;
 
+    /// Which pairing: its rate is counted by this.
+    fn key_id<'a>(&self, proof: &'a Self::Proof) -> &'a str;
+
     /// Judges the whole body, before a handler sees it.
     ///
     /// # Errors
@@ -46,8 +50,6 @@ pub trait Judge: Debug + Send + Sync + 'static {
 pub struct Verified<P> {
     /// For the handler.
     pub proof: P,
-    /// Which pairing: its rate is counted by this.
-    pub key_id: String,
     /// Signs the answer.
     pub signer: Arc<dyn SignAnswer>,
 }
@@ -63,8 +65,8 @@ pub struct NotSigned {
 
 /// Signs one answer.
 pub trait SignAnswer: Debug + Send + Sync {
-    /// Headers that prove `status`, `kind` and `body` to be ours.
-    fn sign(&self, status: StatusCode, kind: &str, body: &[u8]) -> Vec<(HeaderName, HeaderValue)>;
+    /// Adds the headers that prove `status`, `kind` and `body` to be ours.
+    fn sign(&self, status: StatusCode, kind: &str, body: &[u8], headers: &mut HeaderMap);
 }
 
 /// A judge, and the buckets of those it knows.
@@ -72,7 +74,7 @@ pub trait SignAnswer: Debug + Send + Sync {
 pub struct Signatures<V> {
     judge: Arc<V>,
     clock: Clock,
-    buckets: Arc<Mutex<HashMap<String, Arc<Bucket>>>>,
+    buckets: Arc<Mutex<HashMap<String, Arc<Bucket>, RandomState>>>,
 }
 
 impl<V> Signatures<V> {
@@ -94,8 +96,12 @@ impl<V> Signatures<V> {
 
     fn bucket(&self, key_id: &str) -> Arc<Bucket> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = || Arc::new(Bucket::new(defaults::PAIRED_RATE, &self.clock));
-        Arc::clone(buckets.entry(key_id.to_owned()).or_insert_with(full))
+        if let Some(bucket) = buckets.get(key_id) {
+            return Arc::clone(bucket);
+        }
+        let full = Arc::new(Bucket::new(defaults::PAIRED_RATE, &self.clock));
+        buckets.insert(key_id.to_owned(), Arc::clone(&full));
+        full
     }
 }
 
@@ -119,7 +125,7 @@ impl<V: Judge> Caller for Signed<V> {
     fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<V::Proof>, Unproven> {
         match book.judge.verify(ask.head) {
             Ok(verified) => Ok(Proven {
-                bucket: Some(book.bucket(&verified.key_id)),
+                bucket: Some(book.bucket(book.judge.key_id(&verified.proof))),
                 signer: Some(verified.signer),
                 ..Proven::bare(verified.proof)
             }),

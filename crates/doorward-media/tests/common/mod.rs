@@ -62,7 +62,7 @@ impl Room {
             app_origins: vec!["http://127.0.0.1:7000".to_owned()],
         };
         let hosts = HostSet::loopback(7001, false);
-        let mut guard = Guard::new("content", hosts, SealRule::Media, seal, &clock, audit);
+        let mut guard = Guard::new("content", hosts, SealRule::Media, &seal, &clock, audit);
         guard.mount(media.surface()).unwrap();
         Self {
             media,
