@@ -107,9 +107,9 @@ fn guard(quick: bool) -> Result<()> {
         println!("\n{}", book.targets());
         return Ok(());
     }
+    let [signed, session] = effort.rounds();
     let how = format!(
-        "Medians of {} rounds, with the least and the most.",
-        effort.rounds
+        "Medians of {signed} rounds ({session} of a session's requests), with the least and the most."
     );
     let text = results("guard", &guard::servers(), &how, &book, &load)?;
     write(&place::root()?.join("benches/GUARD.md"), &text)?;

@@ -1,4 +1,4 @@
-//! Public names of sessions and grants.
+//! Public names of sessions, grants and requests.
 
 use std::fmt;
 
@@ -10,6 +10,15 @@ use crate::secret::Secret;
 /// Kept in place: tables hold a million of them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Id([u8; Id::LENGTH]);
+
+/// One request, in the audit and the log: which run of a guard, and its number
+/// there. Most are never written down.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestId {
+    /// Random, in base64url.
+    pub(crate) run: [u8; 8],
+    pub(crate) number: u64,
+}
 
 impl Id {
     const LENGTH: usize = 13;
@@ -33,6 +42,26 @@ impl Id {
     pub(crate) fn as_str(&self) -> &str {
         // Made of text and never changed.
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl RequestId {
+    /// The name of a fresh run.
+    pub(crate) fn run() -> [u8; 8] {
+        let mut text = [0; 8];
+        let random = Secret::<6>::random().reveal();
+        for (place, letter) in text.iter_mut().zip(random.bytes()) {
+            *place = letter;
+        }
+        text
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Made of text and never changed.
+        let run = std::str::from_utf8(&self.run).unwrap_or_default();
+        write!(f, "{run}-{:x}", self.number)
     }
 }
 

@@ -62,7 +62,7 @@ impl Desk {
                 name,
                 hosts,
                 rule,
-                SealConfig::default(),
+                &SealConfig::default(),
                 &clock,
                 Arc::clone(&sink),
             )

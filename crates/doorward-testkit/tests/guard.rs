@@ -91,7 +91,7 @@ fn guard(listener: Listener) -> (Guard, Values) {
         "test",
         hosts,
         SealRule::Plain,
-        SealConfig::default(),
+        &SealConfig::default(),
         &clock,
         ledger,
     );

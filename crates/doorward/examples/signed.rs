@@ -1,12 +1,10 @@
 //! A native page that is paired with a companion and signs its requests:
-//! `cargo run -p doorward --example signed -- FOLDER 1000`.
+//! `cargo run -p doorward --example signed`.
 //!
 //! The companion is in this process, and a hook approves; in an app that would be its
-//! window. Three pages are paired, as many as may ask within ten minutes, and for each a
-//! file of signed `GET /pairing` is written, good for a minute. It says `host:port`, and
-//! serves until standard input ends. `cargo xtask bench guard` sends them.
+//! window. It says a signed `GET /pairing`, to be sent with `nc`: good once, for half a
+//! minute. It serves until standard input ends.
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -24,7 +22,6 @@ use tokio::net::TcpStream;
 
 type Failure = Box<dyn std::error::Error>;
 
-const PAGES: usize = 3;
 /// An approval in the first second counts for nothing.
 const READ_FIRST: Duration = Duration::from_millis(1_100);
 
@@ -95,11 +92,21 @@ pub(crate) async fn pair(
     Ok((keys, instance))
 }
 
-/// A signed `GET /pairing`, as it is sent.
+/// The name of the companion's run.
+pub(crate) async fn instance(host: &str, origin: &Origin) -> Result<String, Failure> {
+    let challenge = Secret::<32>::random();
+    let hello = json!({ "challenge": challenge.reveal().as_str() }).to_string();
+    let told: Value =
+        serde_json::from_slice(&post(host, "/hello", origin, hello.as_bytes()).await?)?;
+    let name = told.get("instance").and_then(Value::as_str);
+    Ok(name.ok_or("no run")?.to_owned())
+}
+
+/// A signed `GET /pairing`, as it is sent: by the key with this id.
 pub(crate) fn signed(
     host: &str,
     origin: &Origin,
-    keys: &Keys,
+    (key_id, key): (&str, &Secret<32>),
     instance: &str,
 ) -> Result<String, Failure> {
     let request = Request::get("/pairing")
@@ -114,9 +121,9 @@ pub(crate) fn signed(
         created: now,
         expires: now + 60,
         nonce: &nonce,
-        key_id: &keys.key_id,
+        key_id,
     };
-    sign(&mut parts, &keys.request, &params, None)?;
+    sign(&mut parts, key, &params, None)?;
     let mut text = "GET /pairing HTTP/1.1\r\n".to_owned();
     for (name, value) in &parts.headers {
         write!(text, "{name}: {}\r\n", value.to_str()?)?;
@@ -153,29 +160,13 @@ async fn ask(host: &str, head: &str, body: &[u8]) -> Result<Vec<u8>, Failure> {
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let words: Vec<_> = std::env::args().skip(1).collect();
-    let [folder, count] = words.as_slice() else {
-        return Err("signed FOLDER COUNT".into());
-    };
-    let count: usize = count.parse()?;
     let (serving, mut hooks, host) = open(CompanionSettings::default()).await?;
-    let mut paired = Vec::new();
-    for number in 0..PAGES {
-        let origin = Origin::parse(&format!("https://page{number}.example")).ok_or("no origin")?;
-        let (keys, instance) = pair(&host, &mut hooks, &origin, Scopes::default()).await?;
-        paired.push((origin, keys, instance));
-    }
-    // All of them are signed only now: they are good for a minute.
-    for (number, (origin, keys, instance)) in paired.iter().enumerate() {
-        let requests: Result<Vec<_>, _> = (0..count)
-            .map(|_| signed(&host, origin, keys, instance))
-            .collect();
-        std::fs::write(
-            Path::new(folder).join(number.to_string()),
-            requests?.concat(),
-        )?;
-    }
-    println!("{host}");
+    let origin = Origin::parse("https://page.example").ok_or("no origin")?;
+    let (keys, instance) = pair(&host, &mut hooks, &origin, Scopes::default()).await?;
+    let request = signed(&host, &origin, (&keys.key_id, &keys.request), &instance)?;
+    println!("for {host}:
+
+{request}");
     for line in std::io::stdin().lines() {
         line?;
     }

@@ -145,14 +145,14 @@ where
         match timeout(pace, body.frame()).await {
             Ok(None) => None,
             Ok(Some(Ok(frame))) => Some((Ok(frame), Some(body))),
-            Ok(Some(Err(error))) => Some((Err(error.into()), None)),
+            Ok(Some(Err(error))) => Some((Err::<_, BoxError>(error.into()), None)),
             Err(_late) => {
                 let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
                 Some((Err(late.into()), None))
             }
         }
     });
-    StreamBody::new(frames).boxed_unsync()
+    Body::stream(StreamBody::new(frames))
 }
 
 /// A body whose end, or abandonment, ends the answer.

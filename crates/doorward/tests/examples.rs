@@ -77,7 +77,9 @@ async fn signed_pairs_a_page_and_its_requests_are_taken_once() {
     let (keys, instance) = signed::pair(&host, &mut hooks, &origin, Default::default())
         .await
         .unwrap();
-    let request = signed::signed(&host, &origin, &keys, &instance).unwrap();
+    assert_eq!(signed::instance(&host, &origin).await.unwrap(), instance);
+    let key = (keys.key_id.as_str(), &keys.request);
+    let request = signed::signed(&host, &origin, key, &instance).unwrap();
     let mut stream = TcpStream::connect(&host).await.unwrap();
     let twice = format!(
         "{request}{}",

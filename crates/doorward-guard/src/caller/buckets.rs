@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
+
 use crate::clock::Clock;
 use crate::defaults;
 use crate::rules::limits::Bucket;
@@ -9,7 +11,7 @@ use crate::rules::limits::Bucket;
 #[derive(Clone, Debug)]
 pub(super) struct Buckets {
     clock: Clock,
-    by_key: Arc<Mutex<HashMap<String, Arc<Bucket>>>>,
+    by_key: Arc<Mutex<HashMap<String, Arc<Bucket>, RandomState>>>,
 }
 
 impl Buckets {
@@ -27,7 +29,11 @@ impl Buckets {
 
     pub(super) fn of(&self, key_id: &str) -> Arc<Bucket> {
         let mut buckets = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = || Arc::new(Bucket::new(defaults::PAIRED_RATE, &self.clock));
-        Arc::clone(buckets.entry(key_id.to_owned()).or_insert_with(full))
+        if let Some(bucket) = buckets.get(key_id) {
+            return Arc::clone(bucket);
+        }
+        let full = Arc::new(Bucket::new(defaults::PAIRED_RATE, &self.clock));
+        buckets.insert(key_id.to_owned(), Arc::clone(&full));
+        full
     }
 }

@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use super::buckets::Buckets;
 use super::{Ask, Caller, Proven, Unproven, sealed};
@@ -28,6 +28,9 @@ pub trait Judge: Debug + Send + Sync + 'static {
     /// The rule that was broken, and who signs that if the caller has the key.
     fn verify(&self, head: &Parts) -> Result<Verified<Self::Proof>, NotSigned>;
 
+    /// Which pairing: its rate is counted by this.
+    fn key_id<'a>(&self, proof: &'a Self::Proof) -> &'a str;
+
     /// Judges the whole body, before a handler sees it.
     ///
     /// # Errors
@@ -44,8 +47,6 @@ pub trait Judge: Debug + Send + Sync + 'static {
 pub struct Verified<P> {
     /// For the handler.
     pub proof: P,
-    /// Which pairing: its rate is counted by this.
-    pub key_id: String,
     /// Signs the answer.
     pub signer: Arc<dyn SignAnswer>,
 }
@@ -61,8 +62,8 @@ pub struct NotSigned {
 
 /// Signs one answer.
 pub trait SignAnswer: Debug + Send + Sync {
-    /// Headers that prove `status`, `kind` and `body` to be ours.
-    fn sign(&self, status: StatusCode, kind: &str, body: &[u8]) -> Vec<(HeaderName, HeaderValue)>;
+    /// Adds the headers that prove `status`, `kind` and `body` to be ours.
+    fn sign(&self, status: StatusCode, kind: &str, body: &[u8], headers: &mut HeaderMap);
 }
 
 /// A judge, and the buckets of those it knows.
@@ -107,7 +108,7 @@ impl<V: Judge> Caller for Signed<V> {
     fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<V::Proof>, Unproven> {
         match book.judge.verify(ask.head) {
             Ok(verified) => Ok(Proven {
-                bucket: Some(book.buckets.of(&verified.key_id)),
+                bucket: Some(book.buckets.of(book.judge.key_id(&verified.proof))),
                 signer: Some(verified.signer),
                 ..Proven::bare(verified.proof)
             }),

@@ -15,6 +15,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::caller::{Ask, Caller};
 use crate::clock::Clock;
+use crate::id::RequestId;
 use crate::origin::Origin;
 use crate::permit::Permit;
 use crate::policy::{CallerKind, ContentRule, CorsRule, Rules, SealRule};
@@ -66,7 +67,7 @@ pub struct Entry {
     pub(super) params: Vec<(Box<str>, Box<str>)>,
     pub(super) rules: Arc<Rules>,
     pub(super) plan: Plan,
-    pub(super) request_id: String,
+    pub(super) request_id: RequestId,
     pub(super) origin: Option<Origin>,
     pub(super) door: &'static str,
     /// Where it counts while it runs, and how many may.
@@ -100,7 +101,7 @@ pub(super) trait Door: fmt::Debug + Send + Sync {
         head: &Parts,
         connection: Connection,
         origin: Option<Origin>,
-        request_id: &str,
+        request_id: RequestId,
         plan: &mut Plan,
     ) -> Result<Entry, Stop>;
 }
@@ -260,7 +261,7 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         head: &Parts,
         connection: Connection,
         origin: Option<Origin>,
-        request_id: &str,
+        request_id: RequestId,
         plan: &mut Plan,
     ) -> Result<Entry, Stop> {
         let rules = &*self.rules;
@@ -356,7 +357,7 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
             activity.note();
         }
         let (handler, state) = (Arc::clone(handler), Arc::clone(&self.state));
-        let permit = Permit::new(proven.proof, origin.clone(), request_id.to_owned());
+        let permit = Permit::new(proven.proof, origin.clone(), request_id);
         let book = self.book.clone();
         Ok(Entry {
             run: Box::new(
@@ -371,8 +372,8 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
                 .map(|(key, value)| (key.into(), value.into()))
                 .collect(),
             rules: Arc::clone(&self.rules),
-            plan: plan.clone(),
-            request_id: request_id.to_owned(),
+            plan: std::mem::replace(plan, Plan::new(rules.seal)),
+            request_id,
             origin,
             door: self.prefix,
             running: self.running.clone(),

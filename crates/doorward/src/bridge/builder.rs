@@ -262,7 +262,7 @@ impl BridgeBuilder {
         };
         let guard = |name, hosts, stray_seal| {
             let audit = Arc::clone(&house.audit);
-            Guard::new(name, hosts, stray_seal, seal.clone(), &house.clock, audit)
+            Guard::new(name, hosts, stray_seal, &seal, &house.clock, audit)
         };
         let ipv6 = self.config.content.listener.ipv6;
         let content = guard("content", HostSet::loopback(content, ipv6), SealRule::Media);
