@@ -147,6 +147,8 @@ async fn open(
     }
     let serving = bridge.serve();
     if let Some(companion) = serving.companion() {
+        #[cfg(all(target_os = "linux", feature = "screen-lock"))]
+        crate::screen::watch(companion);
         // Before any page can ask whether it is paired, unless somebody has to
         // unlock the keyring first.
         let ready = async { tokio::join!(companion.restored(), companion.drives().recover()) };

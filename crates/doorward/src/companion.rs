@@ -309,14 +309,20 @@ impl Companion {
         self.drives.sweep();
     }
 
-    /// Ends the request that is shown, tells its sockets that doorward stops, and
-    /// waits until they are gone, half a second at most.
-    pub(crate) async fn shutdown(self: &Arc<Self>) {
+    /// The screen was locked: the request that is shown ends, because who sees it next
+    /// may be somebody else.
+    pub fn screen_locked(self: &Arc<Self>) {
         let window = self.pairings().window();
         if let Some(window) = window {
             let _ = self.pairings().close(window.number, Ending::WindowClosed);
             self.sweep();
         }
+    }
+
+    /// Ends the request that is shown, tells its sockets that doorward stops, and
+    /// waits until they are gone, half a second at most.
+    pub(crate) async fn shutdown(self: &Arc<Self>) {
+        self.screen_locked();
         self.drives.close();
         let _ = self.ends.send(Over::Everything);
         self.sockets.gone().await;
