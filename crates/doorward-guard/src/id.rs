@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Serialize, Serializer};
 
 use crate::secret::Secret;
 
-/// A prefix of two characters and eleven of base64url, random. Not a credential.
-/// Kept in place: tables hold a million of them.
+/// A prefix of two characters and eleven of base64url. Not a credential. Kept in
+/// place, without an allocation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Id([u8; Id::LENGTH]);
 
@@ -23,20 +25,19 @@ pub(crate) struct RequestId {
 impl Id {
     const LENGTH: usize = 13;
 
-    /// A fresh name that begins with `prefix`, such as `g_`.
+    /// A fresh name that begins with `prefix`, such as `s_`.
     pub(crate) fn random(prefix: [u8; 2]) -> Self {
-        let mut text = [0; Self::LENGTH];
-        let random = Secret::<8>::random().reveal();
-        let letters = prefix.iter().chain(random.as_bytes());
-        for (place, letter) in text.iter_mut().zip(letters) {
-            *place = *letter;
-        }
-        Self(text)
+        Self::of(prefix, *Secret::random().bytes())
     }
 
-    /// `None` unless it is as long as a name.
-    pub(crate) fn from_text(text: &str) -> Option<Self> {
-        text.as_bytes().try_into().ok().map(Self)
+    /// The name that these bits make.
+    pub(crate) fn of(prefix: [u8; 2], bits: [u8; 8]) -> Self {
+        let mut text = [b'A'; Self::LENGTH];
+        let (begin, rest) = text.split_at_mut(prefix.len());
+        begin.copy_from_slice(&prefix);
+        // Eight bytes are eleven letters: it always fits.
+        let _ = URL_SAFE_NO_PAD.encode_slice(bits, rest);
+        Self(text)
     }
 
     pub(crate) fn as_str(&self) -> &str {

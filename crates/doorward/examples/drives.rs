@@ -95,15 +95,17 @@ impl Page {
         let size = mib * 1024 * 1024;
         let begun = Instant::now();
         let announced = json!({ "path": "upload.bin", "size": size, "onConflict": "replace" });
+        let announced = announced.to_string();
         let path = "/drives/Files/uploads";
-        let told = self.ask(
-            "POST",
-            path,
-            "application/json",
-            announced.to_string().as_bytes(),
-            None,
-        );
-        let told = told.await?;
+        let told = self
+            .ask(
+                "POST",
+                path,
+                "application/json",
+                announced.as_bytes(),
+                None,
+            )
+            .await?;
         let id = told
             .get("id")
             .and_then(Value::as_str)

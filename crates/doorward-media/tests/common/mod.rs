@@ -18,6 +18,7 @@ use doorward_guard::policy::SealRule;
 use doorward_guard::{
     Admission, Body, BoxError, Clock, Connection, FakeClock, Guard, HostSet, Payload, Peer, SealConfig,
 };
+use doorward_media::api::{GrantView, GrantsQuery};
 use doorward_media::{Location, Media, MediaOptions, Minted};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -41,6 +42,15 @@ pub(crate) struct Reply {
 pub(crate) type Streamed = Response<Body>;
 
 impl Room {
+    /// The first page of the live grants, or of those that were used.
+    pub(crate) fn grants(&self, active: bool) -> Vec<GrantView> {
+        let query = GrantsQuery {
+            active,
+            ..GrantsQuery::default()
+        };
+        self.media.grant_views(&query).unwrap().grants
+    }
+
     pub(crate) fn new() -> Self {
         let (clock, hand) = Clock::fake();
         Self::on(clock, hand)

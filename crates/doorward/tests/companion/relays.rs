@@ -48,7 +48,7 @@ async fn a_paired_page_opens_what_is_named_for_it_and_nothing_else() {
     let [grant] = &house.serving.relay().live()[..] else {
         panic!("one grant")
     };
-    let origins = &grant.origins;
+    let origins = grant.origins();
     assert!(origins.allow(&Origin::parse(PAGE).unwrap()));
     assert!(!origins.allow(&Origin::parse("https://other.example").unwrap()));
 
