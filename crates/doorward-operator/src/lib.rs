@@ -31,6 +31,7 @@ pub mod login;
 pub mod owner;
 pub mod report;
 pub mod room;
+pub mod rpc;
 mod surface;
 pub mod text;
 pub mod transcript;
