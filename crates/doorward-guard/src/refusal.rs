@@ -311,6 +311,43 @@ rules! {
     WatchLimit = 503 "watchLimit" "This computer watches no more folders for its user. On Linux, raise fs.inotify.max_user_watches or max_user_instances.";
     /// Not on this system.
     WatchUnsupported = 501 "watchUnsupported" "Folders cannot be watched on this system.";
+    // The operator room: what a gateway denies, and who may try.
+    /// Another browser session has the gateway, or is signing in to it.
+    SessionAlreadyInUse = 409 "sessionAlreadyInUse" "The gateway is in use by another browser session.";
+    /// A gateway or address that nobody opened to the console.
+    GatewayNotAllowed = 403 "gatewayNotAllowed" "This gateway is not open to the console. Name it when doorward starts.";
+    /// A destructive operation that nobody confirmed.
+    ConfirmationNeeded = 409 "confirmationNeeded" "This cannot be undone: confirm it.";
+    /// The token of the automation report is missing or wrong.
+    AutomationTokenInvalid = 403 "automationTokenInvalid" "The automation token is missing or wrong.";
+    /// What was asked does not fit the operation.
+    BadRequest = 400 "badRequest" "The request does not fit what is asked for.";
+    /// The gateway's policy has no such way to sign in.
+    DisabledAuthMethod = 403 "disabledAuthMethod" "The gateway does not offer this way to sign in.";
+    /// Unknown account or wrong proof: which is not told.
+    AuthenticationDenied = 403 "authenticationDenied" "The gateway does not accept these credentials.";
+    /// Nobody is signed in to the gateway.
+    Unauthenticated = 401 "unauthenticated" "Sign in to the gateway first.";
+    /// There is no such capability in this session.
+    UnknownCap = 404 "unknownCap" "This session has no such capability.";
+    /// The capability is not of the kind that was expected.
+    InterfaceMismatch = 409 "interfaceMismatch" "The capability is of another kind than expected. Load the list again.";
+    /// The session on the gateway is over.
+    StaleSession = 410 "staleSession" "The session on the gateway is over. Sign in again.";
+    /// The operation is not allowed, or does not exist.
+    MethodDenied = 403 "methodDenied" "The gateway does not allow this operation.";
+    /// The gateway has nothing that could do it now.
+    ServiceUnavailable = 503 "serviceUnavailable" "The gateway cannot do this now.";
+    /// The gateway took too long.
+    UpstreamTimeout = 504 "upstreamTimeout" "The gateway did not answer in time.";
+    /// The connection to the gateway is gone, or never came about.
+    UpstreamDisconnected = 502 "upstreamDisconnected" "The gateway cannot be reached, or the connection broke off.";
+    /// The gateway's answer is over the limit.
+    ResultTooLarge = 502 "resultTooLarge" "The gateway's answer is too large to show.";
+    /// The gateway is not the one that was pinned.
+    HostKeyMismatch = 502 "hostKeyMismatch" "The gateway's key is not the pinned one: it may be another machine. Nothing was sent.";
+    /// The gateway says that somebody else holds it.
+    NotOwner = 409 "notOwner" "Somebody else holds this on the gateway.";
 
     // What rooms refuse.
     /// An id that names nothing.
