@@ -33,7 +33,7 @@ pub struct Presented {
 /// Why a stamp is not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StampRefusal {
-    /// A part is missing: which, in the reference's words.
+    /// A part is missing: which, in Sambee's words.
     Missing(&'static str),
     /// The origin is none, or another than the browser says.
     OriginNotAllowed,
@@ -191,7 +191,7 @@ impl Secrets {
 }
 
 impl StampRefusal {
-    /// What the reference says, where it is more than the rule.
+    /// What Sambee says, where it is more than the rule.
     #[must_use]
     pub fn detail(self) -> Option<&'static str> {
         match self {

@@ -1,4 +1,4 @@
-//! The pairing of the compatible listener: the reference's, which is weaker.
+//! The pairing of the compatible listener: Sambee's, which is weaker.
 //!
 //! The page says its nonce first and we answer, so who stands between can look for
 //! a nonce of its own that gives the same code; and the secret crosses the wire. The

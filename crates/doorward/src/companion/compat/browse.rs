@@ -1,4 +1,4 @@
-//! `/api/drives` and `/api/browse`: the folders, as the reference's drives.
+//! `/api/drives` and `/api/browse`: the folders, as Sambee's drives.
 
 use std::sync::Arc;
 
