@@ -149,8 +149,8 @@ async fn open(
     if let Some(companion) = serving.companion() {
         // Before any page can ask whether it is paired, unless somebody has to
         // unlock the keyring first.
-        let within = tokio::time::timeout(VAULT_AT_START, companion.restored());
-        let _ = within.await;
+        let ready = async { tokio::join!(companion.restored(), companion.drives().recover()) };
+        let _ = tokio::time::timeout(VAULT_AT_START, ready).await;
     }
     Ok(serving)
 }

@@ -52,6 +52,8 @@ mod receive;
 mod room;
 mod search;
 mod surface;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod trash;
 mod tree;

@@ -29,12 +29,12 @@ const PAGES: usize = 3;
 const READ_FIRST: Duration = Duration::from_millis(1_100);
 
 /// Serves a companion whose person says yes to `hooks`.
-pub(crate) async fn open() -> Result<(Serving, Hooks, String), Failure> {
+pub(crate) async fn open(settings: CompanionSettings) -> Result<(Serving, Hooks, String), Failure> {
     let (hook, hooks) = Hook::new();
     let settings = CompanionSettings {
         ports: vec![0],
         approval: Approval::By(Arc::new(hook)),
-        ..CompanionSettings::default()
+        ..settings
     };
     let bridge = Bridge::builder().without_console().companion(settings);
     let serving = bridge.bind().await?.serve();
@@ -43,13 +43,15 @@ pub(crate) async fn open() -> Result<(Serving, Hooks, String), Failure> {
     Ok((serving, hooks, host))
 }
 
-/// Pairs a page at `origin`: its keys, and the name of the companion's run.
+/// Pairs a page at `origin` that asks for `scopes`: its keys, and the name of the
+/// companion's run.
 pub(crate) async fn pair(
     host: &str,
     hooks: &mut Hooks,
     origin: &Origin,
+    scopes: Scopes,
 ) -> Result<(Keys, String), Failure> {
-    let page = Page::new(origin, "Example", Scopes::default());
+    let page = Page::new(origin, "Example", scopes);
     let offer = post(host, "/pair/start", origin, page.start()).await?;
     let told: Value = serde_json::from_slice(&offer)?;
     let word = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -69,8 +71,8 @@ pub(crate) async fn pair(
     };
     request.opened();
     tokio::time::sleep(READ_FIRST).await;
-    request.answer(Answer::Approved(None));
     let keys = comparing.keys().clone();
+    request.answer(Answer::Approved(Some(keys.code.to_string())));
     let proof = json!({ "proof": String::from(Bytes32(keys.page_proof())) });
     post(
         host,
@@ -156,11 +158,11 @@ async fn main() -> Result<(), Failure> {
         return Err("signed FOLDER COUNT".into());
     };
     let count: usize = count.parse()?;
-    let (serving, mut hooks, host) = open().await?;
+    let (serving, mut hooks, host) = open(CompanionSettings::default()).await?;
     let mut paired = Vec::new();
     for number in 0..PAGES {
         let origin = Origin::parse(&format!("https://page{number}.example")).ok_or("no origin")?;
-        let (keys, instance) = pair(&host, &mut hooks, &origin).await?;
+        let (keys, instance) = pair(&host, &mut hooks, &origin, Scopes::default()).await?;
         paired.push((origin, keys, instance));
     }
     // All of them are signed only now: they are good for a minute.

@@ -171,8 +171,7 @@ impl Bridge {
         if let Some(companion) = house.companion().cloned() {
             // Not among those that are waited for: it may ask for a password.
             tokio::spawn(async move {
-                companion.restore().await;
-                companion.drives().recover().await;
+                tokio::join!(companion.restore(), companion.drives().recover());
             });
         }
         let (sweeper, until) = (Arc::clone(&house), stop.clone());

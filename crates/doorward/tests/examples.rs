@@ -70,9 +70,13 @@ async fn relay_grants_upstreams_and_takes_them_back() {
 
 #[tokio::test]
 async fn signed_pairs_a_page_and_its_requests_are_taken_once() {
-    let (serving, mut hooks, host) = signed::open().await.unwrap();
+    let (serving, mut hooks, host) = signed::open(doorward::CompanionSettings::default())
+        .await
+        .unwrap();
     let origin = doorward::guard::Origin::parse("https://page.example").unwrap();
-    let (keys, instance) = signed::pair(&host, &mut hooks, &origin).await.unwrap();
+    let (keys, instance) = signed::pair(&host, &mut hooks, &origin, Default::default())
+        .await
+        .unwrap();
     let request = signed::signed(&host, &origin, &keys, &instance).unwrap();
     let mut stream = TcpStream::connect(&host).await.unwrap();
     let twice = format!(

@@ -18,6 +18,9 @@ struct Page {
 }
 
 pub(crate) async fn run(routes: Routes) -> Result<(), Failure> {
+    if routes.openapi {
+        return say_text(&doorward::companion_core::drives::openapi());
+    }
     let folder = tempfile::Builder::new()
         .prefix("doorward-")
         .tempdir()

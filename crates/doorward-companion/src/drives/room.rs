@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use doorward_guard::audit::{AuditSink, Event, Kind};
@@ -12,6 +12,7 @@ use doorward_guard::{Clock, Refusal, Rule};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::error::DriveError;
 use super::folders::{Folder, Folders, Granted};
@@ -36,7 +37,7 @@ pub struct Drives {
     pub(super) jobs: Jobs,
     pub(super) uploads: Uploads,
     pub(super) hands: Hands,
-    recovered: OnceLock<()>,
+    recovered: OnceCell<()>,
 }
 
 /// Where the drives keep what they need between runs.
@@ -107,15 +108,17 @@ impl Drives {
             jobs: Jobs::new(clock),
             uploads: Uploads::new(clock),
             hands,
-            recovered: OnceLock::new(),
+            recovered: OnceCell::new(),
         })
     }
 
-    /// Goes on with the uploads of the run before, and removes what else it left. Once.
+    /// Goes on with the uploads of the run before, and removes what else it left. Once:
+    /// who asks again waits for it.
     pub async fn recover(self: &Arc<Self>) {
-        if self.recovered.set(()).is_err() {
-            return;
-        }
+        self.recovered.get_or_init(|| self.recover_all()).await;
+    }
+
+    async fn recover_all(self: &Arc<Self>) {
         for (scratch, record) in self.journal.recover() {
             let Some(folder) = self.named(&record.folder) else {
                 // Not shared now; it may be again.
