@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use doorward_guard::Secret;
-
 use crate::pairing::Pid;
 use crate::pairing::keys::Code;
 
@@ -80,9 +78,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     }
     text
 }
-
-/// A name for Sambee's [`Secret`] of 32 bytes.
-pub(super) type Shared = Secret<32>;
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use sha2::Sha256;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::id::{Shared, hex};
+use super::id::hex;
 use super::origin::normalise;
 use crate::defaults;
 use crate::encoding::same;
@@ -50,7 +50,7 @@ pub enum StampRefusal {
 /// The secrets of pages that are paired so, by origin. One has two only while a
 /// second pairing is not yet told to it.
 #[derive(Debug, Default)]
-pub struct Secrets(HashMap<Origin, Vec<(String, Shared)>>);
+pub struct Secrets(HashMap<Origin, Vec<(String, Secret<32>)>>);
 
 /// A secret as its page gets it: 64 hexadecimal digits.
 #[must_use]
