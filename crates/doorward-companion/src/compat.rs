@@ -1,4 +1,4 @@
-//! The reference's protocol, as far as it is arithmetic and spelling: what its pages
+//! Sambee's protocol, as far as it is arithmetic and spelling: what its pages
 //! send to a companion on its fixed port, so that they work unchanged.
 //!
 //! It is weaker than everything else here, and good on its own listener alone. A

@@ -76,7 +76,7 @@ pub const SIGNED_BODY: usize = 64 * 1024;
 /// is hashed whole, in memory, on both sides.
 pub const CHUNK: usize = 8 * 1024 * 1024;
 /// A stamp of the compatible listener is good for so many seconds before and after
-/// its time. The reference's number.
+/// its time. Sambee's number.
 pub const STAMP_GOOD: u64 = 30;
 /// Uploads of the compatible listener that are read at once, of all pages: each has a
 /// piece in memory.
@@ -149,9 +149,9 @@ pub const SEARCHED: usize = 200_000;
 pub const SEARCH_AHEAD: usize = 20_000;
 /// A search takes no longer.
 pub const SEARCH_WITHIN: Duration = Duration::from_secs(10);
-/// Folders that are told of a search for folders. The reference's number.
+/// Folders that are told of a search for folders. Sambee's number.
 pub const NAMED: usize = 50;
-/// Folders that such a search looks at. The reference's number.
+/// Folders that such a search looks at. Sambee's number.
 pub const NAMED_LOOKED: usize = 100_000;
 /// It takes no longer: its pages wait for ten seconds.
 pub const NAMED_WITHIN: Duration = Duration::from_secs(8);

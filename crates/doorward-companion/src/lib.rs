@@ -4,7 +4,7 @@
 //!   key that never crossed the wire.
 //! - [`signing`]: what the page asks afterwards, each request signed by that key.
 //! - [`vault`]: what is kept between runs.
-//! - [`compat`]: the weaker protocol of the reference, for its own pages.
+//! - [`compat`]: the weaker protocol of Sambee, for its own pages.
 //! - [`drives`]: the folders that the person shares with it.
 //! - [`watch`]: what changes in them.
 //!

@@ -161,7 +161,6 @@ impl VaultState {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_signed(way: &Way) -> bool {
     *way == Way::Signed
 }

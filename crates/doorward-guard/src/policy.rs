@@ -193,7 +193,7 @@ pub enum SealRule {
     Relay,
     /// Answers to pages of other origins, and their WebSockets.
     Companion,
-    /// The same in the reference's shapes, and files in frames and pictures.
+    /// The same in Sambee's shapes, and files in frames and pictures.
     Compat,
     /// Nothing that a browser would render.
     Plain,

@@ -660,7 +660,7 @@ mod tests {
     }
 
     #[test]
-    fn s9_a_page_of_a_folder_runs_nothing_and_refusals_speak_the_reference() {
+    fn s9_a_page_of_a_folder_runs_nothing_and_refusals_speak_its_language() {
         let mut plan = Plan::new(SealRule::Compat);
         plan.framers = vec!["https://app.example".into()];
         let page = Answer::whole(StatusCode::OK, "text/html", bytes::Bytes::new());

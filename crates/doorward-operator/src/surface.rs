@@ -95,19 +95,19 @@ async fn methods(desk: Arc<Desk>, permit: Permit<Session>, _: Call) -> Answer {
 }
 
 async fn caps(desk: Arc<Desk>, permit: Permit<Session>, _: Call) -> Outcome {
-    let (session, request) = (&permit.proof().id, permit.request_id());
+    let (session, request) = (&permit.proof().id, &permit.request_id());
     let caps = desk.operator.caps(session, request).await?;
     Ok(Answer::json(&json!({ "caps": caps })))
 }
 
 async fn services(desk: Arc<Desk>, permit: Permit<Session>, _: Call) -> Outcome {
-    let (session, request) = (&permit.proof().id, permit.request_id());
+    let (session, request) = (&permit.proof().id, &permit.request_id());
     let services = desk.operator.services(session, request).await?;
     Ok(Answer::json(&json!({ "services": services })))
 }
 
 async fn launchers(desk: Arc<Desk>, permit: Permit<Session>, _: Call) -> Outcome {
-    let (session, request) = (&permit.proof().id, permit.request_id());
+    let (session, request) = (&permit.proof().id, &permit.request_id());
     let launchers = desk.operator.launchers(session, request).await?;
     Ok(Answer::json(&json!({ "launchers": launchers })))
 }
@@ -229,7 +229,7 @@ async fn step(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome {
     let proof = permit.proof();
     let came = desk
         .operator
-        .answer(&proof.id, permit.request_id(), answer)
+        .answer(&proof.id, &permit.request_id(), answer)
         .await?;
     desk.signed_in(proof, came)
 }
@@ -254,7 +254,7 @@ impl Desk {
         let proof = permit.proof();
         let came = self
             .operator
-            .login(&proof.id, permit.request_id(), start)
+            .login(&proof.id, &permit.request_id(), start)
             .await?;
         self.signed_in(proof, came)
     }
@@ -283,7 +283,7 @@ impl Desk {
 
 async fn run(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome {
     let asked: CallRequest = call.json()?;
-    let (session, request) = (&permit.proof().id, permit.request_id());
+    let (session, request) = (&permit.proof().id, &permit.request_id());
     Ok(Answer::json(
         &desk.operator.call(session, request, asked).await?,
     ))
@@ -297,7 +297,7 @@ struct Probe {
 
 async fn probe(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome {
     let Probe { profile } = call.json()?;
-    let (session, request) = (&permit.proof().id, permit.request_id());
+    let (session, request) = (&permit.proof().id, &permit.request_id());
     Ok(Answer::json(
         &desk.operator.probe(session, request, profile).await?,
     ))
@@ -305,7 +305,7 @@ async fn probe(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome 
 
 async fn launch(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome {
     let asked: LaunchRequest = call.json()?;
-    let (session, request) = (&permit.proof().id, permit.request_id());
+    let (session, request) = (&permit.proof().id, &permit.request_id());
     Ok(Answer::json(
         &desk.operator.launch(session, request, asked).await?,
     ))
@@ -313,7 +313,7 @@ async fn launch(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome
 
 async fn renew(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome {
     let asked: Renewal = call.json()?;
-    let (session, request) = (&permit.proof().id, permit.request_id());
+    let (session, request) = (&permit.proof().id, &permit.request_id());
     desk.operator.renew(session, request, asked).await?;
     Ok(Answer::json(&desk.operator.state(session)))
 }
@@ -334,7 +334,7 @@ struct Choice {
 
 async fn config(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome {
     let Choice { gateway, address } = call.json()?;
-    let (session, request) = (&permit.proof().id, permit.request_id());
+    let (session, request) = (&permit.proof().id, &permit.request_id());
     desk.operator
         .choose(session, &gateway, address.as_deref(), request)?;
     Ok(Answer::json(&desk.operator.state(session)))
@@ -353,6 +353,6 @@ async fn set_report(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Out
     report.check(call.header(TOKEN_HEADER))?;
     let reported: Reported = call.json()?;
     desk.operator
-        .reported(&permit.proof().id, permit.request_id())?;
+        .reported(&permit.proof().id, &permit.request_id())?;
     Ok(Answer::json(&report.write(&reported)?))
 }

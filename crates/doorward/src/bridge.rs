@@ -66,7 +66,7 @@ pub enum Listener {
     Content,
     /// What pages of other origins ask for.
     Companion,
-    /// The same in the reference's protocol.
+    /// The same in Sambee's protocol.
     Compat,
     /// The native socket.
     Native,

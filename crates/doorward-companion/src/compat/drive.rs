@@ -1,4 +1,4 @@
-//! Shared folders under the reference's names for drives.
+//! Shared folders under Sambee's names for drives.
 
 use sha2::{Digest as _, Sha256};
 
@@ -6,7 +6,7 @@ use super::id::hex;
 use crate::drives::FolderKind;
 use crate::pairing::FolderName;
 
-/// What the reference's pages put before a drive's id.
+/// What Sambee's pages put before a drive's id.
 const CONNECTION: &str = "local-drive:";
 
 /// The id of the folder called `name`. The name itself if that is one already, else
@@ -29,7 +29,7 @@ pub fn drive_id(name: &FolderName) -> String {
     format!("{slug}-{mark}")
 }
 
-/// What a drive is to the reference.
+/// What a drive is to Sambee.
 #[must_use]
 pub fn drive_type(kind: FolderKind) -> &'static str {
     match kind {

@@ -1,8 +1,6 @@
-//! Names and numbers of the reference's pairing.
+//! Names and numbers of Sambee's pairing.
 
 use std::fmt::Write as _;
-
-use doorward_guard::Secret;
 
 use crate::pairing::Pid;
 use crate::pairing::keys::Code;
@@ -44,7 +42,7 @@ pub fn read_pairing_id(text: &str) -> Option<Pid> {
 ///
 /// # Errors
 ///
-/// What is wrong with it, in the reference's words.
+/// What is wrong with it, in Sambee's words.
 pub fn read_nonce(text: &str) -> Result<[u8; 32], &'static str> {
     let is_hex = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_hex {
@@ -80,9 +78,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     }
     text
 }
-
-/// A name for the reference's [`Secret`] of 32 bytes.
-pub(super) type Shared = Secret<32>;
 
 #[cfg(test)]
 mod tests {

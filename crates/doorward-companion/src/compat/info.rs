@@ -1,4 +1,4 @@
-//! Files in the reference's shape.
+//! Files in Sambee's shape.
 
 use serde::Serialize;
 use serde_json::Value;

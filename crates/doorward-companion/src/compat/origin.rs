@@ -1,4 +1,4 @@
-//! Origins as the reference takes them in bodies and queries.
+//! Origins as Sambee takes them in bodies and queries.
 
 use doorward_guard::Origin;
 use url::Url;
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_are_read_as_the_reference_reads_them() {
+    fn origins_are_read_as_sambee_reads_them() {
         for (written, meant) in [
             ("https://App.Example", "https://app.example"),
             ("https://u@Host:443/x?y#z", "https://host"),

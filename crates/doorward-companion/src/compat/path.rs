@@ -1,4 +1,4 @@
-//! Paths as the reference's pages write them.
+//! Paths as Sambee's pages write them.
 
 use crate::drives::RelPath;
 
@@ -46,7 +46,7 @@ pub fn read_path(text: &str, drive: &str) -> Result<RelPath, NoPath> {
 }
 
 impl NoPath {
-    /// What the reference says of it.
+    /// What Sambee says of it.
     #[must_use]
     pub fn detail(self) -> Option<String> {
         match self {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t56_paths_are_read_as_the_reference_reads_them_and_none_climbs() {
+    fn t56_paths_are_read_as_sambee_reads_them_and_none_climbs() {
         for (written, drive, meant) in [
             ("", "photos", ""),
             ("/", "photos", ""),

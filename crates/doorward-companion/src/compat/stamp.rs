@@ -11,7 +11,7 @@ use sha2::Sha256;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::id::{Shared, hex};
+use super::id::hex;
 use super::origin::normalise;
 use crate::defaults;
 use crate::encoding::same;
@@ -33,7 +33,7 @@ pub struct Presented {
 /// Why a stamp is not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StampRefusal {
-    /// A part is missing: which, in the reference's words.
+    /// A part is missing: which, in Sambee's words.
     Missing(&'static str),
     /// The origin is none, or another than the browser says.
     OriginNotAllowed,
@@ -50,7 +50,7 @@ pub enum StampRefusal {
 /// The secrets of pages that are paired so, by origin. One has two only while a
 /// second pairing is not yet told to it.
 #[derive(Debug, Default)]
-pub struct Secrets(HashMap<Origin, Vec<(String, Shared)>>);
+pub struct Secrets(HashMap<Origin, Vec<(String, Secret<32>)>>);
 
 /// A secret as its page gets it: 64 hexadecimal digits.
 #[must_use]
@@ -191,7 +191,7 @@ impl Secrets {
 }
 
 impl StampRefusal {
-    /// What the reference says, where it is more than the rule.
+    /// What Sambee says, where it is more than the rule.
     #[must_use]
     pub fn detail(self) -> Option<&'static str> {
         match self {

@@ -117,7 +117,8 @@ impl AtOnce {
                 if path.is_root() {
                     return root_entry(root);
                 }
-                let entry = change::entry(&Place::find(root, &path)?, &path);
+                let place = Place::find(root, &path);
+                let entry = place.and_then(|place| change::entry(&place, &path));
                 match entry {
                     // It leads out, or nowhere.
                     Ok(entry) if entry.kind == EntryKind::Symlink && entry.leads_to.is_none() => {

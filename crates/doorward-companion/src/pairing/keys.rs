@@ -135,7 +135,7 @@ impl Keys {
         })
     }
 
-    /// Of the reference's way: nothing is derived but the code, and what the page gets
+    /// Of Sambee's way: nothing is derived but the code, and what the page gets
     /// is drawn.
     #[must_use]
     pub fn plain(page_nonce: &[u8; 32], our_nonce: &[u8; 32]) -> Self {
@@ -163,7 +163,7 @@ impl Keys {
     }
 }
 
-/// Six digits; in the reference's way six characters of hexadecimal.
+/// Six digits; in Sambee's way six characters of hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Code(Spelling);
 
@@ -181,7 +181,7 @@ impl Code {
         Self(Spelling::Digits(u32::try_from(number).unwrap_or_default()))
     }
 
-    /// The reference's code: the first three bytes of the hash of both nonces.
+    /// Sambee's code: the first three bytes of the hash of both nonces.
     #[must_use]
     pub fn of_nonces(page: &[u8; 32], ours: &[u8; 32]) -> Self {
         let digest = Sha256::new()
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_of_two_nonces_is_the_references() {
+    fn the_code_of_two_nonces_is_that_of_sambee() {
         // SHA-256 of 32 bytes of 1, then 32 of 2, by another implementation.
         let code = Code::of_nonces(&[1; 32], &[2; 32]);
         assert_eq!(code.to_string(), "F818AF");

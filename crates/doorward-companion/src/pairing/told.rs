@@ -20,7 +20,7 @@ pub enum Way {
     /// By a commitment; each request is signed.
     #[default]
     Signed,
-    /// The reference's way, which is weaker: requests carry a MAC of the time. Good on
+    /// Sambee's way, which is weaker: requests carry a MAC of the time. Good on
     /// the compatible listener alone.
     Stamped,
 }

@@ -1,7 +1,7 @@
 //! How a refusal is told on the compatible listener: `{"detail", "code"?}`.
 //!
 //! The rules stay those of the house, and so do audit and seal. Only status and
-//! words are those that the reference's frontend knows: it tells states apart by
+//! words are those that Sambee's frontend knows: it tells states apart by
 //! `code`, shows `detail`, and takes 403 for every proof that does not hold.
 
 use http::StatusCode;
@@ -16,7 +16,7 @@ pub(crate) struct Told {
     pub(crate) body: Map<String, Value>,
 }
 
-/// `refusal`, in the reference's terms. `more` may say a `detail` that is more exact.
+/// `refusal`, in Sambee's terms. `more` may say a `detail` that is more exact.
 pub(crate) fn told(refusal: &Refusal) -> Told {
     let rule = refusal.rule();
     let said = refusal.more.as_deref().and_then(|more| more.get("detail"));

@@ -1,10 +1,10 @@
-//! The compatible listener: the reference's own local API, on its fixed port, so that
+//! The compatible listener: Sambee's own local API, on its fixed port, so that
 //! its pages work unchanged. Off unless the configuration says `dangerous_compat`.
 //!
 //! The rooms behind it are those of the companion: one pairing machine, one vault,
 //! the folders that are shared, with the rights that the person approved. Weaker is
 //! how a page is paired and proves itself, and only here: `doorward_companion::compat`.
-//! What the reference does for good, or by halves, is done as elsewhere in this house:
+//! What Sambee does for good, or by halves, is done as elsewhere in this house:
 //! what is deleted goes to the trash, an upload takes its name when it is whole, and
 //! what was begun is finished if the page hangs up.
 
@@ -97,12 +97,12 @@ impl Companion {
     }
 }
 
-/// For [`Askers`] of this listener: pages of http and https, as in the reference.
+/// For [`Askers`] of this listener: pages of http and https, as in Sambee.
 fn askers() -> Askers {
     Askers::new(&[])
 }
 
-/// A body in the reference's manner: fields that are not known do not matter, one of
+/// A body in Sambee's manner: fields that are not known do not matter, one of
 /// another type is 422.
 fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Refusal> {
     let value: Value = call.json()?;
@@ -110,7 +110,7 @@ fn body<T: DeserializeOwned>(call: &Call) -> Result<T, Refusal> {
         .map_err(|error| Refusal::from(Rule::UnexpectedShape).note(error.to_string()))
 }
 
-/// A refusal with the reference's own words for it.
+/// A refusal with Sambee's own words for it.
 fn said(rule: Rule, detail: impl Into<Value>) -> Refusal {
     Refusal::from(rule).more("detail", detail.into())
 }

@@ -11,7 +11,7 @@ use crate::shape::fits;
 async fn r1_an_upload_of_any_size_is_put_in_place_whole() {
     let house = House::open().await;
     let page = house.pair().await;
-    // More than the reference takes, and than this house takes of JSON.
+    // More than Sambee takes, and than this house takes of JSON.
     let large: Vec<u8> = (0..3 * 1024 * 1024 + 17)
         .map(|at: u32| at.to_le_bytes()[1])
         .collect();

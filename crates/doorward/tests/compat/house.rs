@@ -1,4 +1,4 @@
-//! A companion with its compatible listener, and a page of the reference.
+//! A companion with its compatible listener, and a page of Sambee.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! The compatible listener over real sockets: what the reference's pages send, and
+//! The compatible listener over real sockets: what Sambee's pages send, and
 //! what they get; and that nothing else of this house is weaker there.
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! How a page of the reference is paired: by whom, when, and when not.
+//! How a page of Sambee is paired: by whom, when, and when not.
 
 use std::time::Duration;
 

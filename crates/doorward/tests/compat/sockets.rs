@@ -1,4 +1,4 @@
-//! What a page of the reference hears of folders.
+//! What a page of Sambee hears of folders.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ fn subscribe(connection: &str, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_page_hears_that_a_folder_changed_in_the_references_words() {
+async fn a_page_hears_that_a_folder_changed_in_its_own_words() {
     let house = House::open().await;
     let page = house.pair().await;
     house.write("photos/sub/a.txt", "a");

@@ -1,4 +1,4 @@
-//! One table: each route of the reference, what is sent, and what is answered.
+//! One table: each route of Sambee, what is sent, and what is answered.
 
 use std::time::Duration;
 
@@ -852,7 +852,7 @@ fn check_sealed(row: &str, auth: Auth, reply: &crate::house::Reply) {
 }
 
 #[tokio::test]
-async fn every_route_of_the_reference_answers_as_listed_before_pairing() {
+async fn every_route_of_sambee_answers_as_listed_before_pairing() {
     let house = House::open().await;
     for (method, target, auth, body, status, shape) in unpaired() {
         house.hand.advance(Duration::from_secs(1));
@@ -874,7 +874,7 @@ async fn every_route_of_the_reference_answers_as_listed_before_pairing() {
 }
 
 #[tokio::test]
-async fn every_route_of_the_reference_answers_as_listed_to_a_paired_page() {
+async fn every_route_of_sambee_answers_as_listed_to_a_paired_page() {
     let house = House::open().await;
     house.write("photos/a.txt", "one");
     house.write("photos/sub/b.txt", "2");
@@ -912,7 +912,7 @@ fn check(row: &str, auth: Auth, reply: &crate::house::Reply, status: u16, shape:
 }
 
 #[tokio::test]
-async fn a_preflight_is_answered_as_the_reference_does() {
+async fn a_preflight_is_answered_as_sambee_does() {
     let house = House::open().await;
     let more = format!(
         "Origin: {PAGE}\r\nAccess-Control-Request-Method: DELETE\r\nAccess-Control-Request-Headers: x-companion-secret,x-companion-timestamp\r\n"

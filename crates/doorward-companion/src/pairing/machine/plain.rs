@@ -1,4 +1,4 @@
-//! The pairing of the compatible listener: the reference's, which is weaker.
+//! The pairing of the compatible listener: Sambee's, which is weaker.
 //!
 //! The page says its nonce first and we answer, so who stands between can look for
 //! a nonce of its own that gives the same code; and the secret crosses the wire. The
@@ -204,5 +204,104 @@ impl Pairings {
 impl From<PairRefusal> for NotIntroduced {
     fn from(why: PairRefusal) -> Self {
         Self::Refused(why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use doorward_guard::audit::Ledger;
+    use doorward_guard::{Clock, FakeClock};
+
+    use super::super::super::told::{Collected, Config};
+    use super::*;
+    use crate::encoding::Instance;
+    use crate::pairing::Mode;
+    use crate::pairing::page::Page;
+
+    const NONCE: [u8; 32] = [7; 32];
+
+    fn origin() -> Origin {
+        Origin::parse("https://app.example").unwrap()
+    }
+
+    fn house() -> (Pairings, FakeClock) {
+        let (clock, hand) = Clock::fake();
+        let config = Config {
+            mode: Mode::Ask,
+            schemes: Vec::new(),
+            instance: Instance::random(),
+            listen: "127.0.0.1:7319".to_owned(),
+        };
+        let audit = Arc::new(Ledger::new(&clock));
+        (Pairings::new(&clock, config, audit), hand)
+    }
+
+    #[test]
+    fn s3_a_request_of_one_way_is_nothing_to_the_other() {
+        let (mut pairings, hand) = house();
+        let asked = pairings.introduce(&origin(), &NONCE, Scopes::default());
+        let asked = asked.unwrap();
+        let pid = read_pairing_id(&asked.pairing_id).unwrap();
+        let pid = pid.reveal().to_string();
+        hand.advance(Duration::from_secs(2));
+        pairings
+            .approve(asked.window.number, &Scopes::default(), None)
+            .unwrap();
+        let confirmed = pairings.confirm(&origin(), &pid, &[0; 32]);
+        assert_eq!(confirmed.unwrap_err(), PairRefusal::Gone);
+        let collected = pairings.collect(&origin(), &pid);
+        assert_eq!(collected.unwrap_err(), PairRefusal::Gone);
+        // It is as it was.
+        let step = pairings.confirm_plainly(&origin(), &asked.pairing_id);
+        let Ok(Plainly::Both(Step::Both(key))) = step else {
+            panic!("{step:?}");
+        };
+        assert_eq!(key.way, Way::Stamped);
+        pairings.kept(key.number).unwrap();
+        // Nobody collects it by the other's words either.
+        assert!(pairings.collect(&origin(), &pid).is_err());
+        let told = pairings.confirm_plainly(&origin(), &asked.pairing_id);
+        assert!(matches!(told, Ok(Plainly::Secret { .. })), "{told:?}");
+        // And a committed one is confirmed by its proof alone.
+        let page = Page::new(&origin(), "App", Scopes::default());
+        let offer = pairings.start(&origin(), page.start()).unwrap().bytes;
+        let offer: serde_json::Value = serde_json::from_slice(&offer).unwrap();
+        let pid = offer["pid"].as_str().unwrap();
+        let window = pairings.reveal(&origin(), pid, page.reveal()).unwrap();
+        hand.advance(Duration::from_secs(2));
+        pairings
+            .approve(window.number, &Scopes::default(), None)
+            .unwrap();
+        let (as_uuid, _) = pairing_id(&Pid::parse(pid).unwrap());
+        for id in [pid, &as_uuid] {
+            let refused = pairings.confirm_plainly(&origin(), id);
+            assert_eq!(refused.unwrap_err(), PairRefusal::Gone);
+        }
+        let waiting = pairings.collect(&origin(), pid).unwrap();
+        assert_eq!(waiting, Collected::Pending);
+    }
+
+    #[test]
+    fn an_early_confirmation_does_not_count_and_a_secret_nobody_took_is_forgotten() {
+        let (mut pairings, hand) = house();
+        let asked = pairings.introduce(&origin(), &NONCE, Scopes::default());
+        let asked = asked.unwrap();
+        let early = pairings.confirm_plainly(&origin(), &asked.pairing_id);
+        assert!(matches!(early, Ok(Plainly::Pending)), "{early:?}");
+        hand.advance(Duration::from_secs(2));
+        let approved = pairings.approve(asked.window.number, &Scopes::default(), None);
+        assert!(matches!(approved, Ok(Step::Waiting)), "{approved:?}");
+        let Ok(Plainly::Both(Step::Both(key))) =
+            pairings.confirm_plainly(&origin(), &asked.pairing_id)
+        else {
+            panic!("it was approved");
+        };
+        pairings.kept(key.number).unwrap();
+        hand.advance(defaults::PAIRING_WITHIN);
+        let ended = pairings.ended();
+        assert_eq!(ended.len(), 1);
+        assert_eq!(ended[0].forget.as_deref(), Some(key.key_id.as_str()));
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/drives` and `/api/browse`: the folders, as the reference's drives.
+//! `/api/drives` and `/api/browse`: the folders, as Sambee's drives.
 
 use std::sync::Arc;
 
@@ -69,8 +69,9 @@ impl Companion {
 }
 
 async fn drives(room: Arc<Companion>, permit: Permitted, _call: Call) -> Result<Answer, Refusal> {
-    let all = room.at_once(&permit).shared().await.map_err(refused)?;
-    let mut drives: Vec<_> = all
+    let mut all = room.at_once(&permit).shared().await.map_err(refused)?;
+    all.sort_by(|a, b| a.folder().name().cmp(b.folder().name()));
+    let drives: Vec<_> = all
         .iter()
         .map(|granted| {
             let folder = granted.folder();
@@ -81,7 +82,6 @@ async fn drives(room: Arc<Companion>, permit: Permitted, _call: Call) -> Result<
             })
         })
         .collect();
-    drives.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     Ok(Answer::json(&drives))
 }
 

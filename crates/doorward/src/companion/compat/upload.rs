@@ -32,7 +32,7 @@ pub(super) async fn upload(
     let _place = place.map_err(|_| Rule::Busy)?;
     let mut form = Multipart::new(BodyDataStream::new(body), boundary);
     let mut file = loop {
-        let field = form.next_field().await.map_err(broken)?;
+        let field = form.next_field().await.map_err(|error| broken(&error))?;
         let Some(field) = field else {
             return Err(said(Rule::UnexpectedForm, "Missing 'file' field"));
         };
@@ -44,7 +44,12 @@ pub(super) async fn upload(
     let size = take(&mut receiving, &mut file).await?;
     drop(file);
     // Whole is what has its end.
-    while form.next_field().await.map_err(broken)?.is_some() {}
+    while form
+        .next_field()
+        .await
+        .map_err(|error| broken(&error))?
+        .is_some()
+    {}
     let entry = receiving.finish().await.map_err(refused)?;
     let modified = entry.modified_at.as_deref().unwrap_or_default();
     Ok(Answer::json(&json!({
@@ -59,7 +64,7 @@ pub(super) async fn upload(
 async fn take(receiving: &mut Receiving, field: &mut Field<'_>) -> Result<u64, Refusal> {
     let (mut size, mut piece) = (0_u64, BytesMut::new());
     loop {
-        let chunk: Option<Bytes> = field.chunk().await.map_err(broken)?;
+        let chunk: Option<Bytes> = field.chunk().await.map_err(|error| broken(&error))?;
         let is_last = chunk.is_none();
         if let Some(chunk) = chunk {
             size += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
@@ -75,14 +80,14 @@ async fn take(receiving: &mut Receiving, field: &mut Field<'_>) -> Result<u64, R
     }
 }
 
-fn broken(error: multer::Error) -> Refusal {
-    let late = |error: &multer::Error| match error {
+fn broken(error: &multer::Error) -> Refusal {
+    let late = match error {
         multer::Error::StreamReadFailed(why) => why
             .downcast_ref::<std::io::Error>()
             .is_some_and(|why| why.kind() == std::io::ErrorKind::TimedOut),
         _ => false,
     };
-    match late(&error) {
+    match late {
         true => Rule::RequestTimeout.into(),
         false => Refusal::from(Rule::UnexpectedForm).note(error.to_string()),
     }

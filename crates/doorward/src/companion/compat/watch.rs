@@ -1,4 +1,4 @@
-//! `/api/ws`: what changes in folders, in the reference's frames.
+//! `/api/ws`: what changes in folders, in Sambee's frames.
 //!
 //! A page there knows one message that matters: `directory_changed`, upon which it
 //! lists again. So changes, and that some were missed, and that a folder is gone, are
