@@ -106,7 +106,7 @@ async fn one_pairing_has_few_relays_and_places_come_back() {
         (503, "capacityReached".to_owned())
     );
     let live = house.serving.relay().live();
-    assert!(house.serving.relay().revoke(live[0].id.as_str()));
+    assert!(house.serving.relay().revoke(live[0].id().as_str()));
     assert_eq!(
         ask(&house, &door, &json!({ "name": "meet" })).await.status,
         201
