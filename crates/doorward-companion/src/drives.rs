@@ -67,7 +67,7 @@ pub use jobs::{JobKind, JobPlace, JobState, JobView};
 pub use list::{Listing, Order, Sort};
 pub use openapi::openapi;
 pub use path::{NewName, RelPath};
-pub use room::{DrivePlaces, Drives, Hands, Link, Wish};
+pub use room::{DrivePlaces, Drives, Hands, Link, Making, Wish};
 pub use search::{Found, Unfinished};
 pub use upload::UploadView;
 pub use wire::{Begun, Deleted, JobList, Linked, NotLinked, Opened, Shown};
