@@ -73,7 +73,7 @@ pub use named::Named;
 pub use openapi::openapi;
 pub use path::{NewName, RelPath};
 pub use receive::Receiving;
-pub use room::{DrivePlaces, Drives, Hands, Link, Wish};
+pub use room::{DrivePlaces, Drives, Hands, Link, Making, Wish};
 pub use search::{Found, Unfinished};
 pub use upload::UploadView;
 pub use wire::{Begun, Deleted, JobList, Linked, NotLinked, Opened, Shown};

@@ -287,10 +287,7 @@ impl Companion {
         guard.mount(self.pairing_surface())?;
         guard.mount(self.ticket_surface())?;
         guard.mount(self.relays_surface())?;
-        let (drives, uploads, jobs) = self.drives_surfaces();
-        guard.mount(drives)?;
-        guard.mount(uploads)?;
-        guard.mount(jobs)?;
+        self.mount_drives(guard)?;
         guard.mount(self.watch_surface())?;
         guard.mount(self.events_surface())
     }

@@ -176,9 +176,12 @@ impl DriveError {
         let refusal = Refusal::from(self.rule());
         match self {
             Self::Refused(refusal) => *refusal,
-            Self::AlreadyExists(conflict) => refusal
-                .more("existing", conflict.existing)
-                .more("incoming", conflict.incoming),
+            Self::AlreadyExists(conflict) => {
+                let Conflict { existing, incoming } = *conflict;
+                let known = [("existing", existing), ("incoming", incoming)];
+                let known = known.into_iter().filter(|(_, what)| !what.is_null());
+                known.fold(refusal, |refusal, (key, what)| refusal.more(key, what))
+            }
             Self::OffsetMismatch(offset) | Self::UploadIncomplete(offset) => {
                 refusal.more("offset", json!(offset))
             }

@@ -50,16 +50,27 @@ pub struct DrivePlaces {
     pub data: Option<PathBuf>,
 }
 
+/// Says what a pairing was granted.
+type Granting = dyn Fn(&str) -> Option<Scopes> + Send + Sync;
+/// Tells the pages of a pairing.
+type Telling = dyn Fn(&str, &Value) + Send + Sync;
+/// Makes media URLs.
+type Linking = dyn Fn(Wish) -> Making + Send + Sync;
+/// Opens a file.
+type Opening = dyn Fn(&Path) -> io::Result<()> + Send + Sync;
+/// Media URLs that are being made.
+pub type Making = BoxFuture<'static, Result<Vec<Link>, Refusal>>;
+
 /// What whoever puts a bridge together does for the drives.
 pub struct Hands {
     /// What a pairing was granted; `None` once it has ended.
-    pub scopes: Box<dyn Fn(&str) -> Option<Scopes> + Send + Sync>,
+    pub scopes: Box<Granting>,
     /// Tells the pages of a pairing.
-    pub tell: Box<dyn Fn(&str, &Value) + Send + Sync>,
+    pub tell: Box<Telling>,
     /// Makes media URLs.
-    pub link: Box<dyn Fn(Wish) -> BoxFuture<'static, Result<Vec<Link>, Refusal>> + Send + Sync>,
+    pub link: Box<Linking>,
     /// Opens a file in its application, and does not wait for that.
-    pub open: Box<dyn Fn(&Path) -> io::Result<()> + Send + Sync>,
+    pub open: Box<Opening>,
 }
 
 /// Media URLs that a page wants.

@@ -122,12 +122,13 @@ async fn schemathesis_finds_nothing() {
     );
 }
 
-/// No space for what is announced is no failure of ours; names and cursors are refused
+/// No space for what is announced, and more uploads at once than a page may have, are
+/// no failures of ours; names and cursors are refused
 /// for more than a pattern can say.
 const CONFIG: &str = r#"
 [checks]
-not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 507]
-positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 507]
+not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 503, 507]
+positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 503, 507]
 "#;
 
 /// The document with the one folder that there is.
@@ -135,7 +136,10 @@ fn known_folder(text: &str) -> String {
     let mut document: Value = serde_json::from_str(text).unwrap();
     for item in document["paths"].as_object_mut().unwrap().values_mut() {
         for operation in item.as_object_mut().unwrap().values_mut() {
-            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            let parameters = operation
+                .get_mut("parameters")
+                .and_then(Value::as_array_mut);
+            for parameter in parameters.into_iter().flatten() {
                 if parameter["name"] == "folder" {
                     parameter["schema"]["enum"] = json!(["Files"]);
                 }
@@ -168,6 +172,10 @@ async fn pass_on(desk: &Desk, mut socket: TcpStream) -> Option<()> {
         .unwrap_or(0);
     let mut body = vec![0; length];
     socket.read_exact(&mut body).await.ok()?;
+    if ["GET", "HEAD"].contains(&method) {
+        // No browser sends one, and the gate takes none.
+        body.clear();
+    }
     let kind = header("content-type").unwrap_or_default();
     let offset = header("x-doorward-offset").and_then(|text| text.parse().ok());
     target.parse::<Uri>().ok()?;
