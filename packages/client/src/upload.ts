@@ -46,6 +46,8 @@ const FAILURES = 12;
 const BEGINNINGS = 3;
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 20_000;
+/** Some drives keep dates to two seconds. */
+const COARSE = 2_000;
 /** Refusals that say: not now. */
 const PASSING = [
   "unavailable",
@@ -65,6 +67,8 @@ export class Upload {
   readonly #to: { folder: string; path: string };
   readonly #blob: Blob;
   readonly #options: UploadOptions;
+  readonly #date: Date | null;
+  readonly #began = Date.now();
   readonly #stop = new AbortController();
   #progress: UploadProgress;
   #place: Place | null = null;
@@ -84,6 +88,7 @@ export class Upload {
     this.#to = to;
     this.#blob = blob;
     this.#options = options;
+    this.#date = options.modifiedAt ?? (blob instanceof File ? new Date(blob.lastModified) : null);
     this.#id = options.resume ?? null;
     this.#progress = { state: "sending", sent: 0, size: blob.size };
     const abort = () => this.cancel();
@@ -171,11 +176,10 @@ export class Upload {
   }
 
   async #begun(): Promise<Place> {
-    const { onConflict = "fail", modifiedAt } = this.#options;
-    const own = this.#blob instanceof File ? new Date(this.#blob.lastModified) : undefined;
-    const date = (modifiedAt ?? own)?.toISOString();
+    const { onConflict = "fail" } = this.#options;
     const { folder, path } = this.#to;
-    const body = { path, size: this.#blob.size, onConflict, ...(date && { modifiedAt: date }) };
+    const date = this.#date && { modifiedAt: this.#date.toISOString() };
+    const body = { path, size: this.#blob.size, onConflict, ...date };
     const place = await this.#call<Place>(`/drives/${encodeURIComponent(folder)}/uploads`, {
       method: "POST",
       body,
@@ -204,22 +208,19 @@ export class Upload {
   async #finished(): Promise<Entry> {
     const { onConflict = "fail" } = this.#options;
     this.#finishing = true;
-    const entry = this.#call<Entry>(`${this.#url()}/finish?onConflict=${onConflict}`, { method: "POST" });
-    return entry.catch((cause) => {
-      // A refusal was heard, and nothing took its place.
-      if (cause instanceof DoorwardError && cause.status !== undefined) this.#finishing = false;
-      throw cause;
-    });
+    return this.#call<Entry>(`${this.#url()}/finish?onConflict=${onConflict}`, { method: "POST" });
   }
 
-  /** Whether it took its place before the connection was lost. */
+  /** Whether it took its place although no answer came: an older file of this length is not it. */
   async #landed(cause: unknown): Promise<Entry> {
     const { folder, path } = this.#to;
     const query = `path=${encodeURIComponent(path)}`;
     const entry = await this.#call<Entry>(`/drives/${encodeURIComponent(folder)}/info?${query}`).catch(
       () => null,
     );
-    if (entry?.kind === "file" && entry.size === this.#blob.size) return entry;
+    const at = Date.parse(entry?.modifiedAt ?? "");
+    const isOurs = this.#date ? Math.abs(at - this.#date.getTime()) <= COARSE : at >= this.#began - COARSE;
+    if (entry?.kind === "file" && entry.size === this.#blob.size && isOurs) return entry;
     throw cause;
   }
 

@@ -27,6 +27,7 @@ const entry = (path: string, more: Partial<Entry> = {}): Entry => ({
 /** Uploads as a companion keeps them. `trouble` may answer first, and `lose` loses the answer. */
 class Shelf {
   readonly files = new Map<string, string>();
+  readonly dates = new Map<string, string>();
   readonly parts = new Map<string, { path: string; size: number; bytes: string }>();
   trouble: (request: Heard) => Partial<Answer> | "drop" | undefined = () => undefined;
   lose: (request: Heard) => boolean = () => false;
@@ -61,7 +62,8 @@ class Shelf {
     if (path === "/drives/Notes/info") {
       const name = decodeURIComponent(query.split("path=")[1] ?? "");
       const size = this.files.get(name)?.length;
-      return size === undefined ? refused(404, "pathUnknown") : { body: entry(name, { size }) };
+      const modifiedAt = this.dates.get(name) ?? null;
+      return size === undefined ? refused(404, "pathUnknown") : { body: entry(name, { size, modifiedAt }) };
     }
     const [, id = "", finish] = /^\/drives\/uploads\/(\w+)(\/finish)?$/.exec(path) ?? [];
     const part = this.parts.get(id);
@@ -75,6 +77,7 @@ class Shelf {
       if (part.bytes.length !== part.size)
         return refused(409, "uploadIncomplete", { offset: part.bytes.length });
       this.files.set(part.path, part.bytes);
+      this.dates.set(part.path, new Date().toISOString());
       this.parts.delete(id);
       return { status: 201, body: entry(part.path, { size: part.size }) };
     }
@@ -231,13 +234,18 @@ it("a finish whose answer is lost is not taken for a failure", async () => {
   expect(companion.signed.filter(({ url }) => url.endsWith("/uploads")).length).toBe(1);
 });
 
-it("a finish that was lost with the file is a failure", async () => {
+it("a finish that was lost with the file is a failure, and an older file of its length is not it", async () => {
+  const old = "2020-01-01T00:00:00.000Z";
   shelf.lose = ({ url }) => {
     if (!url.includes("/finish")) return false;
-    shelf.files.clear();
+    shelf.files.set("a b/c.txt", "9876543210");
+    shelf.dates.set("a b/c.txt", old);
     return true;
   };
-  await expect(settled(send("0123456789").upload.done)).rejects.toMatchObject({ code: "uploadUnknown" });
+  for (const more of [{}, { modifiedAt: new Date("2021-01-01") }]) {
+    const { upload } = send("0123456789", { onConflict: "replace", ...more });
+    await expect(settled(upload.done)).rejects.toMatchObject({ code: "uploadUnknown" });
+  }
 });
 
 it("it is given up after many failures, and another visit resumes it", async () => {
