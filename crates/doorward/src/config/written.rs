@@ -10,11 +10,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Whence};
-use super::keys::{self, KEYS, Key, LATER, RELAY_KEYS, SOURCE_KEYS, TABLES};
+use super::keys::{self, GATEWAY_KEYS, KEYS, Key, LATER, RELAY_KEYS, SOURCE_KEYS, TABLES};
 use super::value::{Raw, Unfit, Value};
 
 /// Tables that may be there more than once.
-const LISTS: &[&str] = &["source", "relay"];
+const LISTS: &[&str] = &["source", "relay", "gateway"];
 
 /// What the command line says; `None` where it says nothing.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +50,7 @@ pub struct Written {
     pub(super) settings: Settings,
     pub(super) sources: Vec<Entry>,
     pub(super) relays: Vec<Entry>,
+    pub(super) gateways: Vec<Entry>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -57,7 +58,7 @@ pub struct Written {
 #[derive(Clone, Default)]
 pub(super) struct Settings(BTreeMap<&'static str, (Value, Whence)>);
 
-/// One `[[source]]` or `[[relay]]`, or one SOURCE of the command line.
+/// One `[[source]]`, `[[relay]]` or `[[gateway]]`, or one SOURCE of the command line.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) settings: Settings,
@@ -96,6 +97,7 @@ impl Written {
             match name {
                 "source" => written.sources = file.entries(name, SOURCE_KEYS, value)?,
                 "relay" => written.relays = file.entries(name, RELAY_KEYS, value)?,
+                "gateway" => written.gateways = file.entries(name, GATEWAY_KEYS, value)?,
                 _ => {}
             }
             if LISTS.contains(&name) {
