@@ -122,6 +122,9 @@ async fn open(
         .clock(clock.clone())
         .native_socket(claim.socket())
         .audit(Arc::clone(log) as _);
+    for gateway in config.gateways.iter().filter_map(|one| one.configured()) {
+        builder = builder.gateway(gateway);
+    }
     if config.companion.enabled {
         builder = builder.companion(companion(serve, config, instance)?);
     }

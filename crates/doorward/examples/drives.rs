@@ -98,13 +98,7 @@ impl Page {
         let announced = announced.to_string();
         let path = "/drives/Files/uploads";
         let told = self
-            .ask(
-                "POST",
-                path,
-                "application/json",
-                announced.as_bytes(),
-                None,
-            )
+            .ask("POST", path, "application/json", announced.as_bytes(), None)
             .await?;
         let id = told
             .get("id")

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use doorward::companion_core::defaults::PAIRINGS;
+use doorward::companion_core::pairing::Way;
 use doorward::companion_core::vault::{Answering, KeptPage, Vault};
 use doorward::guard::caller::PROOF_HEADER;
 use doorward::guard::defaults::SESSIONS;
@@ -60,6 +61,7 @@ fn pages() -> Result<Vec<KeptPage>, Failure> {
             request: Secret::random(),
             response: Secret::random(),
             created: 1_790_000_000,
+            way: Way::Signed,
         })
     };
     (0..PAIRINGS).map(page).collect()

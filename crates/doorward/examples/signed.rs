@@ -164,9 +164,11 @@ async fn main() -> Result<(), Failure> {
     let origin = Origin::parse("https://page.example").ok_or("no origin")?;
     let (keys, instance) = pair(&host, &mut hooks, &origin, Scopes::default()).await?;
     let request = signed(&host, &origin, (&keys.key_id, &keys.request), &instance)?;
-    println!("for {host}:
+    println!(
+        "for {host}:
 
-{request}");
+{request}"
+    );
     for line in std::io::stdin().lines() {
         line?;
     }

@@ -236,6 +236,7 @@ impl Serving {
     pub async fn shutdown(self) {
         // While its sockets can still be told why.
         self.house.relay().shutdown().await;
+        self.house.operator().shutdown().await;
         if let Some(companion) = self.house.companion() {
             companion.shutdown().await;
         }

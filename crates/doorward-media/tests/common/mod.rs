@@ -16,7 +16,8 @@ use doorward_guard::audit::{AuditSink, Ledger};
 use doorward_guard::events::Events;
 use doorward_guard::policy::SealRule;
 use doorward_guard::{
-    Admission, Body, BoxError, Clock, Connection, FakeClock, Guard, HostSet, Payload, Peer, SealConfig,
+    Admission, Body, BoxError, Clock, Connection, FakeClock, Guard, HostSet, Payload, Peer,
+    SealConfig,
 };
 use doorward_media::api::{GrantView, GrantsQuery};
 use doorward_media::{Location, Media, MediaOptions, Minted};

@@ -13,9 +13,10 @@ use doorward_guard::policy::SealRule;
 use doorward_guard::table::sessions::{SessionLimits, Sessions};
 use doorward_guard::{
     Answer, Call, Clock, Guard, HostSet, Open, Origin, Permit, Policy, SealConfig, Secret, Surface,
-    defaults,
+    Token, defaults,
 };
 use doorward_media::Media;
+use doorward_operator::{Configured, Operator};
 use doorward_relay::Relay;
 use tokio::sync::Notify;
 
@@ -39,6 +40,8 @@ pub struct BridgeBuilder {
     clock: Clock,
     audit: Option<Arc<dyn AuditSink>>,
     egress: Dialer,
+    gateways: Vec<Configured>,
+    automation: Option<Token>,
 }
 
 /// A bridge that cannot be put together.
@@ -88,6 +91,8 @@ impl BridgeBuilder {
             clock: Clock::system(),
             audit: None,
             egress: Dialer::new(AddressPolicy::public(), Trust::platform()),
+            gateways: Vec::new(),
+            automation: None,
         }
     }
 
@@ -187,6 +192,21 @@ impl BridgeBuilder {
         self
     }
 
+    /// A gateway that the console may sign in to; the first is chosen.
+    #[must_use]
+    pub fn gateway(mut self, gateway: Configured) -> Self {
+        self.gateways.push(gateway);
+        self
+    }
+
+    /// Opens the automation report to whoever has `token` beside a session. There
+    /// is none unless this is called.
+    #[must_use]
+    pub fn automation(mut self, token: Token) -> Self {
+        self.automation = Some(token);
+        self
+    }
+
     /// What weakens the bridge.
     #[must_use]
     pub fn dangerous(self) -> DangerousBuilder {
@@ -198,7 +218,7 @@ impl BridgeBuilder {
     /// # Errors
     ///
     /// A port, socket or disk cache that cannot be had.
-    pub async fn bind(self) -> Result<Bridge, BindError> {
+    pub async fn bind(mut self) -> Result<Bridge, BindError> {
         let (control_sockets, control) = bind(&self.config.control.listener, 0)?;
         let (mut content_sockets, content) = bind(&self.config.content.listener, 0)?;
         let mut lanes = Vec::new();
@@ -221,7 +241,8 @@ impl BridgeBuilder {
                     }
                 })?),
             };
-        let (companion_sockets, companion) = match &self.companion {
+        let settings = self.companion.take();
+        let (companion_sockets, companion) = match &settings {
             None => (Vec::new(), None),
             Some(settings) => {
                 let (sockets, port) = first_free(&settings.ports)?;
@@ -338,7 +359,7 @@ impl BridgeBuilder {
     }
 
     fn house(
-        &self,
+        &mut self,
         (control, content, compat): (u16, u16, Option<u16>),
         lanes: &[u16],
         companion: Option<(&CompanionSettings, u16)>,
@@ -358,6 +379,9 @@ impl BridgeBuilder {
             // The ports of TURN tunnels have no token.
             relay.check_peers(crate::platform::tcp_peer);
         }
+        let gateways = std::mem::take(&mut self.gateways);
+        let automation = self.automation.take();
+        let operator = Operator::new(&clock, &events, &audit, gateways, automation);
         let companion = companion.map(|(settings, port)| {
             let room = Companion::new(&clock, &audit, port, settings, (&events, &relay, &media));
             (room, origin(port))
@@ -373,6 +397,7 @@ impl BridgeBuilder {
             audit,
             media,
             relay,
+            operator,
             companion,
             compat: compat.map(origin),
             doors: OnceLock::new(),

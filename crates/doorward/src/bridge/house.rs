@@ -10,6 +10,7 @@ use doorward_guard::guard::{RefusedRow, SurfaceRow};
 use doorward_guard::table::sessions::{EndReason, SessionId, SessionView, Sessions};
 use doorward_guard::{Clock, Guard, Moment, Refusal};
 use doorward_media::Media;
+use doorward_operator::Operator;
 use doorward_relay::Relay;
 use serde::Serialize;
 use serde_json::json;
@@ -32,6 +33,7 @@ pub struct House {
     pub(super) audit: Arc<dyn AuditSink>,
     pub(super) media: Arc<Media>,
     pub(super) relay: Arc<Relay>,
+    pub(super) operator: Arc<Operator>,
     pub(super) companion: Option<(Arc<Companion>, String)>,
     pub(super) compat: Option<String>,
     pub(super) doors: OnceLock<Doors>,
@@ -158,6 +160,12 @@ impl House {
         &self.relay
     }
 
+    /// The operator room.
+    #[must_use]
+    pub fn operator(&self) -> &Arc<Operator> {
+        &self.operator
+    }
+
     /// The companion, where its listener is on.
     #[must_use]
     pub fn companion(&self) -> Option<&Arc<Companion>> {
@@ -270,8 +278,10 @@ impl House {
         let live = self.sessions.live();
         self.media.end_orphans(&live);
         self.relay.end_orphans(&live);
+        self.operator.end_orphans(&live);
         self.media.sweep();
         self.relay.sweep();
+        self.operator.sweep();
         if let Some(companion) = self.companion() {
             companion.sweep();
         }
@@ -303,6 +313,7 @@ impl House {
     pub(super) fn session_ended(&self, id: &SessionId, reason: EndReason) {
         self.media.session_ended(id);
         self.relay.session_ended(id);
+        self.operator.session_ended(id);
         let kind = match reason {
             EndReason::Idle | EndReason::Absolute => Kind::SessionExpired,
             EndReason::Revoked | EndReason::TakenOver | EndReason::Shutdown => Kind::SessionRevoked,

@@ -174,13 +174,7 @@ impl Book {
     }
 }
 
-fn view(
-    key_id: &str,
-    origin: &Origin,
-    label: String,
-    scopes: Scopes,
-    created: u64,
-) -> PairingView {
+fn view(key_id: &str, origin: &Origin, label: String, scopes: Scopes, created: u64) -> PairingView {
     PairingView {
         key_id: key_id.to_owned(),
         origin: origin.to_string(),

@@ -54,7 +54,7 @@ pub(super) enum Kind {
 }
 
 /// Tables that later versions will know.
-pub(super) const LATER: &[&str] = &["gateway", "public"];
+pub(super) const LATER: &[&str] = &["public"];
 
 /// What each table is for.
 pub(super) const TABLES: &[(&str, &str)] = &[
@@ -193,6 +193,13 @@ keys! { RELAY_KEYS:
     RELAY_TURN = "relay.turn" Kind::Flag(false), "And its TURN servers get ports here, so that media leaves the same way.";
     RELAY_PINS = "relay.pins" Kind::List, "Keys of the server, as curl's --pinnedpubkey has them: \"sha256//BASE64\". Unless set, whichever the platform trusts.";
     RELAY_LIFE = "relay.life" time(doorward_relay::defaults::GRANT_LIFE_MOST), "Its URL ends after this.";
+}
+
+keys! { GATEWAY_KEYS:
+    GATEWAY_NAME = "gateway.name" Kind::Text, "What it is called in the console.";
+    GATEWAY_KIND = "gateway.kind" Kind::OneOf(&["capnp"]), "What it speaks.";
+    GATEWAY_ADDRESS = "gateway.address" Kind::Text, "host:port, or unix: and the path of a socket.";
+    GATEWAY_ALLOW = "gateway.allow" Kind::List, "Other addresses that the console may turn it to. No others can be reached.";
 }
 
 impl Key {
