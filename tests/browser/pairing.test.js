@@ -4,12 +4,12 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { ask, ended, FIRST_SECOND, introduce, openDoor, startCompanion, startSite } from "./lib/companion.js";
 import { enter } from "./lib/console.js";
-import { inEngines, launch, missing } from "./lib/engines.js";
+import { inEngines, inEnginesAtOnce, launch, missing } from "./lib/engines.js";
 import { needsDaemon } from "./lib/places.js";
 import { pause } from "./lib/process.js";
 
-function inPage(name, body, options = {}) {
-  inEngines(
+function inPage(name, body, { register = inEngines, ...options } = {}) {
+  register(
     name,
     async (context) => {
       const { page, t } = context;
@@ -129,6 +129,49 @@ inPage("t69_a_restart_leaves_nothing_to_approve_and_nobody_paired_who_was_not_ke
   assert.equal(await introduce(page, next), "paired");
   assert.equal(await state(page), "paired");
 });
+
+inPage("t69_a_closed_tab_or_browser_leaves_nothing_to_approve", async ({ engine, browser, daemon, site, t }) => {
+  const left = async (page, close) => {
+    await page.goto(`${site.origin}/`);
+    await page.evaluate(openDoor, daemon.companionPort);
+    const code = await page.evaluate(ask);
+    assert.equal((await daemon.pair("list")).pending.origin, site.origin);
+    await close();
+    for (let times = 100; times > 0 && (await daemon.pair("list")).pending; times--) await pause(200);
+    assert.equal((await daemon.pair("list")).pending, null);
+    await assert.rejects(daemon.pair("approve", "--code", code.replace(" ", "")));
+    assert.deepEqual((await daemon.pair("list")).pairings, []);
+  };
+  const tab = await browser.newPage();
+  await left(tab, () => tab.close());
+  const other = await launch(engine);
+  let open = true;
+  t.after(() => open && other.close());
+  await left(await other.newPage(), async () => {
+    open = false;
+    await other.close();
+  });
+});
+
+// It really takes two minutes: nothing shortens them, in no build.
+inPage(
+  "t69_what_nobody_answers_runs_out_and_cannot_be_approved",
+  async ({ page, daemon }) => {
+    const code = await page.evaluate(ask);
+    // Confirmed by the page alone, and the page waits to the end.
+    await page.evaluate(() => window.waiting.confirm());
+    assert.equal(await page.waitFor(() => window.ended, { why: "two minutes", timeout: 150_000 }), "pairingGone");
+    assert.equal(await state(page), "unpaired");
+    // Not because it went: its time was over.
+    assert.ok(await page.evaluate(() => Date.now() >= window.waiting.expiresAt.getTime() - 2_000));
+    assert.equal((await daemon.pair("list")).pending, null);
+    await assert.rejects(daemon.pair("approve", "--code", code.replace(" ", "")));
+    assert.deepEqual((await daemon.pair("list")).pairings, []);
+    // And it may ask again.
+    assert.equal(await introduce(page, daemon), "paired");
+  },
+  { register: inEnginesAtOnce, timeout: 300_000 },
+);
 
 inPage("t63_two_profiles_on_one_origin_both_stay_paired", async ({ engine, page, daemon, site, t }) => {
   assert.equal(await introduce(page, daemon), "paired");

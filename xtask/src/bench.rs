@@ -1,4 +1,4 @@
-//! `cargo xtask bench guard`, `media` and `relay`: doorward, built for release, beside what else could do
+//! `cargo xtask bench drives`, `guard`, `media` and `relay`: doorward, built for release, beside what else could do
 //! its work.
 //!
 //! Every row holds one kind of work against a target. Runs are interleaved, so that whatever else the
@@ -13,6 +13,7 @@
 
 mod book;
 mod door;
+mod drives;
 mod effort;
 mod far;
 mod guard;
@@ -42,14 +43,15 @@ const GIB: u64 = 1024 * MIB;
 
 const END: &str = "<!-- end -->";
 
-/// Runs one of the three and writes its results; a quick look is only printed.
+/// Runs one of the four and writes its results; a quick look is only printed.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let quick = match words {
-        ["guard" | "media" | "relay"] => false,
-        ["guard" | "media" | "relay", "--quick"] => true,
-        _ => bail!("cargo xtask bench guard|media|relay [--quick]"),
+        ["drives" | "guard" | "media" | "relay"] => false,
+        ["drives" | "guard" | "media" | "relay", "--quick"] => true,
+        _ => bail!("cargo xtask bench drives|guard|media|relay [--quick]"),
     };
     match words {
+        ["drives", ..] => drives(quick),
         ["guard", ..] => guard(quick),
         ["relay", ..] => relay(quick),
         _ => media(quick),
@@ -78,6 +80,24 @@ fn media(quick: bool) -> Result<()> {
     publish("media", &book)
 }
 
+fn drives(quick: bool) -> Result<()> {
+    let effort = drives::Effort::new(quick);
+    let load = process::load();
+    let mut book = Book::default();
+    drives::measure(effort, &mut book)?;
+    if quick {
+        println!("\n{}", book.targets());
+        return Ok(());
+    }
+    let how = format!(
+        "Medians of {} rounds, with the least and the most.",
+        effort.rounds
+    );
+    let text = results("drives", &drives::servers(), &how, &book, &load)?;
+    write(&place::root()?.join("benches/DRIVES.md"), &text)?;
+    publish("drives", &book)
+}
+
 fn guard(quick: bool) -> Result<()> {
     let effort = guard::Effort::new(quick);
     let load = process::load();
@@ -87,9 +107,9 @@ fn guard(quick: bool) -> Result<()> {
         println!("\n{}", book.targets());
         return Ok(());
     }
+    let [signed, session] = effort.rounds();
     let how = format!(
-        "Medians of {} rounds, with the least and the most.",
-        effort.rounds
+        "Medians of {signed} rounds ({session} of a session's requests), with the least and the most."
     );
     let text = results("guard", &guard::servers(), &how, &book, &load)?;
     write(&place::root()?.join("benches/GUARD.md"), &text)?;

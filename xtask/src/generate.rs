@@ -35,6 +35,11 @@ const GENERATORS: &[Generator] = &[
         output: "docs/ROUTES.md",
         make: |to| routes("--markdown", to),
     },
+    Generator {
+        name: "openapi",
+        output: "docs/openapi.json",
+        make: |to| routes("--openapi", to),
+    },
 ];
 
 /// Writes every output in place.

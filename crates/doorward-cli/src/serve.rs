@@ -122,6 +122,9 @@ async fn open(
         .clock(clock.clone())
         .native_socket(claim.socket())
         .audit(Arc::clone(log) as _);
+    for gateway in config.gateways.iter().filter_map(|one| one.configured()) {
+        builder = builder.gateway(gateway);
+    }
     if config.companion.enabled {
         builder = builder.companion(companion(serve, config, instance)?);
     }
@@ -147,10 +150,12 @@ async fn open(
     }
     let serving = bridge.serve();
     if let Some(companion) = serving.companion() {
+        #[cfg(all(target_os = "linux", feature = "screen-lock"))]
+        crate::screen::watch(companion);
         // Before any page can ask whether it is paired, unless somebody has to
         // unlock the keyring first.
-        let within = tokio::time::timeout(VAULT_AT_START, companion.restored());
-        let _ = within.await;
+        let ready = async { tokio::join!(companion.restored(), companion.drives().recover()) };
+        let _ = tokio::time::timeout(VAULT_AT_START, ready).await;
     }
     Ok(serving)
 }
@@ -187,6 +192,7 @@ fn companion(
     Ok(CompanionSettings {
         approval: ask::approval(wanted.approve, serve)?,
         ports: wanted.ports.clone(),
+        dangerous_compat: wanted.dangerous_compat,
         pairing: wanted.pairing,
         schemes: wanted.schemes.clone(),
         keep,

@@ -37,6 +37,8 @@ pub const WINDOWS_IN_LONG: usize = 20;
 pub const WINDOWS_LONG: Duration = Duration::from_secs(24 * 60 * 60);
 /// What `doorward pair allow` opens lasts this long.
 pub const GESTURE: Duration = Duration::from_secs(120);
+/// Pages of the compatible listener ask no more often than this, over all origins.
+pub const INTRODUCED_EVERY: Duration = Duration::from_secs(5);
 /// Bytes of one message of the pairing.
 pub const PAIRING_MESSAGE: usize = 4 * 1024;
 /// Characters of the name that a page gives itself.
@@ -73,6 +75,17 @@ pub const SIGNED_BODY: usize = 64 * 1024;
 /// Bytes of a chunk of an upload. Browsers cannot hash as they send, so each chunk
 /// is hashed whole, in memory, on both sides.
 pub const CHUNK: usize = 8 * 1024 * 1024;
+/// A stamp of the compatible listener is good for so many seconds before and after
+/// its time. Sambee's number.
+pub const STAMP_GOOD: u64 = 30;
+/// Uploads of the compatible listener that are read at once, of all pages: each has a
+/// piece in memory.
+pub const COMPAT_UPLOADS: usize = 16;
+/// Bytes that are written or read in one go there.
+pub const COMPAT_PIECE: usize = 1024 * 1024;
+/// A page there waits this long for the vault, then asks again: it gives up on an
+/// answer after ten seconds.
+pub const COMPAT_KEPT_WITHIN: Duration = Duration::from_secs(5);
 /// A WebSocket ticket is used within this.
 pub const SOCKET_TICKET: Duration = Duration::from_secs(15);
 /// Unused WebSocket tickets that are held at once.
@@ -101,6 +114,9 @@ pub const SOCKET_NEWS_AHEAD: usize = 256;
 /// Ports that pages look for a companion at: the first free one is taken, so two
 /// people on one machine have one each.
 pub const PORTS: [u16; 5] = [7319, 7320, 7321, 7322, 7323];
+
+/// The port of the compatible listener: its pages know no other.
+pub const COMPAT_PORT: u16 = 21_549;
 
 /// Relays that one pairing has open at once: a call, and some that linger.
 pub const RELAYS_PER_KEY: usize = 16;
@@ -133,6 +149,12 @@ pub const SEARCHED: usize = 200_000;
 pub const SEARCH_AHEAD: usize = 20_000;
 /// A search takes no longer.
 pub const SEARCH_WITHIN: Duration = Duration::from_secs(10);
+/// Folders that are told of a search for folders. Sambee's number.
+pub const NAMED: usize = 50;
+/// Folders that such a search looks at. Sambee's number.
+pub const NAMED_LOOKED: usize = 100_000;
+/// It takes no longer: its pages wait for ten seconds.
+pub const NAMED_WITHIN: Duration = Duration::from_secs(8);
 /// Entries that one search finds.
 pub const FOUND: usize = 500;
 /// Characters that are searched for: as many as a name has.

@@ -33,6 +33,7 @@
 //! `modified` or `kind`, with folders first; conflict is `fail`, `replace` or
 //! `keepBoth`. Folders are never replaced.
 
+mod at_once;
 mod change;
 mod entry;
 mod error;
@@ -42,19 +43,24 @@ mod jobs;
 mod journal;
 mod list;
 mod mounts;
+mod named;
 mod native;
 mod openapi;
 mod path;
 mod progress;
+mod receive;
 mod room;
 mod search;
 mod surface;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod trash;
 mod tree;
 mod upload;
 mod wire;
 
+pub use at_once::{AtOnce, Reading, Spot};
 pub use change::{NewKind, OnConflict};
 pub use entry::{Entry, EntryKind};
 pub use error::{Conflict, DriveError};
@@ -63,9 +69,11 @@ pub use folders::{
 };
 pub use jobs::{JobKind, JobPlace, JobState, JobView};
 pub use list::{Listing, Order, Sort};
+pub use named::Named;
 pub use openapi::openapi;
 pub use path::{NewName, RelPath};
-pub use room::{DrivePlaces, Drives, Hands, Link, Wish};
+pub use receive::Receiving;
+pub use room::{DrivePlaces, Drives, Hands, Link, Making, Wish};
 pub use search::{Found, Unfinished};
 pub use upload::UploadView;
 pub use wire::{Begun, Deleted, JobList, Linked, NotLinked, Opened, Shown};

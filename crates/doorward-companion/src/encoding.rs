@@ -70,17 +70,37 @@ pub(crate) fn hash(of: &[&[u8]]) -> [u8; 32] {
     Sha256::digest(fields(of).as_slice()).into()
 }
 
-/// HMAC-SHA256 of `bytes`.
-pub(crate) fn mac(key: &Secret<32>, bytes: &[u8]) -> [u8; 32] {
-    // HMAC pads a short key with zeros to a block: this cannot fail, unlike
-    // `new_from_slice`.
-    let mut block = Zeroizing::new([0; 64]);
-    for (place, byte) in block.iter_mut().zip(key.bytes()) {
-        *place = *byte;
+/// A key of HMAC-SHA256, made ready once. Wiped when dropped.
+pub(crate) struct MacKey(Hmac<Sha256>);
+
+impl MacKey {
+    pub(crate) fn new(key: &Secret<32>) -> Self {
+        // HMAC pads a short key with zeros to a block: this cannot fail, unlike
+        // `new_from_slice`.
+        let mut block = Zeroizing::new([0; 64]);
+        for (place, byte) in block.iter_mut().zip(key.bytes()) {
+            *place = *byte;
+        }
+        Self(Hmac::new((&*block).into()))
     }
-    let mut mac = Hmac::<Sha256>::new((&*block).into());
-    mac.update(bytes);
-    mac.finalize().into_bytes().into()
+
+    /// HMAC-SHA256 of `bytes`.
+    pub(crate) fn mac(&self, bytes: &[u8]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        mac.update(bytes);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for MacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MacKey(..)")
+    }
+}
+
+/// HMAC-SHA256 of `bytes`, for a key that is used once.
+pub(crate) fn mac(key: &Secret<32>, bytes: &[u8]) -> [u8; 32] {
+    MacKey::new(key).mac(bytes)
 }
 
 /// Compares in constant time.
@@ -95,12 +115,22 @@ pub(crate) fn url64(bytes: &[u8]) -> String {
 
 /// Exactly `N` bytes of canonical base64url without padding.
 pub(crate) fn from_url64<const N: usize>(text: &str) -> Option<[u8; N]> {
-    Secret::<N>::parse(text).map(|secret| *secret.bytes())
+    if text.len() != N.saturating_mul(4).div_ceil(3) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    let read = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes);
+    (read == Ok(N)).then_some(bytes)
 }
 
-/// An RFC 8941 byte sequence: `:` base64 with padding `:`.
-pub(crate) fn byte_sequence(bytes: &[u8]) -> String {
-    format!(":{}:", STANDARD.encode(bytes))
+/// `before`, then an RFC 8941 byte sequence: `:` base64 with padding `:`.
+pub(crate) fn byte_sequence(before: &str, bytes: &[u8; 32]) -> String {
+    let mut text = String::with_capacity(before.len() + 46);
+    text.push_str(before);
+    text.push(':');
+    STANDARD.encode_string(bytes, &mut text);
+    text.push(':');
+    text
 }
 
 /// Reads a byte sequence of exactly 32 bytes in canonical form.
@@ -110,5 +140,7 @@ pub(crate) fn from_byte_sequence(text: &str) -> Option<[u8; 32]> {
     if text.len() != 44 {
         return None;
     }
-    STANDARD.decode(text).ok()?.try_into().ok()
+    let mut bytes = [0; 32];
+    let read = STANDARD.decode_slice(text, &mut bytes);
+    (read == Ok(32)).then_some(bytes)
 }

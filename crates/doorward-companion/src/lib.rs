@@ -4,6 +4,7 @@
 //!   key that never crossed the wire.
 //! - [`signing`]: what the page asks afterwards, each request signed by that key.
 //! - [`vault`]: what is kept between runs.
+//! - [`compat`]: the weaker protocol of Sambee, for its own pages.
 //! - [`drives`]: the folders that the person shares with it.
 //! - [`watch`]: what changes in them.
 //!
@@ -21,6 +22,7 @@
 //! messages, tables and time. The drives read and write files, on threads of the
 //! runtime that may block.
 
+pub mod compat;
 pub mod defaults;
 pub mod drives;
 mod encoding;

@@ -31,10 +31,10 @@ mod told;
 mod wire;
 
 pub use limits::Mode;
-pub use machine::{Held, Pairings};
+pub use machine::{Held, Introduced, NotIntroduced, Pairings, Plainly};
 pub use refusal::PairRefusal;
 pub use scope::{BadScopes, FolderName, Right, Scope, Scopes};
 pub use told::{
-    Collected, Config, Ended, Ending, Offered, PageKey, Pid, Step, Window, origin_at_most,
+    Collected, Config, Ended, Ending, Offered, PageKey, Pid, Step, Way, Window, origin_at_most,
 };
 pub use wire::{Bytes32, Offer, Reveal, SUITE, Start, VERSION};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::defaults;
-use crate::pairing::Scopes;
+use crate::pairing::{Scopes, Way};
 
 /// The version of [`KeptPage::write`].
 const VERSION: u32 = 1;
@@ -79,6 +79,8 @@ pub struct KeptPage {
     pub label: String,
     /// What the person granted.
     pub scopes: Scopes,
+    /// How it was paired.
+    pub way: Way,
     /// Signs the page's requests.
     pub request: Secret<32>,
     /// Signs our answers.
@@ -95,6 +97,9 @@ struct Written<'a> {
     origin: &'a str,
     label: String,
     scopes: Scopes,
+    // What a version that does not know it takes for broken: it never counts there.
+    #[serde(default, skip_serializing_if = "is_signed")]
+    way: Way,
     request: &'a str,
     response: &'a str,
     created: u64,
@@ -156,6 +161,10 @@ impl VaultState {
     }
 }
 
+fn is_signed(way: &Way) -> bool {
+    *way == Way::Signed
+}
+
 // === impl KeptPage ===
 
 impl KeptPage {
@@ -169,6 +178,7 @@ impl KeptPage {
             origin: self.origin.as_str(),
             label: self.label.clone(),
             scopes: self.scopes.clone(),
+            way: self.way,
             request: &request,
             response: &response,
             created: self.created,
@@ -195,6 +205,7 @@ impl KeptPage {
             origin: Origin::parse(written.origin)?,
             label: written.label,
             scopes: written.scopes,
+            way: written.way,
             request: Secret::parse(written.request)?,
             response: Secret::parse(written.response)?,
             created: written.created,
@@ -212,6 +223,7 @@ mod tests {
             origin: Origin::parse("https://app.example").unwrap(),
             label: "A \"quoted\" name".to_owned(),
             scopes: serde_json::from_str(r#"[{"folder":"A","rights":["read"]}]"#).unwrap(),
+            way: Way::Signed,
             request: Secret::random(),
             response: Secret::random(),
             created: 1_790_000_000,
@@ -228,6 +240,21 @@ mod tests {
             (page.key_id, page.origin, page.label, page.scopes)
         );
         assert_eq!(read.created, page.created);
+    }
+
+    #[test]
+    fn a_weaker_pairing_stays_one_and_others_are_written_as_ever() {
+        let text = String::from_utf8(page().write().to_vec()).unwrap();
+        assert!(!text.contains("way"));
+        let stamped = KeptPage {
+            way: Way::Stamped,
+            ..page()
+        };
+        let text = stamped.write();
+        assert_eq!(KeptPage::read(&text).unwrap().way, Way::Stamped);
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        let other = text.replace("stamped", "other");
+        assert!(text != other && KeptPage::read(other.as_bytes()).is_none());
     }
 
     #[test]

@@ -119,6 +119,30 @@ impl Dialer {
             .await
     }
 
+    /// The same target by the first address of its name that the policy allows, for
+    /// whoever must not be led elsewhere by a later answer. Only for targets without
+    /// TLS: a certificate is for a name.
+    ///
+    /// # Errors
+    ///
+    /// `Resolve`, `AddressRefused`, `DialTimeout`; `Target` for one with TLS.
+    pub async fn pin(&self, target: &Target) -> Result<Target, EgressError> {
+        if target.is_tls() {
+            return Err(EgressError::Target(
+                "a target with TLS is known by its name",
+            ));
+        }
+        let resolving = allowed_addresses(target, &self.policy);
+        let late = || EgressError::DialTimeout {
+            host: target.host(),
+        };
+        let found = timeout(self.options.dial_within, resolving)
+            .await
+            .map_err(|_| late())??;
+        let address = found.first().ok_or_else(late)?;
+        Ok(target.at(*address))
+    }
+
     async fn dial_to_speak(
         &self,
         target: &Target,

@@ -96,6 +96,15 @@ impl Target {
         }
     }
 
+    /// The same scheme, at this very address.
+    pub(crate) fn at(&self, address: std::net::SocketAddr) -> Self {
+        Self {
+            tls: self.tls,
+            host: Host::Address(address.ip()),
+            port: address.port(),
+        }
+    }
+
     /// The address, where the URL names one.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {

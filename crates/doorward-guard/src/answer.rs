@@ -2,23 +2,36 @@
 //! [seal](crate::seal).
 
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Empty, Full};
 use serde::Serialize;
 
 use crate::raw::Raw;
 use crate::refusal::{Refusal, Rule};
 
+/// Bytes that JSON has room for before it has to grow: most answers fit.
+const JSON_ROOM: usize = 512;
+
 /// What can go wrong while a body is sent.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of an answer: whole, or streamed chunk by chunk.
-pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+#[derive(Debug)]
+pub struct Body(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Whole(Bytes),
+    Stream(UnsyncBoxBody<Bytes, BoxError>),
+}
 
 /// An answer before it is sealed.
 pub struct Answer {
@@ -46,10 +59,7 @@ impl Answer {
     /// An answer without a body.
     #[must_use]
     pub fn empty(status: StatusCode) -> Self {
-        Self::new(
-            status,
-            Empty::new().map_err(|never| match never {}).boxed_unsync(),
-        )
+        Self::new(status, Body::whole(Bytes::new()))
     }
 
     /// `200` with `value` as JSON.
@@ -61,8 +71,9 @@ impl Answer {
     /// `status` with `value` as JSON.
     #[must_use]
     pub fn json_with<T: Serialize>(status: StatusCode, value: &T) -> Self {
-        match serde_json::to_vec(value) {
-            Ok(text) => Self::whole(status, "application/json", text.into()),
+        let mut text = Vec::with_capacity(JSON_ROOM);
+        match serde_json::to_writer(&mut text, value) {
+            Ok(()) => Self::whole(status, "application/json", text.into()),
             // Only a map with keys that are not text can fail; none of ours is.
             Err(_) => Self::empty(StatusCode::INTERNAL_SERVER_ERROR),
         }
@@ -78,10 +89,8 @@ impl Answer {
     /// `status` with `bytes` of `content_type`.
     #[must_use]
     pub fn whole(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Self {
-        let body = Full::new(bytes)
-            .map_err(|never| match never {})
-            .boxed_unsync();
-        Self::new(status, body).header(CONTENT_TYPE, HeaderValue::from_static(content_type))
+        let kind = HeaderValue::from_static(content_type);
+        Self::new(status, Body::whole(bytes)).header(CONTENT_TYPE, kind)
     }
 
     /// `status` with a body that is sent as it is made. An error ends it as an
@@ -92,7 +101,7 @@ impl Answer {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Self::new(status, body.map_err(Into::into).boxed_unsync())
+        Self::new(status, Body::stream(body))
     }
 
     /// A failure that is not a broken rule of the guard: a room's own error, in
@@ -142,6 +151,64 @@ impl Answer {
             denial: None,
             until: None,
             raw: None,
+        }
+    }
+}
+
+// === impl Body ===
+
+impl Body {
+    /// All of it is here.
+    #[must_use]
+    pub fn whole(bytes: Bytes) -> Self {
+        Self(Kind::Whole(bytes))
+    }
+
+    /// It comes as it is asked for.
+    #[must_use]
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self(Kind::Stream(body.map_err(Into::into).boxed_unsync()))
+    }
+
+    /// What is whole, without copying it.
+    pub(crate) fn bytes(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Kind::Whole(bytes) => Some(bytes),
+            Kind::Stream(_) => None,
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.get_mut().0 {
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Stream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Stream(body) => body.size_hint(),
         }
     }
 }

@@ -36,10 +36,20 @@ impl Moment {
         Duration::from_nanos(self.0.get())
     }
 
+    /// What tables keep.
+    pub(crate) fn nanos(self) -> u64 {
+        self.0.get()
+    }
+
+    /// What tables have kept.
+    pub(crate) fn from_nanos(nanos: u64) -> Self {
+        Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
+    }
+
     /// `after` the origin; saturates after five hundred years.
     fn at(after: Duration) -> Self {
         let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
-        Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
+        Self::from_nanos(nanos)
     }
 }
 

@@ -18,12 +18,12 @@ use crate::audit::AuditSink;
 use crate::call::{Call, Payload};
 use crate::caller::Caller;
 use crate::clock::Clock;
+use crate::id::RequestId;
 use crate::origin::HostSet;
 use crate::policy::{SealRule, Stranger};
 use crate::refusal::{Refusal, Rule};
 use crate::rules;
-use crate::seal::{Plan, SealConfig, Sealed};
-use crate::secret::Secret;
+use crate::seal::{Plan, SealConfig, Sealed, Seals};
 use crate::surface::Surface;
 
 use door::{Door, Mounted};
@@ -35,12 +35,12 @@ pub struct Guard {
     /// Of each lane its own.
     hosts: Vec<HostSet>,
     stray_seal: SealRule,
-    seal: SealConfig,
+    seals: Seals,
     doors: Vec<Box<dyn Door>>,
     strays: table::Tally,
     audit: Arc<dyn AuditSink>,
     clock: Clock,
-    run: String,
+    run: [u8; 8],
     next_request: AtomicU64,
 }
 
@@ -87,7 +87,7 @@ impl Guard {
         listener: &'static str,
         hosts: HostSet,
         stray_seal: SealRule,
-        seal: SealConfig,
+        seal: &SealConfig,
         clock: &Clock,
         audit: Arc<dyn AuditSink>,
     ) -> Self {
@@ -95,12 +95,12 @@ impl Guard {
             listener,
             hosts: vec![hosts],
             stray_seal,
-            seal,
+            seals: Seals::new(seal),
             doors: Vec::new(),
             strays: table::Tally::default(),
             audit,
             clock: clock.clone(),
-            run: Secret::<6>::random().reveal().to_string(),
+            run: RequestId::run(),
             next_request: AtomicU64::new(1),
         }
     }
@@ -146,10 +146,10 @@ impl Guard {
         let request_id = self.request_id();
         let door = self.door(head.uri.path());
         let mut plan = Plan::new(door.map_or(self.stray_seal, |door| door.rules().seal));
-        match self.check(head, connection, door, &request_id, &mut plan) {
+        match self.check(head, connection, door, request_id, &mut plan) {
             Ok(entry) => Admission::Enter(entry),
             Err(door::Stop::Answer(answer)) => {
-                Admission::Answered(plan.seal(&self.seal, &request_id, answer))
+                Admission::Answered(plan.seal(&self.seals, request_id, answer))
             }
             Err(door::Stop::Refuse(refusal)) => {
                 // What follows on this connection may be the body.
@@ -161,7 +161,7 @@ impl Guard {
                 } else {
                     refusal
                 };
-                Admission::Answered(self.refuse_at(door, &plan, &request_id, &refusal))
+                Admission::Answered(self.refuse_at(door, &plan, request_id, &refusal))
             }
         }
     }
@@ -171,7 +171,7 @@ impl Guard {
         head: &Parts,
         connection: Connection,
         door: Option<&dyn Door>,
-        request_id: &str,
+        request_id: RequestId,
         plan: &mut Plan,
     ) -> Result<Entry, door::Stop> {
         if let Some(door) = door {
@@ -193,7 +193,7 @@ impl Guard {
         let Entry {
             run,
             params,
-            plan,
+            mut plan,
             request_id,
             origin,
             door,
@@ -203,9 +203,11 @@ impl Guard {
             gone,
             ..
         } = entry;
+        // What its handler leaves of a body is no request.
+        plan.close |= matches!(payload, Payload::Stream(_));
         let refuse = |refusal: Refusal| {
             let door = self.door(door);
-            self.refuse_at(door, &plan, &request_id, &refusal)
+            self.refuse_at(door, &plan, request_id, &refusal)
         };
         // Only now, with the body here: who sends none takes no place. Unless the
         // bodies are what is to be few.
@@ -227,18 +229,18 @@ impl Guard {
         let outcome = std::panic::AssertUnwindSafe(run(call)).catch_unwind().await;
         drop(slot);
         match outcome {
-            Ok(Ok(answer)) => plan.seal(&self.seal, &request_id, answer),
+            Ok(Ok(answer)) => plan.seal(&self.seals, request_id, answer),
             Ok(Err(refusal)) => {
                 let door = self.door(door);
                 let refusal = match door {
                     Some(door) => door.charge(origin.as_ref(), refusal),
                     None => refusal,
                 };
-                self.refuse_at(door, &plan, &request_id, &refusal)
+                self.refuse_at(door, &plan, request_id, &refusal)
             }
             Err(_panic) => {
                 tracing::error!(request = %request_id, "a handler panicked");
-                self.refuse_at(self.door(door), &plan, &request_id, &Rule::Internal.into())
+                self.refuse_at(self.door(door), &plan, request_id, &Rule::Internal.into())
             }
         }
     }
@@ -253,7 +255,7 @@ impl Guard {
             ..
         } = entry;
         plan.close = true;
-        self.refuse_at(self.door(door), &plan, &request_id, &rule.into())
+        self.refuse_at(self.door(door), &plan, request_id, &rule.into())
     }
 
     /// Refuses what never became a request: the head gate's findings, and
@@ -262,7 +264,7 @@ impl Guard {
     pub fn refuse(&self, refusal: &Refusal) -> Sealed {
         let mut plan = Plan::new(self.stray_seal);
         plan.close = true;
-        self.refuse_at(None, &plan, &self.request_id(), refusal)
+        self.refuse_at(None, &plan, self.request_id(), refusal)
     }
 
     /// The listener's name.
@@ -286,7 +288,7 @@ impl Guard {
         &self,
         door: Option<&dyn Door>,
         plan: &Plan,
-        request_id: &str,
+        request_id: RequestId,
         refusal: &Refusal,
     ) -> Sealed {
         let surface = door.map_or(self.listener, |door| door.name());
@@ -297,9 +299,10 @@ impl Guard {
         };
         door.map_or(&self.strays, |door| door.tally())
             .count(refusal.rule());
+        let request_id = request_id.to_string();
         self.audit
-            .record(crate::audit::Event::refused(surface, refusal, request_id));
-        plan.refuse(&self.seal, request_id, refusal)
+            .record(crate::audit::Event::refused(surface, refusal, &request_id));
+        plan.refuse(&self.seals, &request_id, refusal)
     }
 
     fn door(&self, path: &str) -> Option<&dyn Door> {
@@ -309,11 +312,10 @@ impl Guard {
             .find(|door| door.covers(path))
     }
 
-    fn request_id(&self) -> String {
-        format!(
-            "{}-{:x}",
-            self.run,
-            self.next_request.fetch_add(1, Ordering::Relaxed)
-        )
+    fn request_id(&self) -> RequestId {
+        RequestId {
+            run: self.run,
+            number: self.next_request.fetch_add(1, Ordering::Relaxed),
+        }
     }
 }

@@ -44,7 +44,9 @@ pub mod table;
 
 pub use answer::{Answer, Body, BoxError, IntoAnswer};
 pub use call::{Call, Payload, Upgrade};
-pub use caller::{Caller, Capability, Native, Open, Page, Session, Signed, Ticket};
+pub use caller::{
+    Caller, Capability, Native, Open, Page, Session, Signed, Stamped, Ticket, Visitor,
+};
 pub use clock::{Clock, FakeClock, Moment};
 pub use guard::{Admission, Connection, Entry, Guard, MountError, Peer};
 pub use origin::{HostSet, Origin, Origins};

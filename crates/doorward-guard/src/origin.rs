@@ -1,6 +1,7 @@
 //! Origins and host names, parsed at the edge into types that cannot be wrong.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A browser origin exactly as the `Origin` header spells it:
 /// `scheme://host[:port]`, lower case, default port left out (RFC 6454 §6.2).
@@ -9,7 +10,7 @@ use std::fmt;
 /// are not ASCII and a port that a browser would have left out. A custom scheme
 /// (`tauri://localhost`) parses; it matches only where it is listed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Origin(Box<str>);
+pub struct Origin(Arc<str>);
 
 impl Origin {
     /// Parses one origin. `None` if a browser would not have written it so.
@@ -98,7 +99,7 @@ impl HostSet {
         self.authorities
             .iter()
             .map(String::as_str)
-            .find(|name| name.eq_ignore_ascii_case(host))
+            .find(|name| *name == host || name.eq_ignore_ascii_case(host))
     }
 
     /// The first member: the authority that our own URLs use.

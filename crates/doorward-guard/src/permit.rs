@@ -1,6 +1,7 @@
 //! The proof that the guard let a request in.
 
 use crate::caller::Caller;
+use crate::id::RequestId;
 use crate::origin::Origin;
 
 /// A caller of kind `C` was proven. Handlers take it by value; only the guard
@@ -9,11 +10,11 @@ use crate::origin::Origin;
 pub struct Permit<C: Caller> {
     proof: C::Proof,
     origin: Option<Origin>,
-    request_id: String,
+    request_id: RequestId,
 }
 
 impl<C: Caller> Permit<C> {
-    pub(crate) fn new(proof: C::Proof, origin: Option<Origin>, request_id: String) -> Self {
+    pub(crate) fn new(proof: C::Proof, origin: Option<Origin>, request_id: RequestId) -> Self {
         Self {
             proof,
             origin,
@@ -35,7 +36,7 @@ impl<C: Caller> Permit<C> {
 
     /// Finds this request in the audit and the log.
     #[must_use]
-    pub fn request_id(&self) -> &str {
-        &self.request_id
+    pub fn request_id(&self) -> String {
+        self.request_id.to_string()
     }
 }

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::caller::{Caller, Capability, Judge, Native, Open, Page, Session, Signed, Ticket};
+use crate::caller::{
+    Caller, Capability, Judge, Native, Open, Page, Session, Signed, StampJudge, Stamped, Ticket,
+    Visitor,
+};
 use crate::defaults::{self, Rate};
 
 /// The rules of one surface whose callers are of kind `C`.
@@ -90,6 +93,10 @@ pub enum CallerKind {
     Page,
     /// A signature of a paired page.
     Signed,
+    /// The origin that its browser names, or that it names none.
+    Visitor,
+    /// A MAC of a paired page over the time alone.
+    Stamped,
 }
 
 /// Which processes may be on the other end of the connection.
@@ -154,6 +161,9 @@ pub enum ContentRule {
     None,
     /// JSON, or nothing.
     Json,
+    /// JSON, or a form with a file, which goes to its handler as it arrives and
+    /// makes progress within [`defaults::CHUNK_PROGRESS`].
+    JsonOrForm,
     /// A chunk of an upload, whole: it makes progress within the time, however long
     /// it takes.
     Chunk,
@@ -183,6 +193,8 @@ pub enum SealRule {
     Relay,
     /// Answers to pages of other origins, and their WebSockets.
     Companion,
+    /// The same in Sambee's shapes, and files in frames and pictures.
+    Compat,
     /// Nothing that a browser would render.
     Plain,
 }
@@ -370,6 +382,70 @@ impl<V: Judge> Policy<Signed<V>> {
     }
 }
 
+impl Policy<Visitor> {
+    /// What may be asked on the compatible listener without a pairing: whether there
+    /// is one, and for one. Weaker than [`Policy::knocking`]: no commitment, and who
+    /// names no origin may say one.
+    #[must_use]
+    pub fn dangerous_visiting() -> Self {
+        Self::from(Rules {
+            fetch: FetchRule::Relay,
+            cors: CorsRule::Known,
+            content: ContentRule::Json,
+            body_limit: defaults::LOGIN_BODY,
+            ..Rules::closed(CallerKind::Visitor, SealRule::Compat)
+        })
+    }
+}
+
+impl<V: StampJudge> Policy<Stamped<V>> {
+    /// What a paired page may ask on the compatible listener. Weaker than
+    /// [`Policy::paired`]: its proof covers the time alone.
+    #[must_use]
+    pub fn dangerous_stamped() -> Self {
+        Self::from(Rules {
+            fetch: FetchRule::Relay,
+            cors: CorsRule::Known,
+            content: ContentRule::Json,
+            body_limit: defaults::API_BODY,
+            ..Rules::closed(CallerKind::Stamped, SealRule::Compat)
+        })
+    }
+
+    /// The same, and files are sent to it.
+    #[must_use]
+    pub fn dangerous_stamped_files() -> Self {
+        Self::from(Rules {
+            content: ContentRule::JsonOrForm,
+            ..Self::dangerous_stamped().rules
+        })
+    }
+
+    /// Files are read from it: by scripts, in pictures and in frames.
+    #[must_use]
+    pub fn dangerous_stamped_reading() -> Self {
+        Self::from(Rules {
+            fetch: FetchRule::Media,
+            content: ContentRule::None,
+            body_limit: 0,
+            drain: Drain::Media,
+            in_flight: None,
+            ..Self::dangerous_stamped().rules
+        })
+    }
+
+    /// Its WebSockets. Bounded by connections and by what the room allows a pairing.
+    #[must_use]
+    pub fn dangerous_stamped_sockets() -> Self {
+        Self::from(Rules {
+            content: ContentRule::None,
+            body_limit: 0,
+            in_flight: None,
+            ..Self::dangerous_stamped().rules
+        })
+    }
+}
+
 impl Policy<Native> {
     /// The Unix socket or named pipe of the same user.
     #[must_use]
@@ -476,7 +552,7 @@ impl Rules {
     pub fn rate(&self) -> Option<Rate> {
         match self.caller {
             CallerKind::Session => Some(defaults::SESSION_RATE),
-            CallerKind::Signed => Some(defaults::PAIRED_RATE),
+            CallerKind::Signed | CallerKind::Stamped => Some(defaults::PAIRED_RATE),
             _ => None,
         }
     }
@@ -496,6 +572,8 @@ impl Rules {
                 }
                 CallerKind::Page => "Any page may knock; its browser says of which origin it is.",
                 CallerKind::Signed => "The caller is a paired page: each request carries a signature that is good once, and the answer is signed back.",
+                CallerKind::Visitor => "Anybody of this user may knock; a page's browser says of which origin it is.",
+                CallerKind::Stamped => "The caller is a page that was paired the older, weaker way: each request carries a proof that is good for thirty seconds, whatever is asked with it.",
                 CallerKind::Native => "The caller is a process of the same user, by its socket.",
             }
             .to_owned(),
@@ -540,10 +618,16 @@ impl Rules {
                 "The origins of the grant may read the answer, without credentials.".to_owned()
             }
         });
-        if self.content == ContentRule::Json {
+        if matches!(self.content, ContentRule::Json | ContentRule::JsonOrForm) {
             words.push(format!(
                 "Bodies are JSON of at most {} bytes.",
                 self.body_limit
+            ));
+        }
+        if self.content == ContentRule::JsonOrForm {
+            words.push(format!(
+                "Files come as forms, of any size, which make progress within {} seconds.",
+                defaults::CHUNK_PROGRESS.as_secs()
             ));
         }
         if self.content == ContentRule::Chunk {
@@ -555,7 +639,7 @@ impl Rules {
         }
         if let Some(rate) = self.rate() {
             let who = match self.caller {
-                CallerKind::Signed => "A paired page",
+                CallerKind::Signed | CallerKind::Stamped => "A paired page",
                 _ => "A session",
             };
             words.push(format!(

@@ -4,11 +4,15 @@
 //! sentence that the caller reads; what a log may say on top of it travels in
 //! the audit event. Names are stable: clients switch on them.
 
+mod told;
+
 use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+pub(crate) use told::{Told, told};
 
 /// A rule was broken. The answer is `{"denial", "message", "requestId"}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +139,14 @@ rules! {
     BodyMismatch = 401 "bodyMismatch" "The body is not the one that was signed.";
     /// A WebSocket without a ticket that is good there.
     SocketTicketInvalid = 401 "socketTicketInvalid" "This ticket is not good here. Ask for a new one.";
+    /// No stamp, where a page has to be paired.
+    StampMissing = 403 "stampMissing" "The request carries no proof that this page is paired.";
+    /// No page of this origin is paired this way.
+    PageNotPaired = 403 "pageNotPaired" "This page is not paired.";
+    /// A stamp that is too old, or from the future.
+    StampStale = 403 "stampStale" "The clocks of page and computer differ, or the request was on its way for too long.";
+    /// A stamp that the page's secret did not make.
+    StampInvalid = 403 "stampInvalid" "The proof does not match.";
     /// Over the caller's rate.
     RateLimited = 429 "rateLimited" "Too many requests. Wait, then try again.";
     /// As many requests of this surface run as may.
@@ -159,6 +171,10 @@ rules! {
     UnknownField = 400 "unknownField" "The request body has an unknown field.";
     /// The body claims an authority that only the server may give.
     AuthorityFieldRejected = 400 "authorityFieldRejected" "The request body claims an authority that only the server gives.";
+    /// JSON, but not of the shape that is expected.
+    UnexpectedShape = 422 "unexpectedShape" "The request body has not the fields that are expected.";
+    /// A form that breaks off, or has not the field that is expected.
+    UnexpectedForm = 400 "unexpectedForm" "The form is not whole, or not the one that is expected.";
     /// A query parameter is malformed.
     InvalidQuery = 400 "invalidQuery" "The query is malformed.";
 
@@ -195,6 +211,8 @@ rules! {
     NotAsked = 400 "notAsked" "The page did not ask for this.";
     /// It was approved before.
     AlreadyApproved = 409 "alreadyApproved" "This pairing is approved already.";
+    /// The person has not answered yet.
+    PairingPending = 409 "pairingPending" "The pairing waits for the person at this computer.";
     /// The vault did not keep the pairing.
     PairingNotKept = 503 "pairingNotKept" "This computer could not keep the pairing, so there is none. It tells its person why.";
     /// No face can ask the person.
@@ -221,6 +239,8 @@ rules! {
     NameRefused = 400 "nameRefused" "Choose another name: this one is empty, too long, reserved on some system, or has characters that mislead.";
     /// Nothing is at this path.
     PathUnknown = 404 "pathUnknown" "There is nothing at this path.";
+    /// A link on the way leads out, or nowhere: told where pages know the difference.
+    PathLeadsOut = 403 "pathLeadsOut" "This path leads out of the folder, or nowhere.";
     /// A folder was needed.
     NotAFolder = 409 "notAFolder" "This is not a folder.";
     /// A file was needed.
@@ -257,6 +277,10 @@ rules! {
     TrashUnavailable = 409 "trashUnavailable" "There is no trash for this drive. It can be deleted permanently.";
     /// Not what is opened in the native application.
     OpenRefused = 403 "openRefused" "Only documents, pictures, sound and films are opened; never programs, scripts or launchers.";
+    /// What was to be opened is gone.
+    RecentMissing = 404 "recentMissing" "There is nothing at this path to open.";
+    /// What was to be opened is no file.
+    RecentNotAFile = 400 "recentNotAFile" "This is not a file.";
     /// Nothing on this computer opens it.
     OpenFailed = 409 "openFailed" "No program of this computer could be started for this file.";
     /// The page to continue after is none of this listing.
@@ -287,6 +311,43 @@ rules! {
     WatchLimit = 503 "watchLimit" "This computer watches no more folders for its user. On Linux, raise fs.inotify.max_user_watches or max_user_instances.";
     /// Not on this system.
     WatchUnsupported = 501 "watchUnsupported" "Folders cannot be watched on this system.";
+    // The operator room: what a gateway denies, and who may try.
+    /// Another browser session has the gateway, or is signing in to it.
+    SessionAlreadyInUse = 409 "sessionAlreadyInUse" "The gateway is in use by another browser session.";
+    /// A gateway or address that nobody opened to the console.
+    GatewayNotAllowed = 403 "gatewayNotAllowed" "This gateway is not open to the console. Name it when doorward starts.";
+    /// A destructive operation that nobody confirmed.
+    ConfirmationNeeded = 409 "confirmationNeeded" "This cannot be undone: confirm it.";
+    /// The token of the automation report is missing or wrong.
+    AutomationTokenInvalid = 403 "automationTokenInvalid" "The automation token is missing or wrong.";
+    /// What was asked does not fit the operation.
+    BadRequest = 400 "badRequest" "The request does not fit what is asked for.";
+    /// The gateway's policy has no such way to sign in.
+    DisabledAuthMethod = 403 "disabledAuthMethod" "The gateway does not offer this way to sign in.";
+    /// Unknown account or wrong proof: which is not told.
+    AuthenticationDenied = 403 "authenticationDenied" "The gateway does not accept these credentials.";
+    /// Nobody is signed in to the gateway.
+    Unauthenticated = 401 "unauthenticated" "Sign in to the gateway first.";
+    /// There is no such capability in this session.
+    UnknownCap = 404 "unknownCap" "This session has no such capability.";
+    /// The capability is not of the kind that was expected.
+    InterfaceMismatch = 409 "interfaceMismatch" "The capability is of another kind than expected. Load the list again.";
+    /// The session on the gateway is over.
+    StaleSession = 410 "staleSession" "The session on the gateway is over. Sign in again.";
+    /// The operation is not allowed, or does not exist.
+    MethodDenied = 403 "methodDenied" "The gateway does not allow this operation.";
+    /// The gateway has nothing that could do it now.
+    ServiceUnavailable = 503 "serviceUnavailable" "The gateway cannot do this now.";
+    /// The gateway took too long.
+    UpstreamTimeout = 504 "upstreamTimeout" "The gateway did not answer in time.";
+    /// The connection to the gateway is gone, or never came about.
+    UpstreamDisconnected = 502 "upstreamDisconnected" "The gateway cannot be reached, or the connection broke off.";
+    /// The gateway's answer is over the limit.
+    ResultTooLarge = 502 "resultTooLarge" "The gateway's answer is too large to show.";
+    /// The gateway is not the one that was pinned.
+    HostKeyMismatch = 502 "hostKeyMismatch" "The gateway's key is not the pinned one: it may be another machine. Nothing was sent.";
+    /// The gateway says that somebody else holds it.
+    NotOwner = 409 "notOwner" "Somebody else holds this on the gateway.";
 
     // What rooms refuse.
     /// An id that names nothing.
@@ -315,6 +376,9 @@ impl Rule {
                 | Self::SignatureInvalid
                 | Self::InstanceChanged
                 | Self::SocketTicketInvalid
+                | Self::StampMissing
+                | Self::PageNotPaired
+                | Self::StampInvalid
                 | Self::PairingGone
                 | Self::CommitmentMismatch
                 | Self::WeakKey

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -18,14 +19,14 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected};
 
 use crate::answer::{Answer, Body, Until};
 use crate::caller::{GrantCard, SignAnswer};
 use crate::origin::{Origin, Origins};
 use crate::policy::{Drain, SealRule};
 use crate::raw::Raw;
-use crate::refusal::{Denial, Refusal};
+use crate::refusal::{Denial, Refusal, Told, told};
 use crate::rules::cors::{self, Readable};
 
 /// The origins that seals speak of, known once the listeners are bound.
@@ -38,6 +39,23 @@ pub struct SealConfig {
     /// Pages that may frame media: the console, and what an embedder lists.
     pub app_origins: Vec<String>,
 }
+
+/// The security headers of one guard's answers, written down once. None of them is
+/// on an allow-list, so nothing that a handler gives stands beside them.
+#[derive(Debug)]
+pub(crate) struct Seals {
+    control: HeaderMap,
+    media: HeaderMap,
+    relay: HeaderMap,
+    companion: HeaderMap,
+    compat: HeaderMap,
+    plain: HeaderMap,
+    /// Pages that may frame media.
+    framers: Vec<String>,
+}
+
+/// Headers that an answer has room for from the start.
+const SEALED: usize = 20;
 
 /// An answer with its security headers: the only thing that goes out.
 pub struct Sealed {
@@ -118,7 +136,12 @@ impl Plan {
     }
 
     /// Seals an answer.
-    pub(crate) fn seal(&self, config: &SealConfig, request_id: &str, answer: Answer) -> Sealed {
+    pub(crate) fn seal(
+        &self,
+        seals: &Seals,
+        request_id: impl fmt::Display,
+        answer: Answer,
+    ) -> Sealed {
         let Answer {
             mut response,
             denial,
@@ -129,7 +152,7 @@ impl Plan {
             let body = Denial {
                 denial: name,
                 message,
-                request_id,
+                request_id: &request_id.to_string(),
                 retry_after_ms: None,
                 since: None,
                 now: None,
@@ -140,18 +163,20 @@ impl Plan {
             response.headers_mut().extend(head.headers);
             *response.body_mut() = body;
         }
-        keep_allowed(response.headers_mut(), self.rule);
+        let fixed = seals.of(self.rule).clone();
+        let given = std::mem::replace(response.headers_mut(), fixed);
+        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        keep_allowed(given, self.rule, switching, response.headers_mut());
         match self.rule {
-            SealRule::Control => seal_control(response.headers_mut(), config),
-            SealRule::Media => self.seal_media(response.headers_mut(), config),
-            SealRule::Relay => self.seal_relay(&mut response),
-            SealRule::Companion => self.seal_companion(&mut response),
-            SealRule::Plain => seal_plain(response.headers_mut()),
+            SealRule::Media => self.seal_media(response.headers_mut(), seals),
+            SealRule::Relay => self.seal_relay(response.headers_mut()),
+            SealRule::Companion => self.seal_companion(&mut response, switching),
+            SealRule::Compat => self.seal_compat(response.headers_mut()),
+            SealRule::Control | SealRule::Plain => {}
         }
         if self.close {
-            response
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+            let close = const { HeaderValue::from_static("close") };
+            response.headers_mut().insert(CONNECTION, close);
         }
         Sealed {
             response,
@@ -169,15 +194,15 @@ impl Plan {
     /// Seals a refusal.
     pub(crate) fn refuse(
         &self,
-        config: &SealConfig,
-        request_id: &str,
+        seals: &Seals,
+        request_id: impl fmt::Display,
         refusal: &Refusal,
     ) -> Sealed {
         let rule = refusal.rule();
         let denial = Denial {
             denial: rule.name(),
             message: rule.message(),
-            request_id,
+            request_id: &request_id.to_string(),
             retry_after_ms: refusal
                 .retry_after
                 .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1)),
@@ -185,7 +210,13 @@ impl Plan {
             now: refusal.now,
             more: refusal.more.as_deref(),
         };
-        let mut answer = Answer::json_with(refusal.status(), &denial);
+        let mut answer = match self.rule {
+            SealRule::Compat => {
+                let Told { status, body } = told(refusal);
+                Answer::json_with(status, &body)
+            }
+            _ => Answer::json_with(refusal.status(), &denial),
+        };
         if let Some(after) = refusal.retry_after {
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
             answer = answer.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
@@ -201,50 +232,28 @@ impl Plan {
             denial: Some(rule.name()),
             // Nobody earns more time with a refusal.
             drain: Drain::Api,
-            ..self.seal(config, request_id, answer)
+            ..self.seal(seals, request_id, answer)
         }
     }
 
-    fn seal_media(&self, headers: &mut HeaderMap, config: &SealConfig) {
-        seal_plain(headers);
-        set(headers, "cross-origin-resource-policy", "cross-origin");
-        set(headers, "cross-origin-embedder-policy", "require-corp");
-        let sandbox = match headers.get(CONTENT_TYPE) {
-            // Browsers' own PDF viewers do not start in a sandbox.
-            Some(kind) if kind == "application/pdf" => "",
-            _ => "sandbox; ",
-        };
-        let mut framers: Vec<&str> = config.app_origins.iter().map(String::as_str).collect();
-        framers.extend(self.framers.iter().map(String::as_str));
-        let framers = if framers.is_empty() {
-            "'none'".to_owned()
-        } else {
-            framers.join(" ")
-        };
-        let policy = format!("{sandbox}default-src 'none'; frame-ancestors {framers}");
-        if let Ok(policy) = HeaderValue::from_str(&policy) {
+    fn seal_media(&self, headers: &mut HeaderMap, seals: &Seals) {
+        // Browsers' own PDF viewers do not start in a sandbox.
+        let sandboxed = headers
+            .get(CONTENT_TYPE)
+            .is_none_or(|kind| kind != "application/pdf");
+        if !sandboxed || !self.framers.is_empty() {
+            let policy = media_policy(sandboxed, seals.framers.iter().chain(&self.framers));
             headers.insert(CONTENT_SECURITY_POLICY, policy);
         }
-        self.seal_cors(
-            headers,
-            "accept-ranges, content-range, content-length, etag, last-modified",
-        );
+        let exposed = const {
+            HeaderValue::from_static(
+                "accept-ranges, content-range, content-length, etag, last-modified",
+            )
+        };
+        self.seal_cors(headers, exposed);
     }
 
-    fn seal_relay(&self, response: &mut Response<Body>) {
-        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
-        if !switching {
-            for name in [CONNECTION, UPGRADE] {
-                headers.remove(name);
-            }
-        }
-        seal_plain(headers);
-        set(headers, "cross-origin-resource-policy", "cross-origin");
-        headers.insert(
-            CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'"),
-        );
+    fn seal_relay(&self, headers: &mut HeaderMap) {
         // An upstream never chooses what its bytes are to a browser on our origin.
         if let Some(kind) = headers.get(CONTENT_TYPE) {
             let essence = kind.to_str().unwrap_or_default();
@@ -257,49 +266,116 @@ impl Plan {
                 headers.insert(CONTENT_TYPE, text);
             }
         }
-        self.seal_cors(headers, "content-length, retry-after");
+        let exposed = const { HeaderValue::from_static("content-length, retry-after") };
+        self.seal_cors(headers, exposed);
     }
 
     /// Signs what is whole; what streams goes through grants.
-    fn seal_companion(&self, response: &mut Response<Body>) {
-        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if !switching {
-            for name in [CONNECTION, UPGRADE] {
-                response.headers_mut().remove(name);
-            }
-        }
+    fn seal_companion(&self, response: &mut Response<Body>, switching: bool) {
         if let Some(signer) = self.signer.as_deref().filter(|_| !switching) {
             sign(response, signer);
         }
         let headers = response.headers_mut();
-        seal_plain(headers);
-        let policy = match self.readable {
-            Readable::ByNone => "same-origin",
-            Readable::By(_) | Readable::ByAll => "cross-origin",
-        };
-        set(headers, "cross-origin-resource-policy", policy);
-        headers.insert(
-            CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'"),
-        );
-        self.seal_cors(headers, "signature, signature-input, content-digest");
+        if self.readable == Readable::ByNone {
+            let own = const { HeaderValue::from_static("same-origin") };
+            headers.insert(RESOURCE_POLICY, own);
+        }
+        let exposed =
+            const { HeaderValue::from_static("signature, signature-input, content-digest") };
+        self.seal_cors(headers, exposed);
     }
 
-    fn seal_cors(&self, headers: &mut HeaderMap, exposed: &'static str) {
+    /// Files among them, that a page shows in frames and pictures: never as a page
+    /// that runs something on this origin.
+    fn seal_compat(&self, headers: &mut HeaderMap) {
+        if self.readable == Readable::ByNone && self.framers.is_empty() {
+            let own = const { HeaderValue::from_static("same-origin") };
+            headers.insert(RESOURCE_POLICY, own);
+        }
+        // Browsers' own PDF viewers do not start in a sandbox.
+        let sandboxed = headers
+            .get(CONTENT_TYPE)
+            .is_none_or(|kind| kind != "application/pdf");
+        if !sandboxed || !self.framers.is_empty() {
+            let policy = media_policy(sandboxed, self.framers.iter());
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        let exposed = const { HeaderValue::from_static("content-length, retry-after") };
+        self.seal_cors(headers, exposed);
+    }
+
+    fn seal_cors(&self, headers: &mut HeaderMap, exposed: HeaderValue) {
         let allowed = match &self.readable {
             Readable::ByNone => None,
-            Readable::ByAll => Some(HeaderValue::from_static("*")),
+            Readable::ByAll => Some(const { HeaderValue::from_static("*") }),
             Readable::By(origin) => HeaderValue::from_str(origin.as_str()).ok(),
         };
         if let Some(allowed) = allowed {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-            headers.insert(
-                ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static(exposed),
-            );
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         }
         if self.varies {
-            headers.insert(VARY, HeaderValue::from_static("origin"));
+            headers.insert(VARY, const { HeaderValue::from_static("origin") });
+        }
+    }
+}
+
+// === impl Seals ===
+
+impl Seals {
+    /// Writes them down.
+    pub(crate) fn new(config: &SealConfig) -> Self {
+        let framers = config.app_origins.clone();
+        let mut plain = HeaderMap::with_capacity(SEALED);
+        plain.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        plain.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        plain.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let with = |more: Vec<(HeaderName, HeaderValue)>| {
+            let mut headers = plain.clone();
+            headers.extend(more);
+            headers
+        };
+        let fixed = HeaderValue::from_static;
+        let nothing = "sandbox; default-src 'none'; frame-ancestors 'none'";
+        Self {
+            control: with(vec![
+                (CONTENT_SECURITY_POLICY, control_policy(config)),
+                (X_FRAME_OPTIONS, fixed("DENY")),
+                (OPENER_POLICY, fixed("same-origin")),
+                (EMBEDDER_POLICY, fixed("require-corp")),
+                (RESOURCE_POLICY, fixed("same-origin")),
+                (PERMISSIONS_POLICY, fixed(PERMISSIONS)),
+            ]),
+            media: with(vec![
+                (RESOURCE_POLICY, fixed("cross-origin")),
+                (EMBEDDER_POLICY, fixed("require-corp")),
+                (CONTENT_SECURITY_POLICY, media_policy(true, framers.iter())),
+            ]),
+            relay: with(vec![
+                (RESOURCE_POLICY, fixed("cross-origin")),
+                (CONTENT_SECURITY_POLICY, fixed(nothing)),
+            ]),
+            companion: with(vec![
+                (RESOURCE_POLICY, fixed("cross-origin")),
+                (CONTENT_SECURITY_POLICY, fixed(nothing)),
+            ]),
+            compat: with(vec![
+                (RESOURCE_POLICY, fixed("cross-origin")),
+                (CONTENT_SECURITY_POLICY, fixed(nothing)),
+            ]),
+            plain,
+            framers,
+        }
+    }
+
+    fn of(&self, rule: SealRule) -> &HeaderMap {
+        match rule {
+            SealRule::Control => &self.control,
+            SealRule::Media => &self.media,
+            SealRule::Relay => &self.relay,
+            SealRule::Companion => &self.companion,
+            SealRule::Compat => &self.compat,
+            SealRule::Plain => &self.plain,
         }
     }
 }
@@ -314,51 +390,67 @@ impl fmt::Debug for Sealed {
     }
 }
 
-fn seal_control(headers: &mut HeaderMap, config: &SealConfig) {
-    seal_plain(headers);
+const EMBEDDER_POLICY: HeaderName = HeaderName::from_static("cross-origin-embedder-policy");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+fn control_policy(config: &SealConfig) -> HeaderValue {
     let socket = config.content_origin.replacen("http", "ws", 1);
     let content = std::iter::once(&config.content_origin)
         .chain(&config.content_lanes)
         .map(String::as_str)
         .collect::<Vec<_>>()
         .join(" ");
-    let policy = format!(
+    policy(&format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' {content}; \
          media-src {content}; connect-src 'self' {content} {socket}; font-src 'self'; \
          worker-src 'self'; frame-src {content}; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'"
-    );
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    ))
+}
+
+fn media_policy<'a>(sandboxed: bool, framers: impl Iterator<Item = &'a String>) -> HeaderValue {
+    let sandbox = if sandboxed { "sandbox; " } else { "" };
+    let mut framers = framers.map(String::as_str).collect::<Vec<_>>().join(" ");
+    if framers.is_empty() {
+        "'none'".clone_into(&mut framers);
     }
-    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    set(headers, "cross-origin-opener-policy", "same-origin");
-    set(headers, "cross-origin-embedder-policy", "require-corp");
-    set(headers, "cross-origin-resource-policy", "same-origin");
-    set(headers, "permissions-policy", PERMISSIONS);
+    policy(&format!(
+        "{sandbox}default-src 'none'; frame-ancestors {framers}"
+    ))
+}
+
+/// What cannot be written allows nothing.
+fn policy(text: &str) -> HeaderValue {
+    let nothing = "sandbox; default-src 'none'; frame-ancestors 'none'";
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(nothing))
 }
 
 fn sign(response: &mut Response<Body>, signer: &dyn SignAnswer) {
-    let body = std::mem::take(response.body_mut());
-    let Some(Ok(whole)) = body.collect().now_or_never() else {
+    let whole = match response.body().bytes() {
+        Some(bytes) => Some(bytes.clone()),
+        None => {
+            let body = std::mem::replace(response.body_mut(), Body::whole(Bytes::new()));
+            let read = body.collect().now_or_never();
+            read.and_then(Result::ok).map(Collected::to_bytes)
+        }
+    };
+    let Some(bytes) = whole else {
         // Nothing unsigned goes out where a signature is expected.
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         return;
     };
-    let bytes = whole.to_bytes();
-    let kind = response.headers().get(CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let signed = signer.sign(response.status(), kind, &bytes);
-    response.headers_mut().extend(signed);
-    *response.body_mut() = Full::new(bytes)
-        .map_err(|never| match never {})
-        .boxed_unsync();
-}
-
-fn seal_plain(headers: &mut HeaderMap) {
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let status = response.status();
+    let kind = response.headers().get(CONTENT_TYPE).cloned();
+    let kind = kind.as_ref().and_then(|kind| kind.to_str().ok());
+    signer.sign(
+        status,
+        kind.unwrap_or_default(),
+        &bytes,
+        response.headers_mut(),
+    );
+    *response.body_mut() = Body::whole(bytes);
 }
 
 /// Everything off but what a media console needs for itself.
@@ -372,77 +464,94 @@ const PERMISSIONS: &str = "accelerometer=(), \
     xr-spatial-tracking=(), fullscreen=(self), picture-in-picture=(self), autoplay=(self), \
     clipboard-write=(self)";
 
-fn keep_allowed(headers: &mut HeaderMap, rule: SealRule) {
-    let allowed: &[HeaderName] = match rule {
-        SealRule::Control => &[
-            CONTENT_TYPE,
-            CONTENT_LENGTH,
-            ETAG,
-            ALLOW,
-            RETRY_AFTER,
-            SET_COOKIE,
-            LOCATION,
-        ],
-        SealRule::Media => &[
-            CONTENT_TYPE,
-            CONTENT_LENGTH,
-            CONTENT_RANGE,
-            CONTENT_DISPOSITION,
-            CONTENT_ENCODING,
-            ACCEPT_RANGES,
-            ETAG,
-            LAST_MODIFIED,
-            ALLOW,
-            RETRY_AFTER,
-            ACCESS_CONTROL_ALLOW_METHODS,
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            ACCESS_CONTROL_MAX_AGE,
-        ],
-        SealRule::Relay => &[
-            CONTENT_TYPE,
-            CONTENT_LENGTH,
-            ALLOW,
-            RETRY_AFTER,
-            CONNECTION,
-            UPGRADE,
-            SEC_WEBSOCKET_ACCEPT,
-            SEC_WEBSOCKET_EXTENSIONS,
-            SEC_WEBSOCKET_PROTOCOL,
-            SEC_WEBSOCKET_VERSION,
-            ACCESS_CONTROL_ALLOW_METHODS,
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            ACCESS_CONTROL_MAX_AGE,
-        ],
-        SealRule::Companion => &[
-            CONTENT_TYPE,
-            CONTENT_LENGTH,
-            ALLOW,
-            RETRY_AFTER,
-            CONNECTION,
-            UPGRADE,
-            SEC_WEBSOCKET_ACCEPT,
-            SEC_WEBSOCKET_PROTOCOL,
-            ACCESS_CONTROL_ALLOW_METHODS,
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            ACCESS_CONTROL_MAX_AGE,
-        ],
-        SealRule::Plain => &[CONTENT_TYPE, CONTENT_LENGTH, ALLOW, RETRY_AFTER],
-    };
-    let strangers: Vec<HeaderName> = headers
-        .keys()
-        .filter(|&name| !allowed.contains(name))
-        .cloned()
-        .collect();
-    for name in strangers {
-        headers.remove(name);
-    }
-}
+static CONTROL: [HeaderName; 7] = [
+    CONTENT_TYPE,
+    CONTENT_LENGTH,
+    ETAG,
+    ALLOW,
+    RETRY_AFTER,
+    SET_COOKIE,
+    LOCATION,
+];
+static MEDIA: [HeaderName; 13] = [
+    CONTENT_TYPE,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_DISPOSITION,
+    CONTENT_ENCODING,
+    ACCEPT_RANGES,
+    ETAG,
+    LAST_MODIFIED,
+    ALLOW,
+    RETRY_AFTER,
+    ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_HEADERS,
+    ACCESS_CONTROL_MAX_AGE,
+];
+static RELAY: [HeaderName; 13] = [
+    CONTENT_TYPE,
+    CONTENT_LENGTH,
+    ALLOW,
+    RETRY_AFTER,
+    CONNECTION,
+    UPGRADE,
+    SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION,
+    ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_HEADERS,
+    ACCESS_CONTROL_MAX_AGE,
+];
+static COMPANION: [HeaderName; 11] = [
+    CONTENT_TYPE,
+    CONTENT_LENGTH,
+    ALLOW,
+    RETRY_AFTER,
+    CONNECTION,
+    UPGRADE,
+    SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_PROTOCOL,
+    ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_HEADERS,
+    ACCESS_CONTROL_MAX_AGE,
+];
+static COMPAT: [HeaderName; 11] = [
+    CONTENT_TYPE,
+    CONTENT_LENGTH,
+    CONTENT_DISPOSITION,
+    ALLOW,
+    RETRY_AFTER,
+    CONNECTION,
+    UPGRADE,
+    SEC_WEBSOCKET_ACCEPT,
+    ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_HEADERS,
+    ACCESS_CONTROL_MAX_AGE,
+];
+static PLAIN: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_LENGTH, ALLOW, RETRY_AFTER];
 
-fn set(headers: &mut HeaderMap, name: &'static str, value: &'static str) {
-    headers.insert(
-        HeaderName::from_static(name),
-        HeaderValue::from_static(value),
-    );
+/// Moves what the surface allows from `given` to `kept`. Only an answer that is
+/// `switching` to another protocol speaks of its connection.
+fn keep_allowed(given: HeaderMap, rule: SealRule, switching: bool, kept: &mut HeaderMap) {
+    let allowed: &[HeaderName] = match rule {
+        SealRule::Control => &CONTROL,
+        SealRule::Media => &MEDIA,
+        SealRule::Relay => &RELAY,
+        SealRule::Companion => &COMPANION,
+        SealRule::Compat => &COMPAT,
+        SealRule::Plain => &PLAIN,
+    };
+    // A second value comes without its name.
+    let mut last = None;
+    for (name, value) in given {
+        last = name.or(last);
+        let Some(name) = &last else { continue };
+        let hop = *name == CONNECTION || *name == UPGRADE;
+        if allowed.contains(name) && (switching || !hop) {
+            kept.append(name, value);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -451,12 +560,12 @@ mod tests {
     use crate::origin::Origin;
     use crate::refusal::Rule;
 
-    fn config() -> SealConfig {
-        SealConfig {
+    fn seals() -> Seals {
+        Seals::new(&SealConfig {
             content_origin: "http://127.0.0.1:7001".into(),
             content_lanes: vec!["http://127.0.0.1:7002".into()],
             app_origins: vec!["http://127.0.0.1:7000".into()],
-        }
+        })
     }
 
     fn header<'a>(sealed: &'a Sealed, name: &str) -> Option<&'a str> {
@@ -471,7 +580,7 @@ mod tests {
     fn t40_the_control_listener_never_speaks_cors() {
         let answer =
             Answer::text("x").header(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        let sealed = Plan::new(SealRule::Control).seal(&config(), "r", answer);
+        let sealed = Plan::new(SealRule::Control).seal(&seals(), "r", answer);
         assert!(
             !sealed
                 .response
@@ -515,7 +624,7 @@ mod tests {
                 HeaderValue::from_static("evil"),
             );
         }
-        let sealed = Plan::new(SealRule::Media).seal(&config(), "r", answer);
+        let sealed = Plan::new(SealRule::Media).seal(&seals(), "r", answer);
         assert!(
             sealed
                 .response
@@ -531,7 +640,7 @@ mod tests {
         plan.readable = Readable::By(Origin::parse("https://app.example").unwrap());
         plan.varies = true;
         plan.framers = vec!["https://app.example".into()];
-        let sealed = plan.refuse(&config(), "r", &Rule::GrantExpired.into());
+        let sealed = plan.refuse(&seals(), "r", &Rule::GrantExpired.into());
         assert_eq!(
             header(&sealed, "cross-origin-resource-policy"),
             Some("cross-origin")
@@ -551,9 +660,25 @@ mod tests {
     }
 
     #[test]
+    fn s9_a_page_of_a_folder_runs_nothing_and_refusals_speak_its_language() {
+        let mut plan = Plan::new(SealRule::Compat);
+        plan.framers = vec!["https://app.example".into()];
+        let page = Answer::whole(StatusCode::OK, "text/html", bytes::Bytes::new());
+        let sealed = plan.seal(&seals(), "r", page);
+        assert_eq!(
+            header(&sealed, "content-security-policy"),
+            Some("sandbox; default-src 'none'; frame-ancestors https://app.example")
+        );
+        assert_eq!(header(&sealed, "x-content-type-options"), Some("nosniff"));
+        let refused = plan.refuse(&seals(), "r", &Rule::SignatureRequired.into());
+        assert_eq!(refused.response.status(), StatusCode::FORBIDDEN);
+        assert_eq!(refused.denial(), Some("signatureRequired"));
+    }
+
+    #[test]
     fn a_pdf_is_not_sandboxed() {
         let pdf = Answer::whole(http::StatusCode::OK, "application/pdf", bytes::Bytes::new());
-        let sealed = Plan::new(SealRule::Media).seal(&config(), "r", pdf);
+        let sealed = Plan::new(SealRule::Media).seal(&seals(), "r", pdf);
         assert!(
             !header(&sealed, "content-security-policy")
                 .unwrap()
@@ -565,7 +690,7 @@ mod tests {
     fn a_refusal_says_when_to_try_again() {
         let refusal =
             Refusal::from(Rule::RateLimited).retry_after(std::time::Duration::from_millis(1_200));
-        let sealed = Plan::new(SealRule::Plain).refuse(&config(), "r", &refusal);
+        let sealed = Plan::new(SealRule::Plain).refuse(&seals(), "r", &refusal);
         assert_eq!(header(&sealed, "retry-after"), Some("2"));
         assert_eq!(sealed.denial(), Some("rateLimited"));
     }
@@ -574,12 +699,12 @@ mod tests {
     fn t33_a_refusal_earns_no_more_time_than_any_answer() {
         let mut plan = Plan::new(SealRule::Media);
         plan.drain = Drain::Events;
-        let refused = plan.refuse(&config(), "r", &Rule::GrantUnknown.into());
+        let refused = plan.refuse(&seals(), "r", &Rule::GrantUnknown.into());
         assert_eq!(refused.drain(), Drain::Api);
         let denial = Answer::denial(http::StatusCode::BAD_GATEWAY, "upstreamWrong", "Wrong.");
-        assert_eq!(plan.seal(&config(), "r", denial).drain(), Drain::Api);
+        assert_eq!(plan.seal(&seals(), "r", denial).drain(), Drain::Api);
         assert_eq!(
-            plan.seal(&config(), "r", Answer::text("x")).drain(),
+            plan.seal(&seals(), "r", Answer::text("x")).drain(),
             Drain::Events
         );
     }

@@ -88,6 +88,13 @@ impl<const N: usize> Secret<N> {
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
+    /// The first 64 bits: a public name. What they were made of has 256 random
+    /// bits, so they lead nowhere.
+    pub(crate) fn first(&self) -> [u8; 8] {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        [a, b, c, d, e, f, g, h]
+    }
+
     /// The first 48 bits in hexadecimal: enough to follow one session through
     /// the audit log, useless as a credential.
     #[must_use]

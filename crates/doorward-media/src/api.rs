@@ -99,6 +99,30 @@ pub struct GrantView {
     pub last_used_at: Option<String>,
 }
 
+/// One page of the live grants.
+#[derive(Clone, Debug, Serialize)]
+pub struct GrantsView {
+    /// Newest first.
+    pub grants: Vec<GrantView>,
+    /// How many there are on all pages.
+    pub total: usize,
+    /// The cursor of the next page.
+    pub next: Option<String>,
+}
+
+/// The query of a listing of grants.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantsQuery {
+    /// Only those that were asked for at least once.
+    #[serde(default)]
+    pub active: bool,
+    /// The cursor of the page before.
+    pub after: Option<String>,
+    /// Grants at most; [`defaults::LISTED_GRANTS`] unless given, and no more.
+    pub limit: Option<usize>,
+}
+
 /// The query of a listing.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -129,6 +153,9 @@ pub struct MintRequest {
     #[serde(default)]
     pub caps: Caps,
 }
+
+const UNKNOWN: MediaError =
+    MediaError::InvalidSource("No grant has this name any more. List from the start.");
 
 impl Media {
     /// The listed sources.
@@ -288,18 +315,36 @@ impl Media {
             .collect()
     }
 
-    /// Live grants, newest first, at most [`defaults::LISTED_GRANTS`]; and how
-    /// many there are. `active` leaves out those that were never used.
-    #[must_use]
-    pub fn grant_views(&self, active: bool) -> (Vec<GrantView>, usize) {
-        let mut live = self.grants.live();
-        live.retain(|grant| !active || grant.data.requests() > 0);
-        live.sort_unstable_by_key(|grant| std::cmp::Reverse(grant.created));
-        let views = live
-            .iter()
-            .take(defaults::LISTED_GRANTS)
-            .map(|grant| self.grant_view(grant));
-        (views.collect(), live.len())
+    /// One page of the live grants, newest first. It costs what it lists, however
+    /// many there are.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::InvalidSource`] if `after` names no grant, or one that ended
+    /// more than ten minutes ago: list from the start then.
+    pub fn grant_views(&self, query: &GrantsQuery) -> Result<GrantsView, MediaError> {
+        let most = query
+            .limit
+            .unwrap_or(defaults::LISTED_GRANTS)
+            .clamp(1, defaults::LISTED_GRANTS);
+        let after = query.after.as_deref().filter(|after| !after.is_empty());
+        // One more tells whether there is another page.
+        let (mut page, total) = if query.active {
+            let after = after.map(|id| self.grants.by_id(id).ok_or(UNKNOWN));
+            self.stats
+                .used_grants(after.transpose()?.as_ref(), most.saturating_add(1))
+        } else {
+            let page = self.grants.newest(after, most.saturating_add(1));
+            (page.ok_or(UNKNOWN)?, self.grants.len())
+        };
+        let more = page.len() > most;
+        page.truncate(most);
+        let last = page.last().filter(|_| more);
+        Ok(GrantsView {
+            next: last.map(|grant| grant.id().to_string()),
+            grants: page.iter().map(|grant| self.grant_view(grant)).collect(),
+            total,
+        })
     }
 
     pub(crate) fn grant_view(&self, grant: &Arc<Grant<MediaGrant>>) -> GrantView {
@@ -310,7 +355,7 @@ impl Media {
             None => ContentType::by_name(key),
         };
         GrantView {
-            id: grant.id.to_string(),
+            id: grant.id().to_string(),
             source: data.shelf().label(key),
             name: file_name(key),
             content_type: content_type.map(|content_type| content_type.essence().to_owned()),

@@ -13,7 +13,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::{ListQuery, MintRequest};
+use crate::api::{GrantsQuery, ListQuery, MintRequest};
 use crate::error::MediaError;
 use crate::grant::{Caps, Disposition};
 use crate::media::{Asker, Media, MediaOptions};
@@ -138,17 +138,9 @@ async fn list_source(media: Arc<Media>, permit: Permit<Session>, call: Call) -> 
     Ok(Answer::json(&listing))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GrantsQuery {
-    #[serde(default)]
-    active: bool,
-}
-
 async fn grants<C: Asks>(media: Arc<Media>, _: Permit<C>, call: Call) -> Outcome {
-    let GrantsQuery { active } = call.query()?;
-    let (grants, total) = media.grant_views(active);
-    Ok(Answer::json(&json!({ "grants": grants, "total": total })))
+    let query: GrantsQuery = call.query()?;
+    Ok(Answer::json(&media.grant_views(&query)?))
 }
 
 async fn mint(media: Arc<Media>, permit: Permit<Session>, call: Call) -> Outcome {

@@ -126,14 +126,18 @@ impl Media {
     ) -> Arc<Self> {
         let grants = Arc::new(Grants::with_capacity(clock, most));
         let notices = Arc::new(Notices::new(events));
-        let told = Arc::clone(&notices);
-        grants.on_end(move |grant: &Arc<Grant<MediaGrant>>, fate| told.ended(grant, fate));
+        let stats = Arc::new(Stats::new(clock, &notices));
+        let (told, counted) = (Arc::clone(&notices), Arc::clone(&stats));
+        grants.on_end(move |grant: &Arc<Grant<MediaGrant>>, fate| {
+            counted.ended(grant);
+            told.ended(grant, fate);
+        });
         Arc::new(Self {
             clock: clock.clone(),
             events: events.clone(),
             grants,
             shelves: Shelves::default(),
-            stats: Arc::new(Stats::new(clock, &notices)),
+            stats,
             notices,
             audit: Arc::clone(audit),
             content: content.trim_end_matches('/').to_owned(),
@@ -403,7 +407,7 @@ impl Media {
         Ok(Minted {
             source,
             url: format!("{}/m/{}", self.content, token.reveal().as_str()),
-            id: grant.id.to_string(),
+            id: grant.id().to_string(),
             expires_at: self.clock.rfc3339(grant.expires()),
         })
     }

@@ -62,7 +62,7 @@ impl Desk {
                 name,
                 hosts,
                 rule,
-                SealConfig::default(),
+                &SealConfig::default(),
                 &clock,
                 Arc::clone(&sink),
             )
@@ -285,6 +285,72 @@ async fn grants_are_minted_renewed_and_revoked() {
             audited.iter().any(|audited| audited == kind),
             "{kind}: {audited:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn grants_are_listed_newest_first_page_by_page() {
+    let desk = Desk::new().await;
+    let mut minted = Vec::new();
+    for _ in 0..7 {
+        let body = json!({ "sources": ["pictures:a.png"] });
+        let (_, answer) = desk.console(Method::POST, "/api/grants", Some(body)).await;
+        minted.insert(0, answer["grants"][0].clone());
+    }
+    for used in [0, 2, 3, 6] {
+        assert_eq!(desk.bytes(&minted[used]["url"]).await, StatusCode::OK);
+    }
+    for (active, expected) in [(false, vec![0, 1, 2, 3, 4, 5, 6]), (true, vec![0, 2, 3, 6])] {
+        let mut listed = Vec::new();
+        let mut after = String::new();
+        loop {
+            let path = format!("/api/grants?active={active}&limit=3&after={after}");
+            let (status, page) = desk.console(Method::GET, &path, None).await;
+            assert_eq!(status, StatusCode::OK);
+            assert_eq!(page["total"], expected.len());
+            let grants = page["grants"].as_array().unwrap();
+            assert!(grants.len() <= 3);
+            listed.extend(grants.iter().map(|grant| grant["id"].clone()));
+            match page["next"].as_str() {
+                Some(next) => next.clone_into(&mut after),
+                None => break,
+            }
+        }
+        // The fake clock stands still: what was minted at one moment has no order.
+        let mut ids: Vec<_> = expected.iter().map(|&at| &minted[at]["id"]).collect();
+        if active {
+            ids.sort_by_key(|id| id.to_string());
+            listed.sort_by_key(|id| id.to_string());
+        }
+        assert_eq!(listed.iter().collect::<Vec<_>>(), ids, "active: {active}");
+    }
+    let gone = minted[0]["id"].as_str().unwrap();
+    let (_, answer) = desk
+        .console(Method::DELETE, &format!("/api/grants/{gone}"), None)
+        .await;
+    assert_eq!(answer["revoked"], true);
+    let (_, page) = desk
+        .console(Method::GET, "/api/grants?active=true", None)
+        .await;
+    assert_eq!(page["total"], 3, "what ended is not listed");
+    for bad in [
+        "after=g_AAAAAAAAAAA",
+        "after=%00",
+        "limit=-1",
+        "limit=x",
+        "before=1",
+    ] {
+        for active in ["", "&active=true"] {
+            let path = format!("/api/grants?{bad}{active}");
+            let (status, _) = desk.console(Method::GET, &path, None).await;
+            assert!(status.is_client_error(), "{path}: {status}");
+        }
+    }
+    for limit in ["0", "18446744073709551615"] {
+        let path = format!("/api/grants?limit={limit}");
+        let (status, page) = desk.console(Method::GET, &path, None).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(!page["grants"].as_array().unwrap().is_empty());
     }
 }
 

@@ -9,66 +9,19 @@
 
 mod common;
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::scripted::Scripted;
 use common::{Reply, Room, read};
-use doorward_media::{Addressing, Credentials, Location, MediaOptions, StoreConfig};
+use doorward_media::{Credentials, Location, MediaOptions, StoreConfig};
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// A store that answers its requests in turn with these texts, each on a
-/// connection of its own, and remembers what was asked.
-struct Awkward {
-    address: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
-}
-
-impl Awkward {
-    async fn start(answers: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&heads);
-        let answers: Vec<String> = answers
-            .iter()
-            .map(|text| text.replace('\n', "\r\n"))
-            .collect();
-        tokio::spawn(async move {
-            for answer in answers {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    if stream.read_buf(&mut head).await.unwrap() == 0 {
-                        break;
-                    }
-                }
-                seen.lock().unwrap().push(String::from_utf8(head).unwrap());
-                stream.write_all(answer.as_bytes()).await.unwrap();
-                stream.shutdown().await.unwrap();
-            }
-        });
-        Self { address, heads }
-    }
-
-    async fn room(&self) -> (Room, String) {
-        let room = Room::new();
-        let endpoint = format!("http://{}", self.address);
-        let mut config = StoreConfig::new("b", Some(&endpoint), Credentials::Anonymous);
-        config.addressing = Addressing::Path;
-        let location = Location::Store(Box::new(config));
-        room.media.add_source("s", "S", location).await.unwrap();
-        let url = room.mint("s:k.mp4").await.url;
-        (room, url)
-    }
-}
-
 /// What a client gets for one range when the store answers so.
 async fn ranged(answer: &str, range: &str) -> Reply {
-    let store = Awkward::start(&[answer, answer]).await;
-    let (room, url) = store.room().await;
+    let store = Scripted::in_turn(&[answer, answer]).await;
+    let (room, url) = store.playing().await;
     room.get(&url, &[("range", range)]).await
 }
 
@@ -131,8 +84,8 @@ async fn m18_t59_a_part_that_does_not_fit_is_refused() {
     }
     // A part that nobody asked for.
     let part = "HTTP/1.1 206 Partial Content\nContent-Range: bytes 0-1/10\nContent-Length: 2\n\n01";
-    let store = Awkward::start(&[part]).await;
-    let (room, url) = store.room().await;
+    let store = Scripted::in_turn(&[part]).await;
+    let (room, url) = store.playing().await;
     assert_eq!(room.get(&url, &[]).await.denial(), "upstreamWrong");
 }
 
@@ -143,8 +96,8 @@ async fn m19_t59_a_short_body_never_ends_cleanly() {
         "HTTP/1.1 206 Partial Content\nETag: \"a\"\nContent-Range: bytes 0-9/10\n\n01234",
         "HTTP/1.1 206 Partial Content\nETag: \"a\"\nContent-Range: bytes 0-9/10\nTransfer-Encoding: chunked\n\n5\n01234\n0\n\n",
     ] {
-        let store = Awkward::start(&[answer]).await;
-        let (room, url) = store.room().await;
+        let store = Scripted::in_turn(&[answer]).await;
+        let (room, url) = store.playing().await;
         let range: &[_] = if answer.contains("206") {
             &[("range", "bytes=0-")]
         } else {
@@ -156,8 +109,8 @@ async fn m19_t59_a_short_body_never_ends_cleanly() {
     }
     // More than promised is as wrong as less.
     let long = "HTTP/1.1 206 Partial Content\nETag: \"a\"\nContent-Range: bytes 0-1/10\nTransfer-Encoding: chunked\n\n5\n01234\n0\n\n";
-    let store = Awkward::start(&[long]).await;
-    let (room, url) = store.room().await;
+    let store = Scripted::in_turn(&[long]).await;
+    let (room, url) = store.playing().await;
     assert!(
         read(
             room.send(Method::GET, &url, &[("range", "bytes=0-1")])
@@ -177,8 +130,8 @@ async fn m21_another_version_is_refused_however_it_is_told() {
         "HTTP/1.1 200 OK\nContent-Length: 5\nETag: \"a\"\n\nbbbbb",
         "HTTP/1.1 412 Precondition Failed\nContent-Length: 0\n\n",
     ] {
-        let store = Awkward::start(&[first, second]).await;
-        let (room, url) = store.room().await;
+        let store = Scripted::in_turn(&[first, second]).await;
+        let (room, url) = store.playing().await;
         let mut subscription = room.events.subscribe(None);
         assert_eq!(&room.get(&url, &[]).await.body[..], b"aaaa");
         let reply = room.get(&url, &[]).await;
@@ -187,7 +140,7 @@ async fn m21_another_version_is_refused_however_it_is_told() {
             (StatusCode::PRECONDITION_FAILED, "changed")
         );
         assert_eq!(subscription.live.try_recv().unwrap().kind, "grant.changed");
-        let heads = store.heads.lock().unwrap();
+        let heads = store.heads();
         assert!(
             !heads[0].contains("if-match") && heads[1].contains("if-match: \"a\""),
             "{heads:?}"
@@ -202,8 +155,8 @@ async fn m21_without_a_tag_the_date_is_held_against() {
             "HTTP/1.1 200 OK\nContent-Length: 1\nLast-Modified: Sat, 0{day} Jan 2000 00:00:00 GMT\n\nx"
         )
     };
-    let store = Awkward::start(&[&dated(1), &dated(1), &dated(2)]).await;
-    let (room, url) = store.room().await;
+    let store = Scripted::in_turn(&[&dated(1), &dated(1), &dated(2)]).await;
+    let (room, url) = store.playing().await;
     let status = async || room.get(&url, &[]).await.status.as_u16();
     assert_eq!(
         [status().await, status().await, status().await],
@@ -216,8 +169,8 @@ async fn m31_an_encoded_object_is_sent_whole() {
     let whole = "HTTP/1.1 200 OK\nContent-Length: 4\nETag: \"a\"\nContent-Encoding: gzip\nContent-Type: text/csv\n\nzzzz";
     let part = "HTTP/1.1 206 Partial Content\nContent-Length: 2\nContent-Range: bytes 0-1/4\nETag: \"a\"\nContent-Encoding: gzip\nContent-Type: text/csv\n\nzz";
     for answers in [[whole, whole], [part, whole]] {
-        let store = Awkward::start(&answers).await;
-        let (room, url) = store.room().await;
+        let store = Scripted::in_turn(&answers).await;
+        let (room, url) = store.playing().await;
         let reply = room.get(&url, &[("range", "bytes=0-1")]).await;
         assert_eq!(
             (reply.status, &reply.body[..]),
@@ -239,11 +192,11 @@ async fn m33_keys_reach_the_store_as_they_are() {
         ("q?x#y&z", "/b/q%3Fx%23y%26z"),
         ("line\nbreak", "/b/line%0Abreak"),
     ] {
-        let store = Awkward::start(&["HTTP/1.1 404 Not Found\nContent-Length: 0\n\n"]).await;
-        let (room, _) = store.room().await;
+        let store = Scripted::in_turn(&["HTTP/1.1 404 Not Found\nContent-Length: 0\n\n"]).await;
+        let (room, _) = store.playing().await;
         let url = room.mint(&format!("s:{key}")).await.url;
         assert_eq!(room.get(&url, &[]).await.status, StatusCode::NOT_FOUND);
-        let heads = store.heads.lock().unwrap();
+        let heads = store.heads();
         assert!(
             heads[0].starts_with(&format!("GET {path} HTTP/1.1\r\n")),
             "{heads:?}"
@@ -307,9 +260,9 @@ async fn m34_errors_of_stores_are_told_apart() {
 async fn m35_a_bucket_in_another_region_is_followed_once() {
     let moved = "HTTP/1.1 301 Moved Permanently\nx-amz-bucket-region: eu-west-3\nLocation: http://127.0.0.1:1/\nContent-Length: 0\n\n";
     let found = "HTTP/1.1 200 OK\nContent-Length: 1\nETag: \"a\"\n\nx";
-    let store = Awkward::start(&[moved, found, found]).await;
+    let store = Scripted::in_turn(&[moved, found, found]).await;
     let room = Room::new();
-    let endpoint = format!("http://{}", store.address);
+    let endpoint = format!("http://{}", store.address());
     let credentials = Credentials::keys("AK", "SK", Some("session-token"));
     let config = StoreConfig::new("b", Some(&endpoint), credentials);
     room.media
@@ -330,11 +283,11 @@ async fn m35_a_bucket_in_another_region_is_followed_once() {
             "{}",
             reply.denial()
         );
-        if store.heads.lock().unwrap().len() >= 3 {
+        if store.heads().len() >= 3 {
             break;
         }
     }
-    let heads = store.heads.lock().unwrap().clone();
+    let heads = store.heads();
     assert!(heads[0].contains("/us-east-1/s3/") && heads[1].contains("/eu-west-3/s3/"));
     assert!(heads[2].contains("/eu-west-3/s3/"), "remembered");
     assert!(
@@ -343,16 +296,16 @@ async fn m35_a_bucket_in_another_region_is_followed_once() {
             .all(|head| head.contains("x-amz-security-token: session-token"))
     );
 
-    let store = Awkward::start(&[moved, moved]).await;
-    let (room, url) = store.room().await;
+    let store = Scripted::in_turn(&[moved, moved]).await;
+    let (room, url) = store.playing().await;
     assert_eq!(room.get(&url, &[]).await.denial(), "upstreamWrong");
 }
 
 #[tokio::test]
 async fn t53_headers_of_the_store_stay_there() {
     let evil = "HTTP/1.1 200 OK\nContent-Length: 1\nETag: \"a\"\nSet-Cookie: a=b\nLocation: http://evil\nLink: <x>\nRefresh: 0\nX-Amz-Meta-Secret: s\nContent-Security-Policy: default-src *\nAccess-Control-Allow-Credentials: true\nContent-Disposition: attachment; filename=evil.exe\n\nx";
-    let store = Awkward::start(&[evil]).await;
-    let (room, url) = store.room().await;
+    let store = Scripted::in_turn(&[evil]).await;
+    let (room, url) = store.playing().await;
     let reply = room.get(&url, &[]).await;
     for name in [
         "set-cookie",
@@ -386,11 +339,8 @@ async fn m5_revoke_wakes_a_stream_that_waits_for_the_store() {
         let closed = stream.read(&mut head).await;
         let _ = gone.send(closed.unwrap_or(0));
     });
-    let store = Awkward {
-        address,
-        heads: Arc::default(),
-    };
-    let (room, _) = store.room().await;
+    let store = Scripted::at(address);
+    let (room, _) = store.playing().await;
     let minted = room.mint("s:k.mp4").await;
     let streamed = room.send(Method::GET, &minted.url, &[]).await;
     let reading = tokio::spawn(read(streamed));
@@ -415,8 +365,8 @@ async fn t59_first_bytes_that_go_on_for_ever_are_not_kept() {
         "HTTP/1.1 206 Partial Content\nContent-Range: bytes 0-511/1000\nETag: \"a\"\nConnection: close\n\n{}",
         "x".repeat(100_000)
     );
-    let store = Awkward::start(&[known, &flood]).await;
-    let (room, _url) = store.room().await;
+    let store = Scripted::in_turn(&[known, &flood]).await;
+    let (room, _url) = store.playing().await;
     let url = room.mint("s:untold").await.url;
     let reply = room.head(&url, &[]).await;
     assert_eq!(reply.status, StatusCode::BAD_GATEWAY);

@@ -12,9 +12,10 @@ use std::fs;
 use std::sync::Arc;
 
 use common::pattern;
+use common::scripted::Scripted;
 use doorward_guard::Clock;
 use doorward_media::source::{Folder, Listing, Query};
-use doorward_media::{Credentials, MediaError, Source, StoreConfig};
+use doorward_media::{Addressing, Credentials, MediaError, Source, StoreConfig};
 use doorward_testkit::s3::{ACCESS_KEY, S3Server, SECRET_KEY};
 
 fn folder(path: &std::path::Path) -> Source {
@@ -198,6 +199,93 @@ async fn a_bucket_is_listed_in_pages() {
     assert_eq!(listing.items.len(), 1);
     assert_eq!(listing.items[0].size, Some(10));
     assert!(listing.items[0].modified.is_some());
+}
+
+const MILLION: usize = 1_000_000;
+
+/// A page of a bucket with the keys `k0000000` to `k0999999`.
+fn page_of_a_million(head: &str) -> String {
+    let query = head.split(' ').nth(1).unwrap().split_once('?').unwrap().1;
+    let asked = |name: &str| {
+        let mut fields = query.split('&').filter_map(|field| field.split_once('='));
+        fields
+            .find(|(known, _)| *known == name)
+            .map(|field| field.1)
+    };
+    let prefix = asked("prefix").unwrap_or_default();
+    // Of the first and the last key that begin so.
+    let number = |filler: &str| -> usize {
+        let digits = prefix.strip_prefix('k').unwrap_or_default();
+        let filled = format!("{digits}{}", filler.repeat(7 - digits.len()));
+        filled.parse().unwrap()
+    };
+    let end = (number("9") + 1).min(MILLION);
+    let token = asked("continuation-token").map(|token| token.parse().unwrap());
+    let first = token.unwrap_or_else(|| number("0"));
+    let most: usize = asked("max-keys").unwrap().parse().unwrap();
+    let last = (first + most).min(end);
+    let keys: String = (first..last)
+        .map(|key| format!("<Contents><Key>k{key:07}</Key><Size>1</Size></Contents>"))
+        .collect();
+    let next = if last < end {
+        format!(
+            "<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>"
+        )
+    } else {
+        "<IsTruncated>false</IsTruncated>".to_owned()
+    };
+    let body = format!("<ListBucketResult>{keys}{next}</ListBucketResult>");
+    format!(
+        "HTTP/1.1 200 OK\nContent-Type: application/xml\nContent-Length: {}\n\n{body}",
+        body.len()
+    )
+}
+
+#[tokio::test]
+async fn a_bucket_of_a_million_keys_costs_a_page_at_a_time() {
+    let store = Scripted::start(|head, _| page_of_a_million(head)).await;
+    let endpoint = format!("http://{}", store.address());
+    let mut config = StoreConfig::new("b", Some(&endpoint), Credentials::Anonymous);
+    config.addressing = Addressing::Path;
+    let source = Source::Store(Arc::new(config.build(&Clock::system()).unwrap()));
+    let mut asked = 0;
+    let mut requests = || {
+        let before = asked;
+        asked = store.heads().len();
+        asked - before
+    };
+    let query = |after: Option<&str>, limit: usize| Query {
+        after: after.map(str::to_owned),
+        limit,
+        ..Query::default()
+    };
+
+    let first = source.list(query(None, 100_000)).await.unwrap();
+    assert_eq!((first.items.len(), requests()), (500, 1), "a page has 500");
+    let next = source
+        .list(query(first.next.as_deref(), 500))
+        .await
+        .unwrap();
+    assert_eq!((names(&next)[0], requests()), ("k0000500", 1));
+    let last = source.list(query(Some("999800"), 500)).await.unwrap();
+    assert_eq!((last.items.len(), last.next, requests()), (200, None, 1));
+
+    // The store looks for what begins so; what only contains it is looked for here,
+    // a bounded while.
+    let starts = |text: &str| Query {
+        starts: Some(text.to_owned()),
+        ..Query::default()
+    };
+    let found = source.list(starts("k09999")).await.unwrap();
+    assert_eq!((found.items.len(), found.next, requests()), (100, None, 1));
+    let contains = Query {
+        contains: Some("999999".to_owned()),
+        limit: 500,
+        ..Query::default()
+    };
+    let found = source.list(contains).await.unwrap();
+    assert!(found.items.is_empty() && found.next.is_some());
+    assert_eq!(requests(), 20);
 }
 
 #[tokio::test]

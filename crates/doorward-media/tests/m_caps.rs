@@ -89,7 +89,7 @@ async fn m42_requests_are_capped() {
         refused(&reply, "usesSpent");
         assert_eq!(reply.header("retry-after"), "", "it will not be better");
     }
-    let (views, _) = room.media.grant_views(false);
+    let views = room.grants(false);
     assert_eq!(views[0].requests, 3);
 }
 
@@ -113,7 +113,7 @@ async fn m42_bytes_are_capped_to_the_byte() {
     assert_eq!(got, pattern(SIZE)[..90_000], "{cut}");
     refused(&room.get(&url, &[PAGE]).await, "bytesSpent");
     assert_eq!(room.head(&url, &[]).await.status, StatusCode::OK);
-    let (views, _) = room.media.grant_views(false);
+    let views = room.grants(false);
     assert_eq!(views[0].bytes, 100_000);
 }
 

@@ -208,5 +208,5 @@ async fn m13_other_methods_are_told_what_is_allowed() {
         assert_eq!(reply.header("allow"), "GET, HEAD");
         assert_eq!(reply.header("access-control-allow-origin"), "*");
     }
-    assert_eq!(room.media.grant_views(false).0[0].requests, 0);
+    assert_eq!(room.grants(false)[0].requests, 0);
 }

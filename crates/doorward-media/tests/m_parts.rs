@@ -319,7 +319,7 @@ async fn m11_preflights_name_every_header_of_ranges_and_nothing_of_networks() {
     );
     assert_eq!(reply.header("access-control-allow-credentials"), "");
     assert!(reply.body.is_empty());
-    assert_eq!(room.media.grant_views(false).0[0].requests, 0, "not a use");
+    assert_eq!(room.grants(false)[0].requests, 0, "not a use");
 }
 
 #[tokio::test]

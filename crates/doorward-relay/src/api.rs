@@ -83,10 +83,9 @@ impl Relay {
     /// there are.
     #[must_use]
     pub fn views(&self) -> (Vec<RelayView>, usize) {
-        let mut live = self.grants.live();
-        live.sort_unstable_by_key(|grant| std::cmp::Reverse(grant.created));
-        let views = live.iter().take(defaults::LISTED);
-        (views.map(|grant| self.view(grant)).collect(), live.len())
+        let newest = self.grants.newest(None, defaults::LISTED);
+        let views = newest.iter().flatten().map(|grant| self.view(grant));
+        (views.collect(), self.grants.len())
     }
 
     /// One of them.
@@ -103,7 +102,7 @@ impl Relay {
     pub(crate) fn view(&self, grant: &Arc<Grant<RelayGrant>>) -> RelayView {
         let data = &grant.data;
         RelayView {
-            id: grant.id.to_string(),
+            id: grant.id().to_string(),
             name: data.name.as_deref().map(str::to_owned),
             upstream: data.upstream().map(Upstream::to_string).unwrap_or_default(),
             created_at: self.clock.rfc3339(grant.created),

@@ -92,8 +92,8 @@ impl Relay {
         let grants = Arc::new(Grants::with_capacity(clock, defaults::GRANTS));
         let told = events.clone();
         grants.on_end(move |grant: &Arc<Grant<RelayGrant>>, fate: Fate| {
-            let data = json!({ "id": grant.id.as_str(), "reason": fate.word() });
-            told.publish("relay.revoked", &data, grant.owner.as_ref());
+            let data = json!({ "id": grant.id().as_str(), "reason": fate.word() });
+            told.publish("relay.revoked", &data, grant.owner());
         });
         let content = content.trim_end_matches('/');
         Arc::new(Self {
@@ -143,7 +143,7 @@ impl Relay {
         let (token, grant) = self.grants.mint(data, options)?;
         Ok(Minted {
             url: format!("{}/r/{}", self.content, token.reveal().as_str()),
-            id: grant.id.to_string(),
+            id: grant.id().to_string(),
             expires_at: self.clock.rfc3339(grant.expires()),
         })
     }
@@ -173,7 +173,7 @@ impl Relay {
         self.grants.revoke(id)
     }
 
-    /// The live grants, in no order.
+    /// The live grants, newest first.
     #[must_use]
     pub fn live(&self) -> Vec<Arc<Grant<RelayGrant>>> {
         self.grants.live()
@@ -181,19 +181,16 @@ impl Relay {
 
     /// Ends what a session owned.
     pub fn session_ended(&self, id: &SessionId) {
-        self.grants
-            .revoke_where(Fate::SessionEnded, |grant| grant.owner.as_ref() == Some(id));
+        self.grants.revoke_owned(Fate::SessionEnded, id);
     }
 
     /// Ends what belongs to a session that is not among `live`.
     pub fn end_orphans(&self, live: &HashSet<SessionId>) {
-        let orphaned = |owner: &SessionId| !live.contains(owner);
-        if !self.grants.owners().iter().any(orphaned) {
-            return;
+        for owner in self.grants.owners() {
+            if !live.contains(&owner) {
+                self.session_ended(&owner);
+            }
         }
-        self.grants.revoke_where(Fate::SessionEnded, |grant| {
-            grant.owner.as_ref().is_some_and(orphaned)
-        });
     }
 
     /// The sessions of which a connection is open.
@@ -206,7 +203,7 @@ impl Relay {
             .live()
             .iter()
             .filter(|grant| grant.data.connections() > 0)
-            .filter_map(|grant| grant.owner.clone())
+            .filter_map(|grant| grant.owner().cloned())
             .collect()
     }
 
@@ -307,19 +304,17 @@ impl Relay {
     ) {
         tracing::warn!(connection, warning, "a call will not get far");
         let data = json!({
-            "id": grant.id.as_str(),
+            "id": grant.id().as_str(),
             "connection": connection,
             "warning": warning,
         });
-        self.events
-            .publish("relay.warning", &data, grant.owner.as_ref());
+        self.events.publish("relay.warning", &data, grant.owner());
     }
 
     pub(crate) fn tell_opened(&self, grant: &Grant<RelayGrant>, connection: &str) {
-        let data = json!({ "id": grant.id.as_str(), "connection": connection });
+        let data = json!({ "id": grant.id().as_str(), "connection": connection });
         grant.data.traffic.is_news();
-        self.events
-            .publish("relay.opened", &data, grant.owner.as_ref());
+        self.events.publish("relay.opened", &data, grant.owner());
     }
 
     pub(crate) fn tell_closed(&self, grant: &Grant<RelayGrant>, connection: &str, report: &Report) {
@@ -332,7 +327,7 @@ impl Relay {
             "a tunnel ended"
         );
         let data = json!({
-            "id": grant.id.as_str(),
+            "id": grant.id().as_str(),
             "connection": connection,
             "bytesUp": report.up.bytes,
             "bytesDown": report.down.bytes,
@@ -342,8 +337,7 @@ impl Relay {
             "rttPageMs": milliseconds(report.rtt.page),
             "rttUpstreamMs": milliseconds(report.rtt.upstream),
         });
-        self.events
-            .publish("relay.closed", &data, grant.owner.as_ref());
+        self.events.publish("relay.closed", &data, grant.owner());
     }
 }
 

@@ -97,7 +97,7 @@ async fn pass(
         match asked {
             Asked::Answered(head, body) => (head, body),
             Asked::Switched(head, upstream, first) => {
-                let connection = permit.request_id().to_owned();
+                let connection = permit.request_id();
                 let mapping = match data.messages {
                     Messages::Untouched => None,
                     Messages::LiveKit(asked) => {

@@ -330,7 +330,7 @@ async fn a_change_of_the_network_closes_with_1012_and_the_grant_stays() {
             room.relay
                 .live()
                 .iter()
-                .any(|grant| grant.id.as_str() == minted.id)
+                .any(|grant| grant.id().as_str() == minted.id)
         );
     }
     // The next one is not closed by the last change.

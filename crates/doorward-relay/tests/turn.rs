@@ -327,7 +327,7 @@ async fn r18_r26_ports_and_connections_are_few_and_places_come_back() {
         .relay
         .live()
         .into_iter()
-        .find(|grant| grant.id.as_str() == minted.id)
+        .find(|grant| grant.id().as_str() == minted.id)
         .unwrap();
     for _ in 0..600 {
         if grant.data.turn_connections() == 0 {

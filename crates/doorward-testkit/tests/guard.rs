@@ -68,7 +68,7 @@ fn guard(listener: Listener) -> (Guard, Values) {
     values.set("bound_token", &mint(bound, 600).0.reveal());
     values.set("expired_token", &mint(Origins::Any, 1).0.reveal());
     let (revoked, grant) = mint(Origins::Any, 600);
-    grants.revoke(grant.id.as_str());
+    grants.revoke(grant.id().as_str());
     values.set("revoked_token", &revoked.reveal());
     let relays = Arc::new(Grants::<()>::new(&clock));
     let uses = Uses {
@@ -91,7 +91,7 @@ fn guard(listener: Listener) -> (Guard, Values) {
         "test",
         hosts,
         SealRule::Plain,
-        SealConfig::default(),
+        &SealConfig::default(),
         &clock,
         ledger,
     );

@@ -1,12 +1,10 @@
 //! A native page that is paired with a companion and signs its requests:
-//! `cargo run -p doorward --example signed -- FOLDER 1000`.
+//! `cargo run -p doorward --example signed`.
 //!
 //! The companion is in this process, and a hook approves; in an app that would be its
-//! window. Three pages are paired, as many as may ask within ten minutes, and for each a
-//! file of signed `GET /pairing` is written, good for a minute. It says `host:port`, and
-//! serves until standard input ends. `cargo xtask bench guard` sends them.
+//! window. It says a signed `GET /pairing`, to be sent with `nc`: good once, for half a
+//! minute. It serves until standard input ends.
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -24,17 +22,16 @@ use tokio::net::TcpStream;
 
 type Failure = Box<dyn std::error::Error>;
 
-const PAGES: usize = 3;
 /// An approval in the first second counts for nothing.
 const READ_FIRST: Duration = Duration::from_millis(1_100);
 
 /// Serves a companion whose person says yes to `hooks`.
-pub(crate) async fn open() -> Result<(Serving, Hooks, String), Failure> {
+pub(crate) async fn open(settings: CompanionSettings) -> Result<(Serving, Hooks, String), Failure> {
     let (hook, hooks) = Hook::new();
     let settings = CompanionSettings {
         ports: vec![0],
         approval: Approval::By(Arc::new(hook)),
-        ..CompanionSettings::default()
+        ..settings
     };
     let bridge = Bridge::builder().without_console().companion(settings);
     let serving = bridge.bind().await?.serve();
@@ -43,13 +40,15 @@ pub(crate) async fn open() -> Result<(Serving, Hooks, String), Failure> {
     Ok((serving, hooks, host))
 }
 
-/// Pairs a page at `origin`: its keys, and the name of the companion's run.
+/// Pairs a page at `origin` that asks for `scopes`: its keys, and the name of the
+/// companion's run.
 pub(crate) async fn pair(
     host: &str,
     hooks: &mut Hooks,
     origin: &Origin,
+    scopes: Scopes,
 ) -> Result<(Keys, String), Failure> {
-    let page = Page::new(origin, "Example", Scopes::default());
+    let page = Page::new(origin, "Example", scopes);
     let offer = post(host, "/pair/start", origin, page.start()).await?;
     let told: Value = serde_json::from_slice(&offer)?;
     let word = |name: &str| told.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -69,8 +68,8 @@ pub(crate) async fn pair(
     };
     request.opened();
     tokio::time::sleep(READ_FIRST).await;
-    request.answer(Answer::Approved(None));
     let keys = comparing.keys().clone();
+    request.answer(Answer::Approved(Some(keys.code.to_string())));
     let proof = json!({ "proof": String::from(Bytes32(keys.page_proof())) });
     post(
         host,
@@ -93,11 +92,21 @@ pub(crate) async fn pair(
     Ok((keys, instance))
 }
 
-/// A signed `GET /pairing`, as it is sent.
+/// The name of the companion's run.
+pub(crate) async fn instance(host: &str, origin: &Origin) -> Result<String, Failure> {
+    let challenge = Secret::<32>::random();
+    let hello = json!({ "challenge": challenge.reveal().as_str() }).to_string();
+    let told: Value =
+        serde_json::from_slice(&post(host, "/hello", origin, hello.as_bytes()).await?)?;
+    let name = told.get("instance").and_then(Value::as_str);
+    Ok(name.ok_or("no run")?.to_owned())
+}
+
+/// A signed `GET /pairing`, as it is sent: by the key with this id.
 pub(crate) fn signed(
     host: &str,
     origin: &Origin,
-    keys: &Keys,
+    (key_id, key): (&str, &Secret<32>),
     instance: &str,
 ) -> Result<String, Failure> {
     let request = Request::get("/pairing")
@@ -112,9 +121,9 @@ pub(crate) fn signed(
         created: now,
         expires: now + 60,
         nonce: &nonce,
-        key_id: &keys.key_id,
+        key_id,
     };
-    sign(&mut parts, &keys.request, &params, None)?;
+    sign(&mut parts, key, &params, None)?;
     let mut text = "GET /pairing HTTP/1.1\r\n".to_owned();
     for (name, value) in &parts.headers {
         write!(text, "{name}: {}\r\n", value.to_str()?)?;
@@ -151,29 +160,15 @@ async fn ask(host: &str, head: &str, body: &[u8]) -> Result<Vec<u8>, Failure> {
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let words: Vec<_> = std::env::args().skip(1).collect();
-    let [folder, count] = words.as_slice() else {
-        return Err("signed FOLDER COUNT".into());
-    };
-    let count: usize = count.parse()?;
-    let (serving, mut hooks, host) = open().await?;
-    let mut paired = Vec::new();
-    for number in 0..PAGES {
-        let origin = Origin::parse(&format!("https://page{number}.example")).ok_or("no origin")?;
-        let (keys, instance) = pair(&host, &mut hooks, &origin).await?;
-        paired.push((origin, keys, instance));
-    }
-    // All of them are signed only now: they are good for a minute.
-    for (number, (origin, keys, instance)) in paired.iter().enumerate() {
-        let requests: Result<Vec<_>, _> = (0..count)
-            .map(|_| signed(&host, origin, keys, instance))
-            .collect();
-        std::fs::write(
-            Path::new(folder).join(number.to_string()),
-            requests?.concat(),
-        )?;
-    }
-    println!("{host}");
+    let (serving, mut hooks, host) = open(CompanionSettings::default()).await?;
+    let origin = Origin::parse("https://page.example").ok_or("no origin")?;
+    let (keys, instance) = pair(&host, &mut hooks, &origin, Scopes::default()).await?;
+    let request = signed(&host, &origin, (&keys.key_id, &keys.request), &instance)?;
+    println!(
+        "for {host}:
+
+{request}"
+    );
     for line in std::io::stdin().lines() {
         line?;
     }

@@ -42,6 +42,7 @@ pub struct Bridge {
     control: Guard,
     content: Guard,
     companion: Option<Guard>,
+    compat: Option<Guard>,
     native: Option<Guard>,
     sockets: Sockets,
     config: Settings,
@@ -65,6 +66,8 @@ pub enum Listener {
     Content,
     /// What pages of other origins ask for.
     Companion,
+    /// The same in Sambee's protocol.
+    Compat,
     /// The native socket.
     Native,
 }
@@ -74,6 +77,7 @@ struct Sockets {
     control: Vec<Socket>,
     content: Vec<Socket>,
     companion: Vec<Socket>,
+    compat: Vec<Socket>,
     native: Option<tokio::net::UnixListener>,
 }
 
@@ -110,6 +114,12 @@ impl Bridge {
                     surface: surface.name(),
                 }),
             },
+            CallerKind::Visitor | CallerKind::Stamped => match &mut self.compat {
+                Some(compat) => compat.mount(surface),
+                None => Err(MountError::NoListener {
+                    surface: surface.name(),
+                }),
+            },
             CallerKind::Native => match &mut self.native {
                 Some(native) => native.mount(surface),
                 None => Err(MountError::NoListener {
@@ -130,6 +140,7 @@ impl Bridge {
             control,
             content,
             companion,
+            compat,
             native,
             sockets,
             config,
@@ -146,6 +157,7 @@ impl Bridge {
         let content = keep(content, config.content_terms(), sockets.content);
         let companion =
             companion.map(|guard| keep(guard, config.companion_terms(), sockets.companion));
+        let compat = compat.map(|guard| keep(guard, config.companion_terms(), sockets.compat));
         let native = native
             .zip(sockets.native)
             .map(|(guard, socket)| keep(guard, config.native_terms(), vec![Socket::Unix(socket)]));
@@ -153,13 +165,13 @@ impl Bridge {
             control,
             content,
             companion,
+            compat,
             native,
         });
         if let Some(companion) = house.companion().cloned() {
             // Not among those that are waited for: it may ask for a password.
             tokio::spawn(async move {
-                companion.restore().await;
-                companion.drives().recover().await;
+                tokio::join!(companion.restore(), companion.drives().recover());
             });
         }
         let (sweeper, until) = (Arc::clone(&house), stop.clone());
@@ -183,6 +195,7 @@ impl Bridge {
             Some(&self.control),
             Some(&self.content),
             self.companion.as_ref(),
+            self.compat.as_ref(),
             self.native.as_ref(),
         ]
         .into_iter()
@@ -212,6 +225,7 @@ impl Serving {
             Listener::Control => &doors.control,
             Listener::Content => &doors.content,
             Listener::Companion => doors.companion.as_ref()?,
+            Listener::Compat => doors.compat.as_ref()?,
             Listener::Native => doors.native.as_ref()?,
         };
         Some(dispatch::answer(guard, connection, request).await)
@@ -222,6 +236,7 @@ impl Serving {
     pub async fn shutdown(self) {
         // While its sockets can still be told why.
         self.house.relay().shutdown().await;
+        self.house.operator().shutdown().await;
         if let Some(companion) = self.house.companion() {
             companion.shutdown().await;
         }

@@ -6,6 +6,7 @@
 
 mod approve;
 mod book;
+mod compat;
 mod console;
 mod dialog;
 mod drives;
@@ -26,7 +27,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use doorward_companion::drives::{DrivePlaces, Drives, Folders, Offered, Shared};
-use doorward_companion::pairing::{Config, Ended, Ending, Mode, PageKey, Pairings, Right, Step};
+use doorward_companion::pairing::{
+    Config, Ended, Ending, Mode, PageKey, Pairings, Right, Step, Way,
+};
 use doorward_companion::signing::{PairedKey, SocketTickets, Verifier};
 use doorward_companion::vault::{KeptPage, Trouble, VaultState};
 use doorward_companion::watch::Watcher;
@@ -44,6 +47,7 @@ use tokio::sync::{Notify, broadcast};
 pub use approve::{Answer, Approval, Approve, Asked, Asking, News, OnScreen, Outcome};
 use book::Book;
 pub use book::PairingView;
+use compat::Compat;
 pub use dialog::{Dialog, NoDialog};
 use drives::Links;
 pub use drives::Opener;
@@ -60,6 +64,9 @@ use socket::Sockets;
 pub struct CompanionSettings {
     /// The first free one of these is taken; 0 is any.
     pub ports: Vec<u16>,
+    /// Opens the compatible listener on this port; 0 is any. Its pages are paired and
+    /// prove themselves in a weaker way: `doorward_companion::compat`.
+    pub dangerous_compat: Option<u16>,
     /// Who may ask to be paired.
     pub pairing: Mode,
     /// Schemes besides http and https whose pages may ask.
@@ -95,6 +102,7 @@ pub struct Companion {
     book: Arc<Book>,
     keeping: Keeping,
     signatures: Signatures<Book>,
+    compat: Compat,
     tickets: SocketTickets,
     /// Something that a waiting page wants to know has happened.
     changed: Notify,
@@ -128,6 +136,7 @@ impl Default for CompanionSettings {
     fn default() -> Self {
         Self {
             ports: defaults::PORTS.to_vec(),
+            dangerous_compat: None,
             pairing: Mode::Ask,
             schemes: Vec::new(),
             keep: None,
@@ -173,6 +182,7 @@ impl Companion {
         Arc::new(Self {
             pairings: Mutex::new(Pairings::new(clock, config, Arc::clone(audit))),
             signatures: Signatures::new(&book, clock),
+            compat: Compat::new(&book, clock),
             tickets: SocketTickets::new(clock),
             askers: Askers::new(&settings.schemes),
             clock: clock.clone(),
@@ -277,10 +287,7 @@ impl Companion {
         guard.mount(self.pairing_surface())?;
         guard.mount(self.ticket_surface())?;
         guard.mount(self.relays_surface())?;
-        let (drives, uploads, jobs) = self.drives_surfaces();
-        guard.mount(drives)?;
-        guard.mount(uploads)?;
-        guard.mount(jobs)?;
+        self.mount_drives(guard)?;
         guard.mount(self.watch_surface())?;
         guard.mount(self.events_surface())
     }
@@ -299,14 +306,20 @@ impl Companion {
         self.drives.sweep();
     }
 
-    /// Ends the request that is shown, tells its sockets that doorward stops, and
-    /// waits until they are gone, half a second at most.
-    pub(crate) async fn shutdown(self: &Arc<Self>) {
+    /// The screen was locked: the request that is shown ends, because who sees it next
+    /// may be somebody else.
+    pub fn screen_locked(self: &Arc<Self>) {
         let window = self.pairings().window();
         if let Some(window) = window {
             let _ = self.pairings().close(window.number, Ending::WindowClosed);
             self.sweep();
         }
+    }
+
+    /// Ends the request that is shown, tells its sockets that doorward stops, and
+    /// waits until they are gone, half a second at most.
+    pub(crate) async fn shutdown(self: &Arc<Self>) {
+        self.screen_locked();
         self.drives.close();
         let _ = self.ends.send(Over::Everything);
         self.sockets.gone().await;
@@ -351,6 +364,7 @@ impl Companion {
             origin: key.origin,
             label: key.label,
             scopes: key.scopes,
+            way: key.way,
             request: key.request,
             response: key.response,
             created: wall.unwrap_or_default().as_secs(),
@@ -391,10 +405,17 @@ impl Companion {
             origin,
             label,
             scopes,
+            way,
             request,
             response,
             created,
         } = page;
+        if way == Way::Stamped {
+            // Never a key of the signed surfaces.
+            self.book
+                .admit_stamped(&key_id, &origin, label, scopes, created);
+            return self.compat.roll().admit(&origin, &key_id, request);
+        }
         let key = PairedKey {
             key_id,
             origin,
@@ -420,6 +441,7 @@ impl Companion {
         self.book.revoke(key_id);
         self.tickets.revoke(key_id);
         self.signatures.forget(key_id);
+        self.compat.forget(key_id);
         self.relays.revoke(key_id);
         self.links.revoke(key_id);
         self.drives.end_of(key_id);

@@ -17,6 +17,7 @@ mod companion;
 mod credentials;
 mod egress;
 mod error;
+mod gateway;
 mod keys;
 mod relay;
 mod source;
@@ -28,6 +29,7 @@ pub use companion::{Companion, Face, VaultChoice};
 pub use credentials::Credentials;
 pub use egress::{Egress, WayOut};
 pub use error::{ConfigError, Whence};
+pub use gateway::Gateway;
 pub use relay::Relay;
 pub use source::{Addressing, Bucket, Cloud, Place, Source, Web};
 pub use text::{init, schema};
@@ -64,6 +66,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Upstreams that are open from the start.
     pub relays: Vec<Relay>,
+    /// What the console may sign in to, in the order in which it was named.
+    pub gateways: Vec<Gateway>,
     /// How stores and upstreams are reached.
     pub egress: Egress,
     /// Where the audit log is written.
@@ -277,8 +281,10 @@ impl Written {
         if !control.peer_check {
             warnings.push("control.peer_check is off: processes of other users on this machine may reach the console's door. Only a port forward needs this".to_owned());
         }
+        warnings.extend(companion.warning());
         let sources = source::build(&self.sources, places, &mut warnings)?;
         let relays = relay::build(&self.relays)?;
+        let gateways = gateway::build(&self.gateways)?;
         let egress = self.egress(places)?;
         let rows = keys::KEYS
             .iter()
@@ -291,6 +297,7 @@ impl Written {
             companion,
             sources,
             relays,
+            gateways,
             egress,
             audit_path,
             cache_path: places.cache.clone(),

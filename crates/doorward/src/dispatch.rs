@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use doorward_guard::policy::{ContentRule, Rules};
+use doorward_guard::rules::content::streams;
 use doorward_guard::{
-    Admission, Body, BoxError, Connection, Guard, Payload, Rule, Sealed, Upgrade,
+    Admission, Body, BoxError, Connection, Guard, Payload, Rule, Sealed, Upgrade, defaults,
 };
 use http::header::CONNECTION;
 use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -32,6 +33,10 @@ where
     let (head, body) = request.into_parts();
     match guard.admit(&head, connection) {
         Admission::Answered(sealed) => sealed,
+        Admission::Enter(entry) if streams(entry.rules(), &head) => {
+            let body = steadily(body, defaults::CHUNK_PROGRESS);
+            guard.enter(entry, head, Payload::Stream(body)).await
+        }
         Admission::Enter(entry) => match read(body, entry.rules()).await {
             Ok(bytes) => guard.enter(entry, head, Payload::Whole(bytes)).await,
             Err(rule) => guard.turn_back(entry, rule),
@@ -98,9 +103,11 @@ where
     let body = Limited::new(body, limit);
     let read = match rules.content {
         ContentRule::Chunk => read_steadily(body, rules.body_within).await,
-        ContentRule::Json | ContentRule::None => timeout(rules.body_within, body.collect())
-            .await
-            .map(|read| read.map(|collected| collected.to_bytes())),
+        ContentRule::Json | ContentRule::JsonOrForm | ContentRule::None => {
+            timeout(rules.body_within, body.collect())
+                .await
+                .map(|read| read.map(|collected| collected.to_bytes()))
+        }
     };
     match read {
         Err(_late) => Err(Rule::RequestTimeout),
@@ -125,6 +132,27 @@ where
         }
     }
     Ok(Ok(whole.freeze()))
+}
+
+/// A body that its handler reads, as long as something arrives within `pace`.
+fn steadily<B>(body: B, pace: Duration) -> Body
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let frames = futures_util::stream::unfold(Some(Box::pin(body)), move |body| async move {
+        let mut body = body?;
+        match timeout(pace, body.frame()).await {
+            Ok(None) => None,
+            Ok(Some(Ok(frame))) => Some((Ok(frame), Some(body))),
+            Ok(Some(Err(error))) => Some((Err::<_, BoxError>(error.into()), None)),
+            Err(_late) => {
+                let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
+                Some((Err(late.into()), None))
+            }
+        }
+    });
+    Body::stream(StreamBody::new(frames))
 }
 
 /// A body whose end, or abandonment, ends the answer.

@@ -33,6 +33,7 @@ pub use doorward_companion as companion_core;
 pub use doorward_egress as egress;
 pub use doorward_guard as guard;
 pub use doorward_media as media;
+pub use doorward_operator as operator;
 pub use doorward_relay as relay;
 pub use native::NATIVE_HOST;
 

@@ -85,6 +85,8 @@ enum Phase {
     Idle,
     /// A head is arriving.
     Head,
+    /// A head was let through; what comes next is not known yet.
+    Passed,
     /// A body is arriving, under the dispatcher's deadline.
     Body,
 }
@@ -142,9 +144,10 @@ impl<S: Socket> Wire<S> {
                 match self.gate.step(&self.input) {
                     Step::Release(bytes) => {
                         self.released = bytes.min(self.input.len());
-                        if self.read_phase == Phase::Fresh {
-                            // A head that came in one piece never was "arriving".
-                            self.read_phase = Phase::Head;
+                        // A head that came in one piece never was "arriving", and
+                        // whatever comes after it has all its time.
+                        if self.read_phase != Phase::Body {
+                            self.read_phase = Phase::Passed;
                         }
                         continue;
                     }
@@ -171,7 +174,9 @@ impl<S: Socket> Wire<S> {
                     let again = Instant::now() + self.patience.idle;
                     self.read_deadline.as_mut().reset(again);
                 }
-                Phase::Body => self.read_deadline.as_mut().reset(Instant::now() + FAR),
+                Phase::Passed | Phase::Body => {
+                    self.read_deadline.as_mut().reset(Instant::now() + FAR);
+                }
                 Phase::Fresh | Phase::Idle => self.ended = true,
             }
         }
@@ -200,8 +205,8 @@ impl<S: Socket> Wire<S> {
             }
             Phase::Head => self.patience.head,
             Phase::Idle => self.patience.idle,
-            // Nothing becomes fresh again.
-            Phase::Fresh | Phase::Body => FAR,
+            // Nothing becomes fresh again, and what has passed is over.
+            Phase::Fresh | Phase::Passed | Phase::Body => FAR,
         };
         self.read_phase = phase;
         self.read_deadline.as_mut().reset(Instant::now() + within);
@@ -340,9 +345,10 @@ impl<S: Socket> hyper::rt::Read for Wire<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let released = ready!(this.poll_release(cx))?;
-        let bytes = this.input.split_to(released.min(out.remaining()));
-        out.put_slice(&bytes);
-        this.released -= bytes.len();
+        let taken = released.min(out.remaining());
+        out.put_slice(this.input.get(..taken).unwrap_or_default());
+        this.input.advance(taken);
+        this.released -= taken;
         Poll::Ready(Ok(()))
     }
 }

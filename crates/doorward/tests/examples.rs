@@ -70,10 +70,16 @@ async fn relay_grants_upstreams_and_takes_them_back() {
 
 #[tokio::test]
 async fn signed_pairs_a_page_and_its_requests_are_taken_once() {
-    let (serving, mut hooks, host) = signed::open().await.unwrap();
+    let (serving, mut hooks, host) = signed::open(doorward::CompanionSettings::default())
+        .await
+        .unwrap();
     let origin = doorward::guard::Origin::parse("https://page.example").unwrap();
-    let (keys, instance) = signed::pair(&host, &mut hooks, &origin).await.unwrap();
-    let request = signed::signed(&host, &origin, &keys, &instance).unwrap();
+    let (keys, instance) = signed::pair(&host, &mut hooks, &origin, Default::default())
+        .await
+        .unwrap();
+    assert_eq!(signed::instance(&host, &origin).await.unwrap(), instance);
+    let key = (keys.key_id.as_str(), &keys.request);
+    let request = signed::signed(&host, &origin, key, &instance).unwrap();
     let mut stream = TcpStream::connect(&host).await.unwrap();
     let twice = format!(
         "{request}{}",

@@ -45,5 +45,17 @@ export function listed<T extends { id: string }>(known: Known<T>, list: readonly
   );
 }
 
+/** Those whose time is not over: the busy ones first, then the latest by `when`. */
+export function ordered<T extends { id: string; expiresAt: string }>(
+  known: Known<T>,
+  now: number,
+  busy: (one: T) => boolean,
+  when: (one: T) => number,
+): (T & Flow)[] {
+  return [...known.values()]
+    .filter((one) => Date.parse(one.expiresAt) > now)
+    .sort((a, b) => Number(busy(b)) - Number(busy(a)) || when(b) - when(a) || (a.id < b.id ? -1 : 1));
+}
+
 export const rateNow = (flow: Flow, now: number): number =>
   now - flow.seenAt < RATE_HOLDS_MS ? flow.rate : 0;

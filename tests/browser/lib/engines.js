@@ -55,6 +55,25 @@ export function inEngines(name, body, { engines = Object.keys(ENGINES), args = {
   }
 }
 
+/**
+ * Registers one test for all engines at the same time: for what does nothing but wait, which three browsers can do
+ * without starving each other.
+ */
+export function inEnginesAtOnce(name, body, { engines = Object.keys(ENGINES), timeout, needs = () => null }) {
+  const here = engines.filter((e) => wanted.includes(e));
+  test(name, { timeout, concurrency: here.length }, async (t) => {
+    const each = (engine) =>
+      t.test(`${name} [${engine}]`, { timeout }, async (t) => {
+        const absent = look(engine).missing ?? needs();
+        if (absent) return missing(t, absent);
+        const browser = await launch(engine);
+        t.after(() => browser.close());
+        await body({ engine, browser, page: await browser.newPage(), t });
+      });
+    await Promise.all(here.map(each));
+  });
+}
+
 /** A skip that says its reason; in CI nothing may be skipped. */
 export function missing(t, reason) {
   if (process.env.CI) throw new Error(`skipped in CI: ${reason}`);

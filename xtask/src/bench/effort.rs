@@ -29,7 +29,7 @@ impl Effort {
                 ranges: 500,
                 seeks: 3,
                 slow: slow(4),
-                grants: 100_000,
+                grants: 99_999,
             },
             false => Self {
                 rounds: 5,
@@ -37,8 +37,8 @@ impl Effort {
                 ranges: 2_000,
                 seeks: 7,
                 slow: slow(8),
-                // A million are the most that can be: one is there already, and 5,000 are minted at a time.
-                grants: 995_000,
+                // A million are the most that can be, and one is there already.
+                grants: 999_999,
             },
         }
     }

@@ -160,6 +160,8 @@ pub(super) fn seek(target: &Target, first: u64, length: u64) -> Result<f64> {
 pub(super) struct Kept {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// How much of it was read of the last answer.
+    held: usize,
 }
 
 impl Kept {
@@ -167,21 +169,48 @@ impl Kept {
         Ok(Self {
             stream: target.connect()?,
             buffer: vec![0; 256 * 1024],
+            held: 0,
         })
     }
 
     /// Sends a request, reads the whole answer, and gives the length of the body.
     pub(super) fn ask(&mut self, request: &[u8]) -> Result<usize> {
+        let (body, length) = self.begin(request)?;
+        let mut left = (body + length).saturating_sub(self.held);
+        while left > 0 {
+            let most = left.min(self.buffer.len());
+            let free = self.buffer.get_mut(..most).unwrap_or_default();
+            match self.stream.read(free)? {
+                0 => bail!("the connection ended in a body"),
+                read => left -= read,
+            }
+        }
+        Ok(length)
+    }
+
+    /// The same, and gives the answer as it came.
+    pub(super) fn whole(&mut self, request: &[u8]) -> Result<Vec<u8>> {
+        let (body, length) = self.begin(request)?;
+        let whole = self.buffer.get_mut(..body + length);
+        let whole = whole.context("an answer that is too long")?;
+        let rest = whole.get_mut(self.held..).unwrap_or_default();
+        self.stream.read_exact(rest)?;
+        Ok(whole.to_vec())
+    }
+
+    /// Sends a request and reads until the head of the answer is there: where the body
+    /// begins, and how long it is.
+    fn begin(&mut self, request: &[u8]) -> Result<(usize, usize)> {
         self.stream.write_all(request)?;
-        let mut held = 0;
-        let (body, length) = loop {
-            let free = self.buffer.get_mut(held..).unwrap_or_default();
+        self.held = 0;
+        loop {
+            let free = self.buffer.get_mut(self.held..).unwrap_or_default();
             let read = self.stream.read(free)?;
             if read == 0 {
                 bail!("the connection ended in an answer");
             }
-            held += read;
-            let some = self.buffer.get(..held).unwrap_or_default();
+            self.held += read;
+            let some = self.buffer.get(..self.held).unwrap_or_default();
             if let Some(end) = some.windows(4).position(|four| four == b"\r\n\r\n") {
                 let head = String::from_utf8_lossy(some.get(..end).unwrap_or_default());
                 if !head.starts_with("HTTP/1.1 20") {
@@ -192,19 +221,9 @@ impl Kept {
                     name.eq_ignore_ascii_case("content-length")
                         .then(|| value.trim().parse::<usize>().ok())?
                 });
-                break (end + 4, length.context("an answer without a length")?);
-            }
-        };
-        let mut left = (body + length).saturating_sub(held);
-        while left > 0 {
-            let most = left.min(self.buffer.len());
-            let free = self.buffer.get_mut(..most).unwrap_or_default();
-            match self.stream.read(free)? {
-                0 => bail!("the connection ended in a body"),
-                read => left -= read,
+                return Ok((end + 4, length.context("an answer without a length")?));
             }
         }
-        Ok(length)
     }
 }
 

@@ -48,6 +48,10 @@ impl Process {
         bail!("{} did not start", command.get_program().display())
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(super) fn child(&mut self) -> &mut Child {
         &mut self.0
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::Folders;
 use crate::client::Client;
+use crate::commands::pair::companion_is_on;
 use crate::failure::Failure;
 use crate::term::{Paint, say, say_json, say_text, table};
 
@@ -29,6 +30,7 @@ struct Folder {
 
 pub(crate) async fn run(folders: &Folders, instance: Instance) -> Result<(), Failure> {
     let client = Client::of(&instance)?;
+    companion_is_on(&client)?;
     let listed: Listed = client.get("/native/folders").await?;
     if folders.json {
         return say_json(&listed);

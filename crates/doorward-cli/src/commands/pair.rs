@@ -73,14 +73,20 @@ struct Forgotten {
     forgotten: u64,
 }
 
+/// What is about pages needs their listener.
+pub(super) fn companion_is_on(client: &Client) -> Result<(), Failure> {
+    if client.info().companion.is_some() {
+        return Ok(());
+    }
+    let failure = Failure::new(Code::Failed, "companionOff", "the companion is not on");
+    Err(failure.next(
+        "Start doorward with `doorward serve --companion`, or set enabled = true under [companion].",
+    ))
+}
+
 pub(crate) async fn run(pair: Pair, instance: Instance) -> Result<(), Failure> {
     let client = Client::of(&instance)?;
-    if client.info().companion.is_none() {
-        let failure = Failure::new(Code::Failed, "companionOff", "the companion is not on");
-        return Err(failure.next(
-            "Start doorward with `doorward serve --companion`, or set enabled = true under [companion].",
-        ));
-    }
+    companion_is_on(&client)?;
     match pair.command {
         PairCommand::List { json } => list(&client, json).await,
         PairCommand::Approve { code, json } => approve(&client, code, json).await,
@@ -193,7 +199,7 @@ fn type_code() -> Result<String, Failure> {
             "there is no terminal to type the code at: give it with --code".to_owned(),
         ));
     }
-    remark("Type the six digits that the page shows, or press Ctrl-C:");
+    remark("Type the six digits or characters that the page shows, or press Ctrl-C:");
     let mut line = String::new();
     let read = input.lock().read_line(&mut line);
     match read {

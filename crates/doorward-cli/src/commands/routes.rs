@@ -18,6 +18,9 @@ struct Page {
 }
 
 pub(crate) async fn run(routes: Routes) -> Result<(), Failure> {
+    if routes.openapi {
+        return say_text(&doorward::companion_core::drives::openapi());
+    }
     let folder = tempfile::Builder::new()
         .prefix("doorward-")
         .tempdir()
@@ -26,6 +29,8 @@ pub(crate) async fn run(routes: Routes) -> Result<(), Failure> {
         .native_socket(folder.path().join("socket"))
         .companion(CompanionSettings {
             ports: vec![0],
+            // Off unless it is wanted; listed all the same.
+            dangerous_compat: Some(0),
             ..CompanionSettings::default()
         })
         .bind()

@@ -115,6 +115,7 @@ fn question(asked: &Asked) -> String {
     text.push('\n');
     text.push_str(&paint.bold(match asked.code {
         Some(_) => "Does the page show this code, and is it yours? [y/N] ",
+        None if asked.compat => "The six letters and digits, or Enter to deny: ",
         None => "The six digits, or Enter to deny: ",
     }));
     text
@@ -125,6 +126,9 @@ fn answer(asked: &Asked, line: &str) -> Answer {
     let line = line.trim();
     match (&asked.code, line) {
         (Some(_), "y" | "Y" | "yes" | "Yes" | "YES") => Answer::Approved(None),
+        (None, line) if asked.compat && line.starts_with(|c: char| c.is_ascii_hexdigit()) => {
+            Answer::Approved(Some(line.to_owned()))
+        }
         (None, line) if line.starts_with(|c: char| c.is_ascii_digit()) => {
             Answer::Approved(Some(line.to_owned()))
         }

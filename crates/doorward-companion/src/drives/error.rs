@@ -24,6 +24,9 @@ pub enum DriveError {
     /// Nothing is there.
     #[error("nothing is there")]
     PathUnknown,
+    /// A link on the way leads out, or nowhere.
+    #[error("it leads out of the folder, or nowhere")]
+    LeadsOut,
     /// Not a folder.
     #[error("not a folder")]
     NotAFolder,
@@ -135,6 +138,7 @@ impl DriveError {
             Self::PathRefused => Rule::PathRefused,
             Self::NameRefused => Rule::NameRefused,
             Self::PathUnknown => Rule::PathUnknown,
+            Self::LeadsOut => Rule::PathLeadsOut,
             Self::NotAFolder => Rule::NotAFolder,
             Self::NotAFile => Rule::NotAFile,
             Self::RootRefused => Rule::RootRefused,
@@ -172,9 +176,12 @@ impl DriveError {
         let refusal = Refusal::from(self.rule());
         match self {
             Self::Refused(refusal) => *refusal,
-            Self::AlreadyExists(conflict) => refusal
-                .more("existing", conflict.existing)
-                .more("incoming", conflict.incoming),
+            Self::AlreadyExists(conflict) => {
+                let Conflict { existing, incoming } = *conflict;
+                let known = [("existing", existing), ("incoming", incoming)];
+                let known = known.into_iter().filter(|(_, what)| !what.is_null());
+                known.fold(refusal, |refusal, (key, what)| refusal.more(key, what))
+            }
             Self::OffsetMismatch(offset) | Self::UploadIncomplete(offset) => {
                 refusal.more("offset", json!(offset))
             }

@@ -63,8 +63,8 @@ pub struct Folder {
     path: PathBuf,
     rights: Vec<Right>,
     kind: FolderKind,
-    /// Of a drive: what has to be mounted at its path.
-    device: Option<String>,
+    /// Of a drive: the mount that has to be at its path.
+    mount: Option<String>,
     threads: Arc<Semaphore>,
     places: Arc<Semaphore>,
     jobs: Arc<Semaphore>,
@@ -216,7 +216,7 @@ impl Folders {
                     mount.path,
                     self.drive_rights.clone(),
                     mount.kind,
-                    Some(mount.device),
+                    Some(mount.id),
                 )),
             });
         }
@@ -231,14 +231,14 @@ impl Folder {
         path: PathBuf,
         rights: Vec<Right>,
         kind: FolderKind,
-        device: Option<String>,
+        mount: Option<String>,
     ) -> Self {
         Self {
             name,
             path,
             rights,
             kind,
-            device,
+            mount,
             threads: Arc::new(Semaphore::new(defaults::FOLDER_THREADS)),
             places: Arc::new(Semaphore::new(defaults::FOLDER_PLACES)),
             jobs: Arc::new(Semaphore::new(defaults::JOBS_PER_FOLDER)),
@@ -255,6 +255,12 @@ impl Folder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> FolderKind {
+        self.kind
     }
 
     /// The most that a page may do in it.
@@ -281,9 +287,9 @@ impl Folder {
             _ => DriveError::FolderAbsent,
         };
         let dir = Dir::open_ambient_dir(&self.path, ambient_authority()).map_err(absent)?;
-        match &self.device {
+        match &self.mount {
             // What is below a mount point when its drive is gone is not the drive.
-            Some(device) if mounts::device_of(&dir).is_some_and(|now| now != *device) => {
+            Some(mount) if mounts::mount_of(&dir).is_some_and(|now| now != *mount) => {
                 Err(DriveError::FolderAbsent)
             }
             _ => Ok(dir),
@@ -382,7 +388,7 @@ impl Folder {
     }
 
     fn is(&self, mount: &Mount) -> bool {
-        self.path == mount.path && self.device.as_ref() == Some(&mount.device)
+        self.path == mount.path && self.mount.as_ref() == Some(&mount.id)
     }
 }
 
@@ -415,5 +421,97 @@ impl Granted {
             true => Ok(&self.folder),
             false => Err(DriveError::RightMissing),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    fn shared(name: &str, path: &Path) -> Shared {
+        Shared {
+            name: FolderName::parse(name).unwrap(),
+            path: path.to_owned(),
+            rights: vec![Right::Read],
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_drive_stalls_nothing_but_itself() {
+        let temp = tempfile::tempdir().unwrap();
+        let folders = Folders::new(
+            vec![shared("A", temp.path()), shared("B", temp.path())],
+            Offered::None,
+            Vec::new(),
+        );
+        let find = |name: &str| folders.find(&FolderName::parse(name).unwrap()).unwrap();
+        let (dead, other) = (find("A"), find("B"));
+        let (wakes, waits) = sync_channel::<()>(0);
+        let waits = Arc::new(Mutex::new(waits));
+        let stuck: Vec<_> = (0..defaults::FOLDER_PLACES)
+            .map(|_| {
+                let (dead, waits) = (Arc::clone(&dead), Arc::clone(&waits));
+                let wait = move |_: &Dir| {
+                    let _ = waits.lock().unwrap().recv();
+                    Ok(())
+                };
+                tokio::spawn(async move { dead.work(wait).await })
+            })
+            .collect();
+        while dead.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(dead.work(|_| Ok(1)).await, Err(DriveError::FolderBusy));
+        assert_eq!(other.work(|_| Ok(2)).await, Ok(2));
+        tokio::time::advance(defaults::FOLDER_WITHIN + Duration::from_secs(1)).await;
+        for waiting in stuck {
+            assert_eq!(waiting.await.unwrap(), Err(DriveError::FolderSlow));
+        }
+        assert_eq!(
+            dead.threads.available_permits(),
+            0,
+            "its threads still wait"
+        );
+        drop(wakes);
+        while dead.threads.available_permits() < defaults::FOLDER_THREADS {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(dead.work(|_| Ok(3)).await, Ok(3));
+    }
+
+    #[tokio::test]
+    async fn a_page_has_what_both_the_person_and_the_folder_allow() {
+        let temp = tempfile::tempdir().unwrap();
+        let folders = Folders::new(vec![shared("A", temp.path())], Offered::None, Vec::new());
+        let granted = |name: &str, scopes: &str| {
+            let scopes: Scopes = serde_json::from_str(scopes).unwrap();
+            folders.granted(&FolderName::parse(name).unwrap(), &scopes)
+        };
+        let all = r#"[{"folder":"A","rights":["read","write","delete"]},{"folder":"B","rights":["read"]}]"#;
+        let given = granted("A", all).unwrap();
+        assert_eq!(given.rights(), [Right::Read]);
+        assert_eq!(
+            given.with(Right::Write).unwrap_err(),
+            DriveError::RightMissing
+        );
+        for (name, scopes) in [
+            ("A", "[]"),
+            ("B", all),
+            ("a", all),
+            ("A", r#"[{"folder":"A","rights":["write"]}]"#),
+        ] {
+            assert_eq!(
+                granted(name, scopes).unwrap_err(),
+                DriveError::FolderUnknown,
+                "{name}"
+            );
+        }
+        std::fs::remove_dir(temp.path()).unwrap();
+        let gone = given.folder().work(|_| Ok(())).await;
+        assert_eq!(gone, Err(DriveError::FolderAbsent));
+        std::fs::create_dir(temp.path()).unwrap();
     }
 }

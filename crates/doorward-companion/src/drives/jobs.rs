@@ -255,7 +255,7 @@ impl Jobs {
                 Stage::Waiting | Stage::Running => None,
             })
             .collect();
-        over.sort_by(|a, b| b.0.cmp(&a.0));
+        over.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
         let mut of_key: HashMap<String, usize> = HashMap::new();
         for (at, id, key_id) in over {
             let seen = of_key.entry(key_id).or_default();

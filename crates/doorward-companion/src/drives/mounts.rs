@@ -27,6 +27,8 @@ pub(super) struct Mount {
     pub(super) kind: FolderKind,
     /// The system's own name for what is mounted.
     pub(super) device: String,
+    /// The system's own name for the mount: what is mounted there later has another.
+    pub(super) id: String,
     /// What people call it.
     pub(super) label: String,
 }
@@ -46,10 +48,10 @@ pub(super) fn list() -> Vec<Mount> {
     mounts
 }
 
-/// What is mounted where `dir` is, as [`Mount::device`] has it; `None` where that
-/// cannot be told.
-pub(super) fn device_of(dir: &Dir) -> Option<String> {
-    platform::device_of(dir)
+/// The mount that `dir` is in, as [`Mount::id`] has it; `None` where that cannot be
+/// told.
+pub(super) fn mount_of(dir: &Dir) -> Option<String> {
+    platform::mount_of(dir)
 }
 
 /// The space of the drive that `dir` is on.

@@ -234,7 +234,7 @@ fn is_device(name: &str) -> bool {
     let is = |device: &&str| stem.eq_ignore_ascii_case(device);
     if ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"]
         .iter()
-        .any(|device| is(&device))
+        .any(is)
     {
         return true;
     }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use doorward_guard::audit::{AuditSink, Event, Kind};
@@ -12,6 +12,7 @@ use doorward_guard::{Clock, Refusal, Rule};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::error::DriveError;
 use super::folders::{Folder, Folders, Granted};
@@ -36,7 +37,7 @@ pub struct Drives {
     pub(super) jobs: Jobs,
     pub(super) uploads: Uploads,
     pub(super) hands: Hands,
-    recovered: OnceLock<()>,
+    recovered: OnceCell<()>,
 }
 
 /// Where the drives keep what they need between runs.
@@ -49,16 +50,27 @@ pub struct DrivePlaces {
     pub data: Option<PathBuf>,
 }
 
+/// Says what a pairing was granted.
+type Granting = dyn Fn(&str) -> Option<Scopes> + Send + Sync;
+/// Tells the pages of a pairing.
+type Telling = dyn Fn(&str, &Value) + Send + Sync;
+/// Makes media URLs.
+type Linking = dyn Fn(Wish) -> Making + Send + Sync;
+/// Opens a file.
+type Opening = dyn Fn(&Path) -> io::Result<()> + Send + Sync;
+/// Media URLs that are being made.
+pub type Making = BoxFuture<'static, Result<Vec<Link>, Refusal>>;
+
 /// What whoever puts a bridge together does for the drives.
 pub struct Hands {
     /// What a pairing was granted; `None` once it has ended.
-    pub scopes: Box<dyn Fn(&str) -> Option<Scopes> + Send + Sync>,
+    pub scopes: Box<Granting>,
     /// Tells the pages of a pairing.
-    pub tell: Box<dyn Fn(&str, &Value) + Send + Sync>,
+    pub tell: Box<Telling>,
     /// Makes media URLs.
-    pub link: Box<dyn Fn(Wish) -> BoxFuture<'static, Result<Vec<Link>, Refusal>> + Send + Sync>,
+    pub link: Box<Linking>,
     /// Opens a file in its application, and does not wait for that.
-    pub open: Box<dyn Fn(&Path) -> io::Result<()> + Send + Sync>,
+    pub open: Box<Opening>,
 }
 
 /// Media URLs that a page wants.
@@ -107,15 +119,17 @@ impl Drives {
             jobs: Jobs::new(clock),
             uploads: Uploads::new(clock),
             hands,
-            recovered: OnceLock::new(),
+            recovered: OnceCell::new(),
         })
     }
 
-    /// Goes on with the uploads of the run before, and removes what else it left. Once.
+    /// Goes on with the uploads of the run before, and removes what else it left. Once:
+    /// who asks again waits for it.
     pub async fn recover(self: &Arc<Self>) {
-        if self.recovered.set(()).is_err() {
-            return;
-        }
+        self.recovered.get_or_init(|| self.recover_all()).await;
+    }
+
+    async fn recover_all(self: &Arc<Self>) {
         for (scratch, record) in self.journal.recover() {
             let Some(folder) = self.named(&record.folder) else {
                 // Not shared now; it may be again.

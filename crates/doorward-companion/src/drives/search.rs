@@ -80,12 +80,9 @@ pub(super) fn search(
             let here = Identity::of_dir(&dir)?.is_on_device_of(home);
             Ok((here, dir.entries()?, dir))
         });
-        let (here, entries, dir) = match opened {
-            Ok(opened) => opened,
-            Err(_) => {
-                found.skip(Unfinished::Unreadable);
-                continue;
-            }
+        let Ok((here, entries, dir)) = opened else {
+            found.skip(Unfinished::Unreadable);
+            continue;
         };
         if !here {
             found.skip(Unfinished::OtherDrive);

@@ -393,27 +393,26 @@ async fn grants<J: Judge<Proof = Proven>>(
     if paths.is_empty() || paths.len() > defaults::LINKS {
         return Err(Refusal::from(Rule::InvalidJson).into());
     }
+    let paths: Result<Vec<_>, _> = paths.iter().map(|path| RelPath::parse(path)).collect();
+    let paths = paths?;
     let folder = granted.with(Right::Read)?;
     let looked = folder.work(move |root| {
-        let look = |text: &String| {
-            let path = RelPath::parse(text)?;
+        let look = |path: RelPath| {
             // The media room has no spelling for names that are no text.
-            if path.as_str().contains('\\') {
-                return Err(DriveError::PathRefused);
-            }
-            super::handle::file(root, &path).map(|_| path)
+            let looked = match path.as_str().contains('\\') {
+                true => Err(DriveError::PathRefused),
+                false => super::handle::file(root, &path).map(drop),
+            };
+            (path, looked)
         };
-        Ok(paths
-            .iter()
-            .map(|text| look(text).map_err(|why| (text.clone(), why)))
-            .collect::<Vec<_>>())
+        Ok(paths.into_iter().map(look).collect::<Vec<_>>())
     });
     let (mut wanted, mut refused) = (Vec::new(), Vec::new());
-    for look in looked.await? {
-        match look {
-            Ok(path) => wanted.push(path),
-            Err((path, why)) => refused.push(NotLinked {
-                path,
+    for (path, looked) in looked.await? {
+        match looked {
+            Ok(()) => wanted.push(path),
+            Err(why) => refused.push(NotLinked {
+                path: path.as_str().to_owned(),
                 denial: why.rule().name().to_owned(),
             }),
         }

@@ -14,6 +14,25 @@ use super::room::Link;
 use super::upload::{Announced, from_hex, from_rfc3339};
 use crate::defaults;
 
+/// A path inside of a folder, with `/` between names of which none is `.` or `..`.
+/// Bytes that are no text, control characters and backslashes are written `\\xHH`,
+/// which this pattern leaves out.
+#[derive(utoipa::ToSchema)]
+#[schema(
+    pattern = r"^(?:(?:[^./\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*|\.[^./\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*|\.\.[^/\\\x00-\x1f\x7f-\x9f]+)(?:/(?:[^./\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*|\.[^./\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*|\.\.[^/\\\x00-\x1f\x7f-\x9f]+))*)?$"
+)]
+#[expect(dead_code, reason = "a description")]
+pub(super) struct PathText(String);
+
+/// A name that a new file may have: at most 255 bytes, no device of Windows, and
+/// nothing that misleads.
+#[derive(utoipa::ToSchema)]
+#[schema(
+    pattern = r#"^[^ /\\:*?"<>|\x00-\x1f\x7f-\x9f](?:[^/\\:*?"<>|\x00-\x1f\x7f-\x9f]*[^ ./\\:*?"<>|\x00-\x1f\x7f-\x9f])?$"#
+)]
+#[expect(dead_code, reason = "a description")]
+pub(super) struct NameText(String);
+
 /// `GET /drives`
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Shown {
@@ -27,6 +46,7 @@ pub struct Shown {
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// The folder to list; the shared one itself if it is not said.
+    #[param(value_type = PathText, inline, required = false)]
     pub(super) path: String,
     /// What it is sorted by.
     #[param(inline)]
@@ -49,6 +69,7 @@ pub(super) struct ListQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct InfoQuery {
     /// What is asked about.
+    #[param(value_type = PathText, inline)]
     pub(super) path: String,
 }
 
@@ -61,6 +82,7 @@ pub(super) struct SearchQuery {
     #[param(min_length = 1, max_length = 255)]
     pub(super) q: String,
     /// Where to begin.
+    #[param(value_type = PathText, inline)]
     #[serde(default)]
     pub(super) path: String,
     /// Entries at most: 100 unless said, 500 at most.
@@ -76,6 +98,7 @@ pub(super) struct SearchQuery {
 #[serde(deny_unknown_fields)]
 pub(super) struct Create {
     /// Where.
+    #[schema(value_type = PathText)]
     pub(super) path: String,
     /// What.
     pub(super) kind: NewKind,
@@ -86,8 +109,10 @@ pub(super) struct Create {
 #[serde(deny_unknown_fields)]
 pub(super) struct Rename {
     /// What.
+    #[schema(value_type = PathText)]
     pub(super) path: String,
     /// Its new name, in the same folder.
+    #[schema(value_type = NameText)]
     pub(super) name: String,
 }
 
@@ -96,6 +121,7 @@ pub(super) struct Rename {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Carry {
     /// What.
+    #[schema(value_type = PathText)]
     pub(super) path: String,
     /// Where to, its new name included.
     pub(super) to: Target,
@@ -111,6 +137,7 @@ pub(super) struct Target {
     /// The folder; the same if it is not said.
     pub(super) folder: Option<String>,
     /// Where in it.
+    #[schema(value_type = PathText)]
     pub(super) path: String,
 }
 
@@ -119,6 +146,7 @@ pub(super) struct Target {
 #[serde(deny_unknown_fields)]
 pub(super) struct Delete {
     /// What.
+    #[schema(value_type = PathText)]
     pub(super) path: String,
     /// For good, instead of into the trash.
     #[serde(default)]
@@ -130,6 +158,7 @@ pub(super) struct Delete {
 #[serde(deny_unknown_fields)]
 pub(super) struct Open {
     /// What.
+    #[schema(value_type = PathText)]
     pub(super) path: String,
 }
 
@@ -138,7 +167,7 @@ pub(super) struct Open {
 #[serde(deny_unknown_fields)]
 pub(super) struct Grants {
     /// Of what.
-    #[schema(min_items = 1, max_items = 500)]
+    #[schema(value_type = Vec<PathText>, min_items = 1, max_items = 500)]
     pub(super) paths: Vec<String>,
     /// Whether browsers save them.
     #[serde(default)]
@@ -150,11 +179,13 @@ pub(super) struct Grants {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Begin {
     /// Where it goes.
+    #[schema(value_type = PathText)]
     pub(super) path: String,
     /// Bytes in all.
     #[schema(minimum = 0, maximum = 9007199254740992_i64)]
     pub(super) size: u64,
     /// RFC 3339: when it was changed last.
+    #[schema(format = DateTime)]
     pub(super) modified_at: Option<String>,
     /// What happens if something is there.
     #[serde(default)]

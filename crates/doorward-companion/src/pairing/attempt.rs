@@ -5,6 +5,7 @@ use doorward_guard::{Moment, Origin};
 use super::keys::{Ephemeral, Keys, Said, commitment};
 use super::refusal::PairRefusal;
 use super::scope::Scopes;
+use super::told::Way;
 use super::wire::{Reveal, Start};
 use crate::defaults;
 use crate::encoding::same;
@@ -43,6 +44,7 @@ pub(super) struct Started {
 
 pub(super) struct Shown {
     pub(super) number: u64,
+    pub(super) way: Way,
     pub(super) keys: Keys,
     pub(super) label: String,
     pub(super) asked: Scopes,

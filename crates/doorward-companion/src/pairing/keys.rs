@@ -8,7 +8,7 @@ use std::fmt;
 
 use doorward_guard::{Origin, Secret};
 use hkdf::Hkdf;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
@@ -135,6 +135,21 @@ impl Keys {
         })
     }
 
+    /// Of Sambee's way: nothing is derived but the code, and what the page gets
+    /// is drawn.
+    #[must_use]
+    pub fn plain(page_nonce: &[u8; 32], our_nonce: &[u8; 32]) -> Self {
+        Self {
+            transcript: [0; 32],
+            code: Code::of_nonces(page_nonce, our_nonce),
+            key_id: Secret::<16>::random().reveal().to_string(),
+            request: Secret::random(),
+            response: Secret::random(),
+            confirm_page: Secret::random(),
+            confirm_daemon: Secret::random(),
+        }
+    }
+
     /// What a page sends once its person confirmed.
     #[must_use]
     pub fn page_proof(&self) -> [u8; 32] {
@@ -148,36 +163,61 @@ impl Keys {
     }
 }
 
-/// Six digits.
+/// Six digits; in Sambee's way six characters of hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Code(u32);
+pub struct Code(Spelling);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    Digits(u32),
+    Hex([u8; 3]),
+}
 
 impl Code {
     /// The digits of eight derived bytes: uneven by less than one in 10^13.
     #[must_use]
     fn of(bytes: &Secret<8>) -> Self {
         let number = u64::from_be_bytes(*bytes.bytes()) % 1_000_000;
-        Self(u32::try_from(number).unwrap_or_default())
+        Self(Spelling::Digits(u32::try_from(number).unwrap_or_default()))
+    }
+
+    /// Sambee's code: the first three bytes of the hash of both nonces.
+    #[must_use]
+    pub fn of_nonces(page: &[u8; 32], ours: &[u8; 32]) -> Self {
+        let digest = Sha256::new()
+            .chain_update(page)
+            .chain_update(ours)
+            .finalize();
+        let [first, second, third, ..]: [u8; 32] = digest.into();
+        Self(Spelling::Hex([first, second, third]))
     }
 
     /// Whether a person typed these digits, with or without spaces.
     #[must_use]
     pub fn was_typed(self, text: &str) -> bool {
-        let typed: String = text.chars().filter(|c| *c != ' ').collect();
-        crate::encoding::same(typed.as_bytes(), format!("{:06}", self.0).as_bytes())
+        let plain = |text: &str| text.replace(' ', "").to_uppercase();
+        crate::encoding::same(plain(text).as_bytes(), plain(&self.to_string()).as_bytes())
     }
 
     /// The number, for tests and vectors.
     #[must_use]
     pub fn number(self) -> u32 {
-        self.0
+        match self.0 {
+            Spelling::Digits(number) => number,
+            Spelling::Hex([first, second, third]) => u32::from_be_bytes([0, first, second, third]),
+        }
     }
 }
 
-/// `123 456`, as people read it.
+/// `123 456`, or `A1B2C3`, as people read it.
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:03} {:03}", self.0 / 1_000, self.0 % 1_000)
+        match self.0 {
+            Spelling::Digits(number) => write!(f, "{:03} {:03}", number / 1_000, number % 1_000),
+            Spelling::Hex([first, second, third]) => {
+                write!(f, "{first:02X}{second:02X}{third:02X}")
+            }
+        }
     }
 }
 
@@ -245,12 +285,22 @@ mod tests {
 
     #[test]
     fn digits_are_typed_with_or_without_a_space() {
-        let code = Code(7_042);
+        let code = Code(Spelling::Digits(7_042));
         assert_eq!(code.to_string(), "007 042");
         assert!(code.was_typed("007042") && code.was_typed(" 007 042 "));
         for wrong in ["7042", "007043", "", "0070420", "oo7042"] {
             assert!(!code.was_typed(wrong), "{wrong}");
         }
         assert_eq!(format!("{code:?}"), "Code(..)");
+    }
+
+    #[test]
+    fn the_code_of_two_nonces_is_that_of_sambee() {
+        // SHA-256 of 32 bytes of 1, then 32 of 2, by another implementation.
+        let code = Code::of_nonces(&[1; 32], &[2; 32]);
+        assert_eq!(code.to_string(), "F818AF");
+        assert!(code.was_typed("f818af") && code.was_typed(" F818AF "));
+        assert!(!code.was_typed("") && !code.was_typed("000000"));
+        assert_ne!(code, Code::of_nonces(&[2; 32], &[1; 32]));
     }
 }

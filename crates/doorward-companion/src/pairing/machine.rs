@@ -3,6 +3,8 @@
 //! Plain data behind `&mut self`: the daemon keeps it behind one lock, and the
 //! tests explore the orders in which its callers can arrive.
 
+mod plain;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -15,10 +17,12 @@ use super::keys::Ephemeral;
 use super::limits::{Mode, Windows};
 use super::refusal::PairRefusal;
 use super::scope::Scopes;
-use super::told::{Collected, Config, Ended, Ending, Offered, PageKey, Pid, Step, Window};
+use super::told::{Collected, Config, Ended, Ending, Offered, PageKey, Pid, Step, Way, Window};
 use super::wire::{Bytes32, Offer, Start, VERSION};
 use crate::defaults;
 use crate::encoding::same;
+
+pub use plain::{Introduced, NotIntroduced, Plainly};
 
 /// A held request, to be given back to [`Pairings::let_go`].
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Pairings {
     shown: Option<TokenHash>,
     windows: Windows,
     last: u64,
+    /// When a page of the compatible listener asked last.
+    introduced: Option<Moment>,
     /// What the daemon has not yet been told.
     ended: Vec<Ended>,
 }
@@ -51,6 +57,7 @@ impl Pairings {
             shown: None,
             windows: Windows::default(),
             last: 0,
+            introduced: None,
             ended: Vec::new(),
         }
     }
@@ -129,6 +136,7 @@ impl Pairings {
         self.last += 1;
         let shown = Shown {
             number: self.last,
+            way: Way::Signed,
             keys,
             label,
             asked,
@@ -165,7 +173,8 @@ impl Pairings {
     ) -> Result<Step, PairRefusal> {
         self.sweep();
         let id = self.find(origin, pid)?;
-        let Some(shown) = self.attempts.get_mut(&id).and_then(Attempt::shown) else {
+        let shown = self.attempts.get_mut(&id).and_then(Attempt::shown);
+        let Some(shown) = shown.filter(|shown| shown.way == Way::Signed) else {
             return Err(PairRefusal::Gone);
         };
         if !same(&shown.keys.page_proof(), proof) {
@@ -186,6 +195,8 @@ impl Pairings {
         self.sweep();
         let id = self.find(origin, pid)?;
         match self.attempts.get(&id).map(|attempt| &attempt.stage) {
+            // Its secret is told elsewhere, and this is no proof of it.
+            Some(Stage::Revealed(_, shown)) if shown.way == Way::Stamped => Err(PairRefusal::Gone),
             Some(Stage::Revealed(At::Shown | At::Keeping, _)) => Ok(Collected::Pending),
             Some(Stage::Revealed(At::Paired, shown)) => {
                 let paired = Collected::Paired {
@@ -254,6 +265,7 @@ impl Pairings {
         };
         Some(Window {
             number: shown.number,
+            way: shown.way,
             origin: attempt.origin.clone(),
             label: shown.label.clone(),
             scopes: shown.asked.clone(),
@@ -487,6 +499,7 @@ impl Pairings {
         };
         let key = PageKey {
             number: shown.number,
+            way: shown.way,
             key_id: shown.keys.key_id.clone(),
             origin,
             label: shown.label.clone(),

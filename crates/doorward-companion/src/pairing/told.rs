@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use doorward_guard::{Moment, Origin, Secret};
+use serde::{Deserialize, Serialize};
 
 use super::keys::Code;
 use super::limits::Mode;
@@ -11,6 +12,18 @@ use crate::encoding::Instance;
 
 /// The name of an attempt, which only its page knows: 128 random bits.
 pub type Pid = Secret<16>;
+
+/// How a page is paired, and proves itself afterwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Way {
+    /// By a commitment; each request is signed.
+    #[default]
+    Signed,
+    /// Sambee's way, which is weaker: requests carry a MAC of the time. Good on
+    /// the compatible listener alone.
+    Stamped,
+}
 
 /// What pairing is told at the start.
 #[derive(Clone, Debug)]
@@ -38,13 +51,15 @@ pub struct Window {
     /// Names the request to [`Pairings::approve`](super::Pairings::approve) and
     /// [`Pairings::deny`](super::Pairings::deny).
     pub number: u64,
+    /// How it is paired.
+    pub way: Way,
     /// Who asks: as the browser says, in ASCII.
     pub origin: Origin,
     /// What the page calls itself: not to be trusted.
     pub label: String,
     /// What it asks for.
     pub scopes: Scopes,
-    /// The six digits.
+    /// The six digits, or characters.
     pub code: Code,
     /// Whether the person types the digits.
     pub typed: bool,
@@ -71,6 +86,8 @@ pub enum Step {
 pub struct PageKey {
     /// Names the request to [`Pairings::kept`](super::Pairings::kept).
     pub number: u64,
+    /// How it was paired.
+    pub way: Way,
     /// The public name of the pairing.
     pub key_id: String,
     /// The page's origin.

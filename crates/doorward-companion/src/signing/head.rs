@@ -1,11 +1,14 @@
 //! What of a request is signed, and how it is written down to be signed.
 
 use http::request::Parts;
-use http::{HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::refusal::SignRefusal;
 use crate::defaults;
 use crate::encoding::{byte_sequence, from_byte_sequence, from_url64};
+
+/// What a signature base is given room for: ours have about 450 bytes.
+const BASE: usize = 512;
 
 /// What is signed of every request.
 const ALWAYS: &str = r#""@method" "@authority" "@path" "@query" "origin" "x-doorward-instance""#;
@@ -14,10 +17,14 @@ const WITH_BODY: &str = r#" "content-type" "content-digest""#;
 /// What is signed too of a chunk of an upload.
 const WITH_OFFSET: &str = r#" "x-doorward-offset""#;
 
-const TAG: &str = "doorward-sign-1";
+// What stands between the parameters.
+const CREATED: &str = ");created=";
+const EXPIRES: &str = ";expires=";
+const NONCE: &str = ";nonce=\"";
+const KEY_ID: &str = "\";keyid=\"";
+const REST: &str = "\";alg=\"hmac-sha256\";tag=\"doorward-sign-1\"";
 
 pub(super) const DIGEST: HeaderName = HeaderName::from_static("content-digest");
-pub(super) const INSTANCE: HeaderName = HeaderName::from_static("x-doorward-instance");
 pub(super) const OFFSET: HeaderName = HeaderName::from_static("x-doorward-offset");
 pub(super) const INPUT: HeaderName = HeaderName::from_static("signature-input");
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("signature");
@@ -74,15 +81,23 @@ impl<'a> Head<'a> {
     /// part is missing, there twice, or not plain ASCII, or if there is a body
     /// without a digest.
     pub fn read(parts: &'a Parts) -> Result<Self, SignRefusal> {
-        if !parts.headers.contains_key(INPUT) || !parts.headers.contains_key(SIGNATURE) {
+        Self::read_signed(parts).map(|(head, _)| head)
+    }
+
+    /// Reads a request and what it says of its signature.
+    fn read_signed(parts: &'a Parts) -> Result<(Self, Claimed<'a>), SignRefusal> {
+        let fields = Fields::read(&parts.headers);
+        let (Some(input), Some(signature)) = (fields.input, fields.signature) else {
             return Err(SignRefusal::Required);
+        };
+        if fields.twice {
+            return Err(SignRefusal::Invalid);
         }
-        let must = |name| once(parts, name)?.ok_or(SignRefusal::Invalid);
-        let length = once(parts, header::CONTENT_LENGTH)?;
+        let must = |value| text(value)?.ok_or(SignRefusal::Invalid);
+        let length = text(fields.length)?;
         let has_body = length.is_some_and(|length| length != "0");
-        let kind = once(parts, header::CONTENT_TYPE)?;
-        let digest = once(parts, DIGEST)?;
-        let offset = once(parts, OFFSET)?;
+        let (kind, digest) = (text(fields.kind)?, text(fields.digest)?);
+        let offset = text(fields.offset)?;
         let content = match (kind, digest) {
             (Some(kind), Some(digest)) => Some(Content {
                 kind,
@@ -92,27 +107,31 @@ impl<'a> Head<'a> {
             (None, None) if !has_body && offset.is_none() => None,
             _ => return Err(SignRefusal::Invalid),
         };
-        Ok(Self {
+        let head = Self {
             method: &parts.method,
-            authority: must(header::HOST)?,
+            authority: must(fields.host)?,
             path: parts.uri.path(),
             query: parts.uri.query().unwrap_or_default(),
-            origin: must(header::ORIGIN)?,
-            instance: must(INSTANCE)?,
+            origin: must(fields.origin)?,
+            instance: must(fields.instance)?,
             content,
-        })
+        };
+        let claimed = Claimed {
+            input: input.to_str().map_err(|_| SignRefusal::Invalid)?,
+            signature: signature.to_str().map_err(|_| SignRefusal::Invalid)?,
+        };
+        Ok((head, claimed))
     }
 
     /// The components that this request has to have signed.
-    fn components(&self) -> String {
-        let mut components = ALWAYS.to_owned();
-        if let Some(content) = &self.content {
-            components.push_str(WITH_BODY);
-            if content.offset.is_some() {
-                components.push_str(WITH_OFFSET);
-            }
+    fn components(&self) -> [&'static str; 3] {
+        match &self.content {
+            None => [ALWAYS, "", ""],
+            Some(Content { offset: None, .. }) => [ALWAYS, WITH_BODY, ""],
+            Some(Content {
+                offset: Some(_), ..
+            }) => [ALWAYS, WITH_BODY, WITH_OFFSET],
         }
-        components
     }
 
     /// The digest that was signed. `None` if there is no body.
@@ -133,95 +152,154 @@ impl<'a> Head<'a> {
     }
 }
 
-/// The value of `Signature-Input` after its label: what `@signature-params` is.
-pub(super) fn signature_params(head: &Head<'_>, params: &Params<'_>) -> String {
-    let Params {
-        created,
-        expires,
-        nonce,
-        key_id,
-    } = params;
-    let components = head.components();
-    format!(
-        r#"({components});created={created};expires={expires};nonce="{nonce}";keyid="{key_id}";alg="hmac-sha256";tag="{TAG}""#
-    )
+/// Both signature headers, as they were sent.
+#[derive(Debug)]
+struct Claimed<'a> {
+    input: &'a str,
+    signature: &'a str,
+}
+
+/// A request with a signature that is written as it has to be.
+#[derive(Debug)]
+pub(super) struct Signed<'a> {
+    pub(super) head: Head<'a>,
+    pub(super) params: Params<'a>,
+    pub(super) nonce: [u8; 16],
+    /// What has to have been signed.
+    pub(super) base: String,
+    pub(super) signature: [u8; 32],
+}
+
+/// The headers that are signed or say how, each once.
+#[derive(Debug, Default)]
+struct Fields<'a> {
+    host: Option<&'a HeaderValue>,
+    origin: Option<&'a HeaderValue>,
+    instance: Option<&'a HeaderValue>,
+    length: Option<&'a HeaderValue>,
+    kind: Option<&'a HeaderValue>,
+    digest: Option<&'a HeaderValue>,
+    offset: Option<&'a HeaderValue>,
+    input: Option<&'a HeaderValue>,
+    signature: Option<&'a HeaderValue>,
+    twice: bool,
 }
 
 /// What is signed (RFC 9421 §2.5).
 #[must_use]
 pub fn signature_base(head: &Head<'_>, params: &Params<'_>) -> String {
-    let Head {
-        method,
-        authority,
-        path,
-        query,
-        origin,
-        instance,
-        content,
-    } = head;
-    let mut base = format!(
-        "\"@method\": {method}\n\"@authority\": {authority}\n\"@path\": {path}\n\"@query\": ?{query}\n\"origin\": {origin}\n\"x-doorward-instance\": {instance}\n"
-    );
-    if let Some(Content {
-        kind,
-        digest,
-        offset,
-    }) = content
-    {
-        base.push_str(&format!(
-            "\"content-type\": {kind}\n\"content-digest\": {digest}\n"
-        ));
-        if let Some(offset) = offset {
-            base.push_str(&format!("\"x-doorward-offset\": {offset}\n"));
+    written(head, params).0
+}
+
+/// What is signed, and where in it `@signature-params` begins: the value of
+/// `Signature-Input` after its label.
+pub(super) fn written(head: &Head<'_>, params: &Params<'_>) -> (String, usize) {
+    let mut base = String::with_capacity(BASE);
+    let mut line = |parts: [&str; 4]| parts.iter().for_each(|part| base.push_str(part));
+    line(["\"@method\": ", head.method.as_str(), "\n", ""]);
+    line(["\"@authority\": ", head.authority, "\n", ""]);
+    line(["\"@path\": ", head.path, "\n", ""]);
+    line(["\"@query\": ", "?", head.query, "\n"]);
+    line(["\"origin\": ", head.origin, "\n", ""]);
+    line(["\"x-doorward-instance\": ", head.instance, "\n", ""]);
+    if let Some(content) = &head.content {
+        line(["\"content-type\": ", content.kind, "\n", ""]);
+        line(["\"content-digest\": ", content.digest, "\n", ""]);
+        if let Some(offset) = content.offset {
+            line(["\"x-doorward-offset\": ", offset, "\n", ""]);
         }
     }
-    let params = signature_params(head, params);
-    base.push_str(&format!("\"@signature-params\": {params}"));
-    base
+    line(["\"@signature-params\": ", "", "", ""]);
+    let signed = base.len();
+    let mut line = |parts: [&str; 4]| parts.iter().for_each(|part| base.push_str(part));
+    let [always, with_body, with_offset] = head.components();
+    line(["(", always, with_body, with_offset]);
+    let (mut created, mut expires) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let (created, expires) = (
+        created.format(params.created),
+        expires.format(params.expires),
+    );
+    line([CREATED, created, EXPIRES, expires]);
+    line([NONCE, params.nonce, KEY_ID, params.key_id]);
+    line([REST, "", "", ""]);
+    (base, signed)
 }
 
-/// Reads both signature headers. Whatever is not exactly what [`signature_params`]
-/// would write for this request is no signature.
-pub(super) fn read_signature<'a>(
-    parts: &'a Parts,
-    head: &Head<'_>,
-) -> Result<(Params<'a>, [u8; 32]), SignRefusal> {
-    let input = once(parts, INPUT)?.ok_or(SignRefusal::Required)?;
-    let signature = once(parts, SIGNATURE)?.ok_or(SignRefusal::Required)?;
-    let params = read_params(input).ok_or(SignRefusal::Invalid)?;
-    let whole = input.strip_prefix("dw=");
-    if whole != Some(signature_params(head, &params).as_str()) {
-        return Err(SignRefusal::Invalid);
+// === impl Signed ===
+
+impl<'a> Signed<'a> {
+    /// Reads a request. Whatever is not exactly what [`written`] would write for it is
+    /// no signature.
+    pub(super) fn read(parts: &'a Parts) -> Result<Self, SignRefusal> {
+        let (head, claimed) = Head::read_signed(parts)?;
+        let (params, nonce) = read_params(&head, claimed.input).ok_or(SignRefusal::Invalid)?;
+        let (base, signed) = written(&head, &params);
+        if claimed.input.strip_prefix("dw=") != base.get(signed..) {
+            return Err(SignRefusal::Invalid);
+        }
+        let signature = claimed.signature.strip_prefix("dw=");
+        let signature = signature.and_then(from_byte_sequence);
+        Ok(Self {
+            head,
+            params,
+            nonce,
+            base,
+            signature: signature.ok_or(SignRefusal::Invalid)?,
+        })
     }
-    let signature = signature
-        .strip_prefix("dw=")
-        .and_then(from_byte_sequence)
-        .ok_or(SignRefusal::Invalid)?;
-    Ok((params, signature))
 }
 
-fn read_params(input: &str) -> Option<Params<'_>> {
+// === impl Fields ===
+
+impl<'a> Fields<'a> {
+    /// In one go: asking the map for each costs more than the rest of reading.
+    fn read(headers: &'a HeaderMap) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            let place = match name.as_str() {
+                "host" => &mut fields.host,
+                "origin" => &mut fields.origin,
+                "x-doorward-instance" => &mut fields.instance,
+                "content-length" => &mut fields.length,
+                "content-type" => &mut fields.kind,
+                "content-digest" => &mut fields.digest,
+                "x-doorward-offset" => &mut fields.offset,
+                "signature-input" => &mut fields.input,
+                "signature" => &mut fields.signature,
+                _ => continue,
+            };
+            fields.twice |= place.replace(value).is_some();
+        }
+        fields
+    }
+}
+
+/// Reads the parameters and the nonce. What they mean is for the caller to see: it
+/// writes them down again and compares.
+fn read_params<'a>(head: &Head<'_>, input: &'a str) -> Option<(Params<'a>, [u8; 16])> {
     if input.len() > defaults::SIGNATURE_INPUT {
         return None;
     }
-    let (_, rest) = input.split_once(");created=")?;
-    let (created, rest) = rest.split_once(";expires=")?;
-    let (expires, rest) = rest.split_once(";nonce=\"")?;
-    let (nonce, rest) = rest.split_once("\";keyid=\"")?;
-    let (key_id, _) = rest.split_once("\";alg=")?;
-    from_url64::<16>(nonce)?;
-    from_url64::<16>(key_id)?;
-    Some(Params {
+    let mut rest = input.strip_prefix("dw=(")?;
+    for part in head.components() {
+        rest = rest.strip_prefix(part)?;
+    }
+    let (created, rest) = rest.strip_prefix(CREATED)?.split_once(';')?;
+    let (expires, rest) = rest.strip_prefix("expires=")?.split_once(';')?;
+    let (nonce, rest) = rest.strip_prefix("nonce=\"")?.split_once('"')?;
+    let (key_id, _) = rest.strip_prefix(";keyid=\"")?.split_once('"')?;
+    let params = Params {
         created: number(created)?,
         expires: number(expires)?,
         nonce,
         key_id,
-    })
+    };
+    Some((params, from_url64(nonce)?))
 }
 
 /// `Content-Digest` of `body`.
 pub(super) fn digest_text(digest: &[u8; 32]) -> String {
-    format!("sha-256={}", byte_sequence(digest))
+    byte_sequence("sha-256=", digest)
 }
 
 pub(super) fn read_digest(text: &str) -> Option<[u8; 32]> {
@@ -235,13 +313,8 @@ fn number(text: &str) -> Option<u64> {
     canonical.then(|| text.parse().ok()).flatten()
 }
 
-/// The one value of a header; `None` if it is not there.
-fn once(parts: &Parts, name: HeaderName) -> Result<Option<&str>, SignRefusal> {
-    let mut values = parts.headers.get_all(name).iter();
-    let first = values.next();
-    if values.next().is_some() {
-        return Err(SignRefusal::Invalid);
-    }
-    let read = first.map(|value| value.to_str().map_err(|_| SignRefusal::Invalid));
+/// The text of a header; `None` if it is not there.
+fn text(value: Option<&HeaderValue>) -> Result<Option<&str>, SignRefusal> {
+    let read = value.map(|value| value.to_str().map_err(|_| SignRefusal::Invalid));
     read.transpose()
 }

@@ -2,7 +2,7 @@
 
 use doorward_guard::Secret;
 
-use crate::encoding::{Instance, fields, from_url64, mac};
+use crate::encoding::{Instance, MacKey, fields, from_url64};
 
 const HELLO: &[u8] = b"doorward-hello-1";
 
@@ -27,11 +27,20 @@ pub fn hello_proof(
     listen: &str,
     instance: &Instance,
 ) -> [u8; 32] {
+    proof_by(&MacKey::new(response), challenge, listen, instance)
+}
+
+pub(super) fn proof_by(
+    response: &MacKey,
+    challenge: &Challenge,
+    listen: &str,
+    instance: &Instance,
+) -> [u8; 32] {
     let said = fields(&[
         HELLO,
         &challenge.0,
         listen.as_bytes(),
         instance.as_str().as_bytes(),
     ]);
-    mac(response, &said)
+    response.mac(&said)
 }

@@ -6,9 +6,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
-use super::head::{
-    DIGEST, Head, INPUT, OFFSET, Params, SIGNATURE, digest_text, signature_base, signature_params,
-};
+use super::head::{DIGEST, Head, INPUT, OFFSET, Params, SIGNATURE, digest_text, written};
 use super::refusal::SignRefusal;
 use crate::encoding::{byte_sequence, mac};
 
@@ -34,14 +32,11 @@ pub fn sign(
     put(parts, INPUT, "")?;
     put(parts, SIGNATURE, "")?;
     let head = Head::read(parts)?;
-    let input = format!("dw={}", signature_params(&head, params));
-    let signature = mac(key, signature_base(&head, params).as_bytes());
+    let (base, signed) = written(&head, params);
+    let input = format!("dw={}", base.get(signed..).unwrap_or_default());
+    let signature = mac(key, base.as_bytes());
     put(parts, INPUT, &input)?;
-    put(
-        parts,
-        SIGNATURE,
-        &format!("dw={}", byte_sequence(&signature)),
-    )
+    put(parts, SIGNATURE, &byte_sequence("dw=", &signature))
 }
 
 fn put(parts: &mut Parts, name: HeaderName, value: &str) -> Result<(), SignRefusal> {

@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use doorward_guard::Moment;
+use foldhash::fast::RandomState;
 
 use super::refusal::SignRefusal;
 use crate::defaults;
@@ -14,7 +15,7 @@ pub(super) struct Nonces(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    nonces: HashSet<[u8; 16]>,
+    nonces: HashSet<[u8; 16], RandomState>,
     order: VecDeque<(Moment, [u8; 16])>,
 }
 
@@ -29,13 +30,17 @@ impl Nonces {
             seen.order.pop_front();
             seen.nonces.remove(&old);
         }
-        if seen.nonces.contains(&nonce) {
+        if seen.nonces.len() >= defaults::NONCES {
+            let known = seen.nonces.contains(&nonce);
+            return Err(if known {
+                SignRefusal::Replayed
+            } else {
+                SignRefusal::TooMany
+            });
+        }
+        if !seen.nonces.insert(nonce) {
             return Err(SignRefusal::Replayed);
         }
-        if seen.nonces.len() >= defaults::NONCES {
-            return Err(SignRefusal::TooMany);
-        }
-        seen.nonces.insert(nonce);
         seen.order
             .push_back((now.plus(defaults::NONCE_KEPT), nonce));
         Ok(())

@@ -5,16 +5,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::UNIX_EPOCH;
 
 use doorward_guard::{Clock, Moment, Origin, Secret};
+use foldhash::fast::RandomState;
 use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 
 use super::answer::Signer;
-use super::head::{Head, Params, read_signature, signature_base};
-use super::hello::{Challenge, hello_proof};
+use super::head::{Params, Signed};
+use super::hello::{Challenge, proof_by};
 use super::refusal::SignRefusal;
 use super::replay::Nonces;
 use crate::defaults;
-use crate::encoding::{Instance, from_url64, mac, same};
+use crate::encoding::{Instance, MacKey, same};
 
 /// The keys of one paired page.
 #[derive(Debug)]
@@ -42,21 +43,25 @@ pub struct Verifier {
     started: Moment,
     /// Milliseconds since 1970.
     started_wall: u64,
-    pages: RwLock<HashMap<String, Arc<Page>>>,
+    pages: RwLock<HashMap<String, Arc<Page>, RandomState>>,
     /// Stands in for keys that do not exist.
-    nobody: Secret<32>,
+    nobody: MacKey,
 }
 
+/// A paired page, its keys made ready.
 #[derive(Debug)]
-struct Page {
-    key: Arc<PairedKey>,
+pub(super) struct Page {
+    pub(super) key: PairedKey,
+    request: MacKey,
+    pub(super) response: MacKey,
     nonces: Nonces,
 }
 
 /// A request whose signature holds. Its body is still to be proven.
 #[derive(Debug)]
 pub struct Proven {
-    signer: Signer,
+    signer: Arc<Signer>,
+    at: Moment,
     digest: Option<[u8; 32]>,
     offset: Option<u64>,
 }
@@ -67,7 +72,7 @@ pub struct Denied {
     /// Why.
     pub why: SignRefusal,
     /// Signs the refusal, if the caller proved to have the key.
-    pub signer: Option<Signer>,
+    pub signer: Option<Arc<Signer>>,
 }
 
 impl Verifier {
@@ -82,15 +87,17 @@ impl Verifier {
             started: clock.now(),
             started_wall: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
             pages: RwLock::default(),
-            nobody: Secret::random(),
+            nobody: MacKey::new(&Secret::random()),
         }
     }
 
     /// A page is paired.
     pub fn admit(&self, key: PairedKey) {
         let page = Page {
+            request: MacKey::new(&key.request),
+            response: MacKey::new(&key.response),
             nonces: Nonces::default(),
-            key: Arc::new(key),
+            key,
         };
         let mut pages = self.pages.write().unwrap_or_else(PoisonError::into_inner);
         // The memory of nonces stays with its key.
@@ -113,34 +120,40 @@ impl Verifier {
     /// [`Denied`].
     pub fn verify(&self, parts: &Parts) -> Result<Proven, Denied> {
         let bare = |why| Denied { why, signer: None };
-        let head = Head::read(parts).map_err(bare)?;
-        let (params, signature) = read_signature(parts, &head).map_err(bare)?;
+        let Signed {
+            head,
+            params,
+            nonce,
+            base,
+            signature,
+        } = Signed::read(parts).map_err(bare)?;
         let digest = head.digest().map_err(bare)?;
         let offset = head.offset().map_err(bare)?;
-        let nonce = from_url64(params.nonce).ok_or(bare(SignRefusal::Invalid))?;
         if head.instance != self.instance.as_str() {
             // Anyone may know which run this is.
             return Err(bare(SignRefusal::OtherRun));
         }
         let page = self.page(params.key_id, head.origin);
-        let key = page.as_ref().map_or(&self.nobody, |page| &page.key.request);
-        let expected = mac(key, signature_base(&head, &params).as_bytes());
+        let key = page.as_ref().map_or(&self.nobody, |page| &page.request);
         // An unknown key costs as much time as a known one.
-        let holds = same(&expected, &signature);
+        let holds = same(&key.mac(base.as_bytes()), &signature);
         let Some(page) = page.filter(|_| holds) else {
             return Err(bare(SignRefusal::Invalid));
         };
-        let signer = Signer {
-            key: Arc::clone(&page.key),
-            nonce: params.nonce.to_owned(),
-            now: self.now(),
-        };
+        let at = self.clock.now();
+        let now = self.seconds(at);
         let verdict = self
-            .in_time(&params)
-            .and_then(|()| page.nonces.take(nonce, self.clock.now()));
+            .in_time(&params, now)
+            .and_then(|()| page.nonces.take(nonce, at));
+        let signer = Arc::new(Signer {
+            page,
+            nonce: params.nonce.to_owned(),
+            now,
+        });
         match verdict {
             Ok(()) => Ok(Proven {
                 signer,
+                at,
                 digest,
                 offset,
             }),
@@ -155,17 +168,19 @@ impl Verifier {
     #[must_use]
     pub fn hello(&self, origin: &Origin, key_id: &str, challenge: &Challenge) -> Option<[u8; 32]> {
         let page = self.page(key_id, origin.as_str());
-        let key = page
-            .as_ref()
-            .map_or(&self.nobody, |page| &page.key.response);
-        let proof = hello_proof(key, challenge, &self.listen, &self.instance);
+        let key = page.as_ref().map_or(&self.nobody, |page| &page.response);
+        let proof = proof_by(key, challenge, &self.listen, &self.instance);
         page.map(|_| proof)
     }
 
     /// The time by which signatures are judged, in seconds since 1970.
     #[must_use]
     pub fn now(&self) -> u64 {
-        let since = self.clock.now().since(self.started).as_millis();
+        self.seconds(self.clock.now())
+    }
+
+    fn seconds(&self, at: Moment) -> u64 {
+        let since = at.since(self.started).as_millis();
         let since = u64::try_from(since).unwrap_or(u64::MAX);
         self.started_wall.saturating_add(since) / 1_000
     }
@@ -176,8 +191,8 @@ impl Verifier {
         (page.key.origin.as_str() == origin).then(|| Arc::clone(page))
     }
 
-    fn in_time(&self, params: &Params<'_>) -> Result<(), SignRefusal> {
-        let (now, boot) = (self.now(), self.started_wall / 1_000);
+    fn in_time(&self, params: &Params<'_>, now: u64) -> Result<(), SignRefusal> {
+        let boot = self.started_wall / 1_000;
         let Params {
             created, expires, ..
         } = *params;
@@ -199,13 +214,19 @@ impl Proven {
     /// Which pairing: its name, origin and keys.
     #[must_use]
     pub fn key(&self) -> &PairedKey {
-        &self.signer.key
+        &self.signer.page.key
     }
 
     /// Signs the answer.
     #[must_use]
-    pub fn signer(&self) -> &Signer {
+    pub fn signer(&self) -> &Arc<Signer> {
         &self.signer
+    }
+
+    /// When it was judged.
+    #[must_use]
+    pub fn at(&self) -> Moment {
+        self.at
     }
 
     /// Where this chunk of an upload begins, as it was signed.

@@ -69,6 +69,22 @@ kinds! {
     FileUploaded = "file.uploaded";
     /// A page had a file of it opened in its application.
     FileOpened = "file.opened";
+    /// A browser session reserved a gateway, to sign in to it.
+    GatewayClaimed = "gateway.claimed";
+    /// It signed in.
+    GatewayEntered = "gateway.entered";
+    /// The gateway, or its keeper here, said no.
+    GatewayDenied = "gateway.denied";
+    /// A gateway is free again.
+    GatewayReleased = "gateway.released";
+    /// A session on a gateway got more time.
+    GatewayRenewed = "gateway.renewed";
+    /// An operation of a gateway was run.
+    GatewayCalled = "gateway.called";
+    /// The console was turned to another gateway.
+    GatewayChosen = "gateway.chosen";
+    /// An automation reported.
+    AutomationReported = "automation.reported";
     /// A request was refused.
     Refused = "refused";
     /// The first record of a file: names the file before it.

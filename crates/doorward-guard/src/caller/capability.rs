@@ -41,7 +41,7 @@ impl<G: Debug + Send + Sync + 'static> Caller for Capability<G> {
 
 fn card<G>(grant: &Grant<G>) -> GrantCard {
     GrantCard {
-        origins: grant.origins.clone(),
-        uses: grant.uses,
+        origins: grant.origins().clone(),
+        uses: grant.uses(),
     }
 }

@@ -1,13 +1,16 @@
 //! What callers prove, one file per proof. The set is closed: a proof that the
 //! guard does not know cannot be added from outside.
 
+mod buckets;
 mod capability;
 mod native;
 mod open;
 mod page;
 mod session;
 mod signed;
+mod stamped;
 mod ticket;
+mod visitor;
 
 pub use capability::Capability;
 pub use native::Native;
@@ -17,7 +20,9 @@ pub use page::{Askers, Page};
 pub use session::Activity;
 pub use session::{ACTIVE_HEADER, PROOF_HEADER, Session, read_cookie};
 pub use signed::{Judge, NotSigned, SignAnswer, Signatures, Signed, Verified};
+pub use stamped::{Stamp, StampJudge, Stamped, Stamps, Transport};
 pub use ticket::Ticket;
+pub use visitor::Visitor;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -82,6 +87,8 @@ pub struct Proven<P> {
     pub(crate) gone: Option<Arc<AtomicBool>>,
     /// Signs the answer.
     pub(crate) signer: Option<Arc<dyn SignAnswer>>,
+    /// May frame the answer, which no grant is behind.
+    pub(crate) page: Option<Origin>,
 }
 
 /// Why a caller is not proven.
@@ -138,6 +145,7 @@ impl<P> Proven<P> {
             activity: None,
             gone: None,
             signer: None,
+            page: None,
         }
     }
 }

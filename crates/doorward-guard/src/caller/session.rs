@@ -50,6 +50,7 @@ impl Caller for Session {
             activity,
             gone: Some(Arc::clone(&session.gone)),
             signer: None,
+            page: None,
             proof: session,
         })
     }

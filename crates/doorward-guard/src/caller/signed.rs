@@ -1,18 +1,16 @@
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
+use super::buckets::Buckets;
 use super::{Ask, Caller, Proven, Unproven, sealed};
 use crate::clock::Clock;
-use crate::defaults;
 use crate::origin::Origin;
 use crate::policy::CallerKind;
 use crate::refusal::{Refusal, Rule};
-use crate::rules::limits::Bucket;
 
 /// A paired page: each request is signed, each answer signed back. `V` judges.
 #[derive(Debug)]
@@ -30,6 +28,9 @@ pub trait Judge: Debug + Send + Sync + 'static {
     /// The rule that was broken, and who signs that if the caller has the key.
     fn verify(&self, head: &Parts) -> Result<Verified<Self::Proof>, NotSigned>;
 
+    /// Which pairing: its rate is counted by this.
+    fn key_id<'a>(&self, proof: &'a Self::Proof) -> &'a str;
+
     /// Judges the whole body, before a handler sees it.
     ///
     /// # Errors
@@ -46,8 +47,6 @@ pub trait Judge: Debug + Send + Sync + 'static {
 pub struct Verified<P> {
     /// For the handler.
     pub proof: P,
-    /// Which pairing: its rate is counted by this.
-    pub key_id: String,
     /// Signs the answer.
     pub signer: Arc<dyn SignAnswer>,
 }
@@ -63,16 +62,15 @@ pub struct NotSigned {
 
 /// Signs one answer.
 pub trait SignAnswer: Debug + Send + Sync {
-    /// Headers that prove `status`, `kind` and `body` to be ours.
-    fn sign(&self, status: StatusCode, kind: &str, body: &[u8]) -> Vec<(HeaderName, HeaderValue)>;
+    /// Adds the headers that prove `status`, `kind` and `body` to be ours.
+    fn sign(&self, status: StatusCode, kind: &str, body: &[u8], headers: &mut HeaderMap);
 }
 
 /// A judge, and the buckets of those it knows.
 #[derive(Debug)]
 pub struct Signatures<V> {
     judge: Arc<V>,
-    clock: Clock,
-    buckets: Arc<Mutex<HashMap<String, Arc<Bucket>>>>,
+    buckets: Buckets,
 }
 
 impl<V> Signatures<V> {
@@ -81,21 +79,13 @@ impl<V> Signatures<V> {
     pub fn new(judge: &Arc<V>, clock: &Clock) -> Self {
         Self {
             judge: Arc::clone(judge),
-            clock: clock.clone(),
-            buckets: Arc::default(),
+            buckets: Buckets::new(clock),
         }
     }
 
     /// Forgets the bucket of a pairing that ended.
     pub fn forget(&self, key_id: &str) {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.remove(key_id);
-    }
-
-    fn bucket(&self, key_id: &str) -> Arc<Bucket> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = || Arc::new(Bucket::new(defaults::PAIRED_RATE, &self.clock));
-        Arc::clone(buckets.entry(key_id.to_owned()).or_insert_with(full))
+        self.buckets.forget(key_id);
     }
 }
 
@@ -103,8 +93,7 @@ impl<V> Clone for Signatures<V> {
     fn clone(&self) -> Self {
         Self {
             judge: Arc::clone(&self.judge),
-            clock: self.clock.clone(),
-            buckets: Arc::clone(&self.buckets),
+            buckets: self.buckets.clone(),
         }
     }
 }
@@ -119,7 +108,7 @@ impl<V: Judge> Caller for Signed<V> {
     fn prove(book: &Self::Book, ask: &Ask<'_>) -> Result<Proven<V::Proof>, Unproven> {
         match book.judge.verify(ask.head) {
             Ok(verified) => Ok(Proven {
-                bucket: Some(book.bucket(&verified.key_id)),
+                bucket: Some(book.buckets.of(book.judge.key_id(&verified.proof))),
                 signer: Some(verified.signer),
                 ..Proven::bare(verified.proof)
             }),

@@ -76,18 +76,16 @@ impl Head {
             }
             let most = self.room(limits, rest).saturating_add(2);
             let window = rest.get(..most).unwrap_or(rest);
-            let fresh = window.iter().skip(self.seen.saturating_sub(self.line));
-            let Some(ahead) = fresh.clone().position(|byte| *byte == b'\n') else {
+            let begin = self.seen.saturating_sub(self.line).min(window.len());
+            let fresh = window.get(begin..).unwrap_or_default();
+            let Some(ahead) = memchr::memchr(b'\n', fresh) else {
                 if window.len() == most {
                     return Err(self.too_long());
                 }
                 self.seen = self.line.saturating_add(window.len());
                 return Ok(None);
             };
-            let end = window
-                .len()
-                .saturating_sub(fresh.len())
-                .saturating_add(ahead);
+            let end = begin.saturating_add(ahead);
             let line = window
                 .get(..end)
                 .and_then(|line| line.strip_suffix(b"\r"))
@@ -209,12 +207,8 @@ impl Fields {
         }
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         let value = trim(value);
-        let clean = |byte: &u8| match byte {
-            b'\t' | b' '..=b'~' => true,
-            0x80.. => is("cookie"),
-            _ => false,
-        };
-        if !value.iter().all(clean) {
+        let cookie = || value.iter().all(|byte| !is_strange(*byte) || *byte >= 0x80);
+        if !(is_plain(value) || is("cookie") && cookie()) {
             return Err(malformed("a header value has a byte that may not be there"));
         }
 
@@ -296,7 +290,19 @@ fn malformed(note: &'static str) -> Refusal {
 
 /// `tchar`, RFC 9110 §5.6.2.
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+')
+        || matches!(byte, b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+/// No control byte but the tab, and nothing above 0x7E.
+fn is_strange(byte: u8) -> bool {
+    (byte.wrapping_sub(b' ') > b'~' - b' ') & (byte != b'\t')
+}
+
+/// Has no strange byte. Without a way out in between, many are looked at together.
+fn is_plain(value: &[u8]) -> bool {
+    let strange = |byte: &u8| u8::from(is_strange(*byte));
+    value.iter().map(strange).fold(0, |any, one| any | one) == 0
 }
 
 fn may_be_relay(line: &[u8]) -> bool {

@@ -15,6 +15,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::caller::{Ask, Caller};
 use crate::clock::Clock;
+use crate::id::RequestId;
 use crate::origin::Origin;
 use crate::permit::Permit;
 use crate::policy::{CallerKind, ContentRule, CorsRule, Rules, SealRule};
@@ -66,7 +67,7 @@ pub struct Entry {
     pub(super) params: Vec<(Box<str>, Box<str>)>,
     pub(super) rules: Arc<Rules>,
     pub(super) plan: Plan,
-    pub(super) request_id: String,
+    pub(super) request_id: RequestId,
     pub(super) origin: Option<Origin>,
     pub(super) door: &'static str,
     /// Where it counts while it runs, and how many may.
@@ -100,7 +101,7 @@ pub(super) trait Door: fmt::Debug + Send + Sync {
         head: &Parts,
         connection: Connection,
         origin: Option<Origin>,
-        request_id: &str,
+        request_id: RequestId,
         plan: &mut Plan,
     ) -> Result<Entry, Stop>;
 }
@@ -260,7 +261,7 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         head: &Parts,
         connection: Connection,
         origin: Option<Origin>,
-        request_id: &str,
+        request_id: RequestId,
         plan: &mut Plan,
     ) -> Result<Entry, Stop> {
         let rules = &*self.rules;
@@ -274,30 +275,42 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         };
         if rules.cors == CorsRule::Known {
             plan.varies = true;
+            let is_compat = rules.seal == SealRule::Compat;
             match &origin {
                 Some(origin) if C::knows(&self.book, origin) => {
                     plan.readable = Readable::By(origin.clone());
                     // Browsers ask first, without a signature.
-                    if rules::cors::is_preflight(head, Some(origin)) {
+                    if !is_compat && rules::cors::is_preflight(head, Some(origin)) {
                         self.router.at(below).map_err(|_| Rule::UnknownRoute)?;
                         return Err(Stop::Answer(rules::cors::companion_preflight()));
                     }
                 }
-                _ if head.method == Method::OPTIONS => return Err(Rule::OriginNotAllowed.into()),
+                Some(_) if head.method == Method::OPTIONS => {
+                    return Err(Rule::OriginNotAllowed.into());
+                }
+                None if head.method == Method::OPTIONS && !is_compat => {
+                    return Err(Rule::OriginNotAllowed.into());
+                }
                 _ => {}
+            }
+            if is_compat && head.method == Method::OPTIONS {
+                return Err(Stop::Answer(rules::cors::compat_options()));
             }
         }
         let proven = self.prove(&ask, origin.as_ref(), plan)?;
         plan.signer = proven.signer;
         let stranger = matches!(
             rules.caller,
-            CallerKind::Open | CallerKind::Ticket | CallerKind::Page
+            CallerKind::Open | CallerKind::Ticket | CallerKind::Page | CallerKind::Visitor
         );
         plan.proven = !stranger;
         if let Some(grant) = &proven.grant {
             plan.reads_as(grant, origin.as_ref());
             rules::origin::check_grant(&grant.origins, origin.as_ref())?;
             rules::fetch_metadata::check_grant(grant.uses, head)?;
+        }
+        if let Some(page) = &proven.page {
+            plan.framers = vec![page.to_string()];
         }
         if connection.reserve && stranger {
             return Err(Rule::TooManyConnections.into());
@@ -313,9 +326,11 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
             let preflight = rules::cors::is_preflight(head, origin.as_ref());
             return Err(Stop::Answer(match rules.seal {
                 SealRule::Relay => rules::cors::relay_options(preflight),
-                SealRule::Control | SealRule::Media | SealRule::Companion | SealRule::Plain => {
-                    rules::cors::media_options(preflight)
-                }
+                SealRule::Control
+                | SealRule::Media
+                | SealRule::Companion
+                | SealRule::Compat
+                | SealRule::Plain => rules::cors::media_options(preflight),
             }));
         }
         let handler = route
@@ -335,14 +350,14 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         rules::content::check(rules, head)?;
         let place = match rules.content {
             ContentRule::Chunk => rules.in_flight.map(|most| self.running.enter(most)),
-            ContentRule::Json | ContentRule::None => None,
+            ContentRule::Json | ContentRule::JsonOrForm | ContentRule::None => None,
         };
         let place = place.transpose()?;
         if let Some(activity) = &proven.activity {
             activity.note();
         }
         let (handler, state) = (Arc::clone(handler), Arc::clone(&self.state));
-        let permit = Permit::new(proven.proof, origin.clone(), request_id.to_owned());
+        let permit = Permit::new(proven.proof, origin.clone(), request_id);
         let book = self.book.clone();
         Ok(Entry {
             run: Box::new(
@@ -357,8 +372,8 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
                 .map(|(key, value)| (key.into(), value.into()))
                 .collect(),
             rules: Arc::clone(&self.rules),
-            plan: plan.clone(),
-            request_id: request_id.to_owned(),
+            plan: std::mem::replace(plan, Plan::new(rules.seal)),
+            request_id,
             origin,
             door: self.prefix,
             running: self.running.clone(),

@@ -74,6 +74,26 @@ pub fn companion_preflight() -> Answer {
         )
 }
 
+/// The answer to any `OPTIONS` on the compatible listener.
+#[must_use]
+pub fn compat_options() -> Answer {
+    Answer::empty(StatusCode::OK)
+        .header(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET,POST,DELETE"),
+        )
+        .header(
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static(
+                "content-type,origin,x-companion-secret,x-companion-timestamp",
+            ),
+        )
+        .header(
+            ACCESS_CONTROL_MAX_AGE,
+            HeaderValue::from(defaults::PREFLIGHT_MAX_AGE.as_secs()),
+        )
+}
+
 fn options(preflight: bool, headers: &'static str) -> Answer {
     let answer = Answer::empty(StatusCode::NO_CONTENT)
         .header(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));

@@ -3,10 +3,15 @@
 //! Browsers send it only to trustworthy addresses, and Chromium not at all on
 //! WebSocket handshakes: its absence is never proof of anything.
 
+use http::HeaderName;
 use http::request::Parts;
 
 use crate::policy::FetchRule;
 use crate::refusal::{Refusal, Rule};
+
+static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+static MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+static DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// What a grant lets its answer be used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +28,7 @@ pub struct Uses {
 ///
 /// [`Rule::FetchMetadataRejected`], [`Rule::DestinationNotAllowed`].
 pub fn check(rule: FetchRule, head: &Parts) -> Result<(), Refusal> {
-    let (site, mode, dest) = (
-        read(head, "sec-fetch-site")?,
-        read(head, "sec-fetch-mode")?,
-        read(head, "sec-fetch-dest")?,
-    );
+    let (site, mode, dest) = (read(head, &SITE)?, read(head, &MODE)?, read(head, &DEST)?);
     match rule {
         FetchRule::Any => Ok(()),
         FetchRule::Page => match site {
@@ -63,10 +64,10 @@ pub fn check(rule: FetchRule, head: &Parts) -> Result<(), Refusal> {
 ///
 /// [`Rule::DestinationNotAllowed`].
 pub fn check_grant(uses: Uses, head: &Parts) -> Result<(), Refusal> {
-    let allowed = match read(head, "sec-fetch-dest")? {
+    let allowed = match read(head, &DEST)? {
         Some("iframe" | "frame" | "embed" | "object") => uses.framed,
         // Typed or pasted into the address bar, or harmless as a page.
-        Some("document") => uses.document || read(head, "sec-fetch-site")? == Some("none"),
+        Some("document") => uses.document || read(head, &SITE)? == Some("none"),
         _ => true,
     };
     if allowed {
@@ -76,7 +77,7 @@ pub fn check_grant(uses: Uses, head: &Parts) -> Result<(), Refusal> {
     }
 }
 
-fn read<'a>(head: &'a Parts, name: &str) -> Result<Option<&'a str>, Refusal> {
+fn read<'a>(head: &'a Parts, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
     let mut lines = head.headers.get_all(name).iter();
     match (lines.next(), lines.next()) {
         (None, _) => Ok(None),

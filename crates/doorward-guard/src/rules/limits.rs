@@ -42,10 +42,9 @@ impl Bucket {
     ///
     /// How long until there is one again.
     pub fn take(&self) -> Result<(), Duration> {
-        let now = governor::clock::Clock::now(&self.clock);
         self.limiter
             .check()
-            .map_err(|not_until| not_until.wait_time_from(now))
+            .map_err(|not_until| not_until.wait_time_from(governor::clock::Clock::now(&self.clock)))
     }
 }
 

@@ -1,20 +1,24 @@
 //! Grants: capabilities that are addressed by an unguessable token.
 //!
-//! The table is made for a million of them: no timer walks it. What is due is
-//! looked up by the second in which it may be, and what a grant keeps is counted
-//! in bytes.
+//! The table is made for a million of them: no timer walks it, and a listing costs
+//! what it lists. What is due is looked up by the second in which it may be, and
+//! what a grant keeps is counted in bytes: rare things in a box, common ones once
+//! for all that were minted in a row.
 
 mod due;
 mod shelf;
+mod term;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use due::Due;
+use once_cell::race::OnceBox;
 use shelf::Shelf;
+use term::Term;
 use tokio::sync::Notify;
 
 use crate::clock::{Clock, Moment};
@@ -27,7 +31,7 @@ use crate::secret::{Secret, Token, TokenHash};
 use crate::table::sessions::SessionId;
 
 /// The public name of a grant: `g_` and eleven characters of base64url. Not a
-/// credential: knowing it opens nothing.
+/// credential: it is a quarter of the hash of its token, and no way leads back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GrantId(Id);
 
@@ -49,33 +53,29 @@ pub struct GrantOptions {
 /// One capability. `G` is what the room keeps in it.
 #[derive(Debug)]
 pub struct Grant<G> {
-    /// Its public name.
-    pub id: GrantId,
     /// What the room keeps in it.
     pub data: G,
-    /// The session that it ends with.
-    pub owner: Option<SessionId>,
-    /// Which pages may read the answer.
-    pub origins: Origins,
-    /// Frames and documents.
-    pub uses: Uses,
     /// When it was minted.
     pub created: Moment,
     token: TokenHash,
+    terms: Arc<Terms>,
+    term: Term,
+    /// In nanoseconds; 0 for never.
+    used: AtomicU64,
+    /// Made by the first who waits for its end.
+    cut: OnceBox<Notify>,
+}
+
+/// What grants that were minted in a row have in common.
+#[derive(Debug, PartialEq, Eq)]
+struct Terms {
     idle: Option<Duration>,
-    life: Mutex<Life>,
-    fate: AtomicU8,
-    cut: Notify,
+    owner: Option<SessionId>,
+    origins: Origins,
+    uses: Uses,
 }
 
-#[derive(Debug)]
-struct Life {
-    expires: Moment,
-    last_used: Option<Moment>,
-    ended: Option<Moment>,
-}
-
-/// What became of a grant.
+/// What became of a grant. At most eight: [`Term`] keeps it in three bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It is live.
@@ -106,10 +106,8 @@ pub struct Grants<G> {
 struct Table<G> {
     shelf: Shelf<G>,
     due: Due,
-    /// Live grants.
-    live: usize,
-    /// Live grants of each session that has any.
-    owners: HashMap<SessionId, usize>,
+    /// Those of the grant that was minted last.
+    terms: Option<Arc<Terms>>,
     named: HashSet<Origin>,
 }
 
@@ -127,8 +125,7 @@ impl<G: Send + Sync + 'static> Grants<G> {
         let table = Table {
             shelf: Shelf::default(),
             due: Due::default(),
-            live: 0,
-            owners: HashMap::new(),
+            terms: None,
             named: HashSet::new(),
         };
         Self {
@@ -154,40 +151,24 @@ impl<G: Send + Sync + 'static> Grants<G> {
     /// [`Rule::CapacityReached`].
     pub fn mint(&self, data: G, options: GrantOptions) -> Result<(Token, Arc<Grant<G>>), Refusal> {
         let token = Token::random();
+        let hash = token.hash();
+        let mut table = self.table_mut();
+        // Below the lock: those that are minted later are not older.
         let now = self.clock.now();
-        let grant = Arc::new(Grant {
-            id: GrantId::random(),
-            data,
-            owner: options.owner,
-            origins: options.origins,
-            uses: options.uses,
-            created: now,
-            token: token.hash(),
-            idle: options.idle,
-            life: Mutex::new(Life {
-                expires: now.plus(options.life),
-                last_used: None,
-                ended: None,
-            }),
-            fate: AtomicU8::new(Fate::Live as u8),
-            cut: Notify::new(),
-        });
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let expires = now.plus(options.life);
         if table.shelf.len() >= self.most {
             return Err(Rule::CapacityReached.into());
         }
-        if let Origins::Exact(list) = &grant.origins {
-            for origin in list {
-                if table.named.len() < defaults::NAMED_ORIGINS {
-                    table.named.insert(origin.clone());
-                }
-            }
-        }
-        table.due.push(grant.expires(), grant.id.0);
-        table.live += 1;
-        if let Some(owner) = grant.owner.clone() {
-            *table.owners.entry(owner).or_default() += 1;
-        }
+        let grant = Arc::new(Grant {
+            data,
+            created: now,
+            token: hash,
+            terms: table.common(options),
+            term: Term::until(expires),
+            used: AtomicU64::new(0),
+            cut: OnceBox::new(),
+        });
+        table.due.push(grant.expires(), grant.name());
         table.shelf.put(Arc::clone(&grant));
         Ok((token, grant))
     }
@@ -207,10 +188,7 @@ impl<G: Send + Sync + 'static> Grants<G> {
         let parsed = Token::parse(text);
         let well_formed = parsed.is_some();
         let hash = parsed.unwrap_or_else(Secret::random).hash();
-        let found = {
-            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-            table.shelf.by_token(&hash).cloned()
-        };
+        let found = self.table().shelf.by_token(&hash).cloned();
         let Some(grant) = found.filter(|_| well_formed) else {
             return Err((Rule::GrantUnknown.into(), None));
         };
@@ -227,31 +205,38 @@ impl<G: Send + Sync + 'static> Grants<G> {
     /// The grant called `id`, live or in its afterlife.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<Arc<Grant<G>>> {
-        self.named(Id::from_text(id)?)
+        self.named(Name::parse(id)?)
     }
 
-    fn named(&self, id: Id) -> Option<Arc<Grant<G>>> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.shelf.by_id(id).cloned()
+    fn named(&self, name: Name) -> Option<Arc<Grant<G>>> {
+        self.table().shelf.by_name(name).cloned()
     }
 
-    /// All live grants, in no order.
+    /// All live grants, newest first: for what concerns each of them.
     #[must_use]
     pub fn live(&self) -> Vec<Arc<Grant<G>>> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table
-            .shelf
-            .iter()
-            .filter(|grant| grant.fate() == Fate::Live)
-            .cloned()
-            .collect()
+        let table = self.table();
+        table.shelf.live(None).cloned().collect()
+    }
+
+    /// At most `most` live grants, newest first, of those that are older than the
+    /// one called `after`. It costs what it gives. If `after` has ended meanwhile,
+    /// its neighbours are looked for from the newest on; one that was minted with it
+    /// may then be told twice, none is left out. `None` if no grant has this name.
+    #[must_use]
+    pub fn newest(&self, after: Option<&str>, most: usize) -> Option<Vec<Arc<Grant<G>>>> {
+        let table = self.table();
+        let after = match after {
+            Some(id) => Some(table.shelf.by_name(Name::parse(id)?)?),
+            None => None,
+        };
+        Some(table.shelf.live(after).take(most).cloned().collect())
     }
 
     /// How many grants are live.
     #[must_use]
     pub fn len(&self) -> usize {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.live
+        self.table().shelf.live_count()
     }
 
     /// Whether none is live.
@@ -263,16 +248,14 @@ impl<G: Send + Sync + 'static> Grants<G> {
     /// The sessions that live grants belong to.
     #[must_use]
     pub fn owners(&self) -> Vec<SessionId> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.owners.keys().cloned().collect()
+        self.table().shelf.owners().cloned().collect()
     }
 
     /// Whether any grant of this run was made for `origin`: then its pages may
     /// read even a refusal.
     #[must_use]
     pub fn names(&self, origin: &Origin) -> bool {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.named.contains(origin)
+        self.table().named.contains(origin)
     }
 
     /// Gives a live grant at least `life` from now; its URL stays.
@@ -283,14 +266,11 @@ impl<G: Send + Sync + 'static> Grants<G> {
     pub fn renew(&self, id: &str, life: Duration) -> Result<Arc<Grant<G>>, Refusal> {
         let grant = self.by_id(id).ok_or(Rule::NotFound)?;
         self.expire_if_due(&grant);
-        if grant.fate() != Fate::Live {
-            return Err(Rule::NotFound.into());
+        if grant.term.push_back(self.clock.now().plus(life)) {
+            Ok(grant)
+        } else {
+            Err(Rule::NotFound.into())
         }
-        let expires = self.clock.now().plus(life);
-        let mut own = grant.life();
-        own.expires = own.expires.max(expires);
-        drop(own);
-        Ok(grant)
     }
 
     /// Ends the grant called `id`. Whether it was live until now.
@@ -302,7 +282,7 @@ impl<G: Send + Sync + 'static> Grants<G> {
     /// Ends the grant behind a token. Whether it was live until now.
     pub fn revoke_token(&self, text: &str) -> Option<GrantId> {
         let grant = self.find(text).ok()?;
-        self.end(&grant, Fate::Revoked).then(|| grant.id.clone())
+        self.end(&grant, Fate::Revoked).then(|| grant.id())
     }
 
     /// Ends every live grant that `chosen` picks. How many there were.
@@ -311,6 +291,12 @@ impl<G: Send + Sync + 'static> Grants<G> {
             .iter()
             .filter(|grant| chosen(grant) && self.end(grant, fate))
             .count()
+    }
+
+    /// Ends the live grants of `owner`, and looks at no others. How many there were.
+    pub fn revoke_owned(&self, fate: Fate, owner: &SessionId) -> usize {
+        let owned: Vec<_> = self.table().shelf.owned(owner).cloned().collect();
+        owned.iter().filter(|grant| self.end(grant, fate)).count()
     }
 
     /// Ends what is due and forgets what has been dead for
@@ -324,27 +310,25 @@ impl<G: Send + Sync + 'static> Grants<G> {
         }
     }
 
-    fn take_due(&self, now: Moment) -> Option<Vec<Id>> {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.due.take(now)
+    fn take_due(&self, now: Moment) -> Option<Vec<Name>> {
+        self.table_mut().due.take(now)
     }
 
     /// Something may have to happen to this grant.
-    fn attend(&self, id: Id, now: Moment) {
-        let Some(grant) = self.named(id) else {
+    fn attend(&self, name: Name, now: Moment) {
+        let Some(grant) = self.named(name) else {
             return;
         };
         self.expire_if_due(&grant);
-        let ended = grant.life().ended;
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        match ended {
-            Some(ended) if now.since(ended) >= defaults::GRANT_AFTERLIFE => {
+        let mut table = self.table_mut();
+        match grant.term.read() {
+            // Used or renewed meanwhile.
+            (_, Fate::Live) => table.due.push(grant.expires(), name),
+            (ended, _) if now.since(ended) >= defaults::GRANT_AFTERLIFE => {
                 table.shelf.remove(&grant);
             }
             // Its end has set the time of its removal.
-            Some(_) => {}
-            // Used or renewed meanwhile.
-            None => table.due.push(grant.expires(), id),
+            _ => {}
         }
     }
 
@@ -355,19 +339,10 @@ impl<G: Send + Sync + 'static> Grants<G> {
     }
 
     fn end(&self, grant: &Arc<Grant<G>>, fate: Fate) -> bool {
-        let first = grant
-            .fate
-            .compare_exchange(
-                Fate::Live as u8,
-                fate as u8,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            )
-            .is_ok();
+        let now = self.clock.now();
+        let first = grant.term.end(now, fate);
         if first {
-            let now = self.clock.now();
-            grant.life().ended = Some(now);
-            grant.cut.notify_waiters();
+            grant.cut();
             self.count_out(grant, now);
             let farewell = self.farewell.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(farewell) = &*farewell {
@@ -379,44 +354,89 @@ impl<G: Send + Sync + 'static> Grants<G> {
 
     /// A grant has ended: it is live no more, and forgotten in its time.
     fn count_out(&self, grant: &Grant<G>, now: Moment) {
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table_mut();
         table
             .due
-            .push(now.plus(defaults::GRANT_AFTERLIFE), grant.id.0);
-        table.live = table.live.saturating_sub(1);
-        let Some(owner) = &grant.owner else { return };
-        if let Some(count) = table.owners.get_mut(owner) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                table.owners.remove(owner);
+            .push(now.plus(defaults::GRANT_AFTERLIFE), grant.name());
+        table.shelf.end(grant);
+    }
+
+    fn table(&self) -> RwLockReadGuard<'_, Table<G>> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn table_mut(&self) -> RwLockWriteGuard<'_, Table<G>> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<G> Table<G> {
+    /// The terms that `options` ask for; the ones of the grant before, if they are
+    /// the same.
+    fn common(&mut self, options: GrantOptions) -> Arc<Terms> {
+        let terms = Terms {
+            idle: options.idle,
+            owner: options.owner,
+            origins: options.origins,
+            uses: options.uses,
+        };
+        if let Some(before) = self.terms.as_ref().filter(|before| ***before == terms) {
+            return Arc::clone(before);
+        }
+        if let Origins::Exact(list) = &terms.origins {
+            for origin in list {
+                if self.named.len() < defaults::NAMED_ORIGINS {
+                    self.named.insert(origin.clone());
+                }
             }
         }
+        let terms = Arc::new(terms);
+        self.terms = Some(Arc::clone(&terms));
+        terms
     }
 }
 
 impl<G> Grant<G> {
+    /// Its public name.
+    #[must_use]
+    pub fn id(&self) -> GrantId {
+        GrantId(Id::of(*b"g_", self.name().0))
+    }
+
+    /// The session that it ends with.
+    #[must_use]
+    pub fn owner(&self) -> Option<&SessionId> {
+        self.terms.owner.as_ref()
+    }
+
+    /// Which pages may read the answer.
+    #[must_use]
+    pub fn origins(&self) -> &Origins {
+        &self.terms.origins
+    }
+
+    /// Frames and documents.
+    #[must_use]
+    pub fn uses(&self) -> Uses {
+        self.terms.uses
+    }
+
     /// What became of it.
     #[must_use]
     pub fn fate(&self) -> Fate {
-        let fate = self.fate.load(Ordering::Acquire);
-        [
-            Fate::Expired,
-            Fate::Revoked,
-            Fate::SessionEnded,
-            Fate::Closed,
-        ]
-        .into_iter()
-        .find(|&known| known as u8 == fate)
-        .unwrap_or(Fate::Live)
+        self.term.read().1
     }
 
     /// Waits until it ends: what a running stream races against.
     pub async fn ended(&self) -> Fate {
+        let notify = self.cut.get_or_init(Box::default);
         loop {
-            let cut = self.cut.notified();
+            let cut = notify.notified();
             tokio::pin!(cut);
             // Registered before the check, so that no end slips between.
             cut.as_mut().enable();
+            // With the one in `cut`: either the end is seen here, or the waiter there.
+            fence(Ordering::SeqCst);
             match self.fate() {
                 Fate::Live => cut.await,
                 fate => return fate,
@@ -424,43 +444,63 @@ impl<G> Grant<G> {
         }
     }
 
-    /// When it ends, as things stand.
+    /// Wakes who waits for its end.
+    fn cut(&self) {
+        fence(Ordering::SeqCst);
+        if let Some(cut) = self.cut.get() {
+            cut.notify_waiters();
+        }
+    }
+
+    /// When it ends, as things stand, or when it ended.
     #[must_use]
     pub fn expires(&self) -> Moment {
-        let life = self.life();
-        match self.idle {
-            Some(idle) => life
-                .last_used
+        let (expires, fate) = self.term.read();
+        match self.terms.idle {
+            Some(idle) if fate == Fate::Live => self
+                .last_used()
                 .unwrap_or(self.created)
                 .plus(idle)
-                .min(life.expires),
-            None => life.expires,
+                .min(expires),
+            _ => expires,
         }
     }
 
     /// When it was last used.
     #[must_use]
     pub fn last_used(&self) -> Option<Moment> {
-        self.life().last_used
+        match self.used.load(Ordering::Acquire) {
+            0 => None,
+            nanos => Some(Moment::from_nanos(nanos)),
+        }
     }
 
     /// Counts as use: a request, or bytes that flow.
     pub fn touch(&self, now: Moment) {
-        self.life().last_used = Some(now);
+        self.used.store(now.nanos(), Ordering::Release);
     }
 
-    fn life(&self) -> std::sync::MutexGuard<'_, Life> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    fn name(&self) -> Name {
+        Name(self.token.first())
+    }
+}
+
+/// The public name as the table keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Name([u8; 8]);
+
+// === impl Name ===
+
+impl Name {
+    fn parse(id: &str) -> Option<Self> {
+        let text = id.strip_prefix("g_")?;
+        Secret::parse(text).map(|bits| Self(*bits.bytes()))
     }
 }
 
 // === impl GrantId ===
 
 impl GrantId {
-    fn random() -> Self {
-        Self(Id::random(*b"g_"))
-    }
-
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

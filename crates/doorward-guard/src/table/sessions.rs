@@ -93,6 +93,15 @@ pub struct Claim {
     pub ended: Vec<SessionId>,
 }
 
+/// New credentials of a session that goes on.
+#[derive(Debug)]
+pub struct Rotation {
+    /// For `Set-Cookie`; the one before it opens nothing any more.
+    pub cookie: Token,
+    /// For the header `x-csrf-token` of the tab that asked.
+    pub csrf: Token,
+}
+
 /// A proven session: what permits carry.
 #[derive(Clone, Debug)]
 pub struct SessionProof {
@@ -261,6 +270,34 @@ impl Sessions {
             gone: Arc::clone(&record.gone),
             ended: record.ended.subscribe(),
         })
+    }
+
+    /// Gives a session that gained authority a new id, and the tab that gained it
+    /// a new CSRF token: what was planted or seen before is worth nothing after.
+    /// Tabs, age and public name stay.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::BrowserSessionExpired`] if it has ended meanwhile.
+    pub fn rotate(&self, session: &SessionProof) -> Result<Rotation, Refusal> {
+        let now = self.clock.now();
+        let (cookie, csrf) = (Token::random(), Token::random());
+        let mut table = self.table();
+        let hash = table
+            .sessions
+            .iter()
+            .find(|(_, record)| record.id == session.id && self.end_due(record, now).is_none())
+            .map(|(hash, _)| *hash)
+            .ok_or(Rule::BrowserSessionExpired)?;
+        let mut record = table
+            .sessions
+            .remove(&hash)
+            .ok_or(Rule::BrowserSessionExpired)?;
+        if let Some(tab) = record.tabs.iter_mut().find(|tab| tab.csrf == session.csrf) {
+            tab.csrf = csrf.hash();
+        }
+        table.sessions.insert(cookie.hash(), record);
+        Ok(Rotation { cookie, csrf })
     }
 
     /// Notes activity: a state change, real input, or bytes that flow.

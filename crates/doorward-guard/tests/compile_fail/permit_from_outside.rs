@@ -3,5 +3,5 @@
 use doorward_guard::{Open, Permit};
 
 fn main() {
-    let _ = Permit::<Open>::new((), None, String::new());
+    let _ = Permit::<Open>::new((), None, None.unwrap());
 }

@@ -62,19 +62,16 @@ impl Media {
 
     /// Ends what a session owned.
     pub fn session_ended(&self, id: &SessionId) {
-        self.grants
-            .revoke_where(Fate::SessionEnded, |grant| grant.owner.as_ref() == Some(id));
+        self.grants.revoke_owned(Fate::SessionEnded, id);
     }
 
     /// Ends what belongs to a session that is not among `live`.
     pub fn end_orphans(&self, live: &HashSet<SessionId>) {
-        let orphaned = |owner: &SessionId| !live.contains(owner);
-        if !self.grants.owners().iter().any(orphaned) {
-            return;
+        for owner in self.grants.owners() {
+            if !live.contains(&owner) {
+                self.session_ended(&owner);
+            }
         }
-        self.grants.revoke_where(Fate::SessionEnded, |grant| {
-            grant.owner.as_ref().is_some_and(orphaned)
-        });
     }
 
     /// Ends everything: doorward stops.
@@ -91,7 +88,7 @@ impl Media {
         // Ended first: an audit that cannot be written must not keep it open.
         let ended = self.revoke(id);
         self.decide(Kind::GrantRevoked, asker, |event| {
-            event.detail(known.id.as_str())
+            event.detail(known.id().as_str())
         })?;
         Ok(ended)
     }
@@ -111,7 +108,7 @@ impl Media {
         // Ended first, as above.
         let revoked = grants
             .iter()
-            .filter(|grant| self.revoke(grant.id.as_str()))
+            .filter(|grant| self.revoke(grant.id().as_str()))
             .count();
         let count = u64::try_from(revoked).unwrap_or(u64::MAX);
         self.decide(Kind::GrantRevoked, asker, |event| event.count(count))?;
@@ -125,7 +122,7 @@ impl Media {
             .by_id(id)
             .ok_or_else(|| MediaError::Refused(Rule::NotFound.into()))?;
         self.decide(Kind::GrantRenewed, asker, |event| {
-            event.detail(known.id.as_str())
+            event.detail(known.id().as_str())
         })?;
         self.make_room_for(asker);
         self.renew(id, None)

@@ -91,9 +91,8 @@ impl Notices {
         };
         if tell {
             // The URL is not known here: only its hash was kept.
-            let data = json!({ "id": grant.id.as_str(), "url": null, "reason": fate.word() });
-            self.events
-                .publish("grant.revoked", &data, grant.owner.as_ref());
+            let data = json!({ "id": grant.id().as_str(), "url": null, "reason": fate.word() });
+            self.events.publish("grant.revoked", &data, grant.owner());
         }
         self.call(&event);
     }
@@ -104,9 +103,8 @@ impl Notices {
             return;
         }
         let name = file_name(grant.data.place().name());
-        let data = json!({ "id": grant.id.as_str(), "name": name });
-        self.events
-            .publish("grant.changed", &data, grant.owner.as_ref());
+        let data = json!({ "id": grant.id().as_str(), "name": name });
+        self.events.publish("grant.changed", &data, grant.owner());
         self.call(&MediaEvent::Changed(About::of(grant)));
     }
 
@@ -134,8 +132,8 @@ impl fmt::Debug for Notices {
 impl About {
     fn of(grant: &Grant<MediaGrant>) -> Self {
         Self {
-            id: grant.id.clone(),
-            owner: grant.owner.clone(),
+            id: grant.id(),
+            owner: grant.owner().cloned(),
         }
     }
 }

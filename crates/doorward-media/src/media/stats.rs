@@ -1,11 +1,13 @@
 //! What runs, what was served, and which of it is news.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use doorward_guard::{Clock, Grant, SessionId};
+use doorward_guard::table::grants::Fate;
+use doorward_guard::{Clock, Grant, GrantId, Moment, SessionId};
 
 use super::lanes::{Lane, Lanes};
 use super::notice::Notices;
@@ -26,7 +28,12 @@ pub(crate) struct Stats {
     /// By the grant's address: it lives as long as it is in here.
     running: Mutex<HashMap<usize, (Held, usize)>>,
     news: Mutex<Vec<Held>>,
+    /// Live grants that were asked for, by age: of a million minted ones, a few.
+    used: Mutex<BTreeMap<Age, Held>>,
 }
+
+/// Where a grant stands among others of its room.
+type Age = (Moment, GrantId);
 
 /// A body on its way, counted until it is dropped.
 pub(crate) struct Running {
@@ -44,6 +51,7 @@ impl Stats {
             streams: AtomicU64::new(0),
             running: Mutex::default(),
             news: Mutex::default(),
+            used: Mutex::default(),
         }
     }
 
@@ -59,7 +67,7 @@ impl Stats {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sessions: Vec<SessionId> = running
             .values()
-            .filter_map(|(grant, _)| grant.owner.clone())
+            .filter_map(|(grant, _)| grant.owner().cloned())
             .collect();
         sessions.sort_unstable();
         sessions.dedup();
@@ -72,18 +80,45 @@ impl Stats {
         let most = news.len().min(defaults::STATS_AT_ONCE);
         let taken: Vec<_> = news.drain(..most).collect();
         for grant in &taken {
-            grant.data.news.store(false, Ordering::Release);
+            grant.data.is_told();
         }
         taken
     }
 
     pub(crate) fn request(&self, grant: &Held) -> Result<(), MediaError> {
-        if let Some(owner) = &grant.owner {
+        if let Some(owner) = grant.owner() {
             self.lanes.make_room(owner);
         }
-        grant.data.count_request()?;
+        if grant.data.count_request()? {
+            self.used().insert(age(grant), Arc::clone(grant));
+            // It may have ended just before it stood there.
+            if grant.fate() != Fate::Live {
+                self.ended(grant);
+            }
+        }
         self.is_news(grant);
         Ok(())
+    }
+
+    pub(super) fn ended(&self, grant: &Grant<MediaGrant>) {
+        // Whether it was used or not: its first request may be on its way.
+        self.used().remove(&age(grant));
+    }
+
+    /// At most `most` of the live grants that were asked for, newest first, from
+    /// below `after` on; and how many there are.
+    pub(crate) fn used_grants(&self, after: Option<&Held>, most: usize) -> (Vec<Held>, usize) {
+        let used = self.used();
+        let below = after.map_or(Bound::Unbounded, |after| Bound::Excluded(age(after)));
+        let page = used.range((Bound::Unbounded, below)).rev().take(most);
+        (
+            page.map(|(_, grant)| Arc::clone(grant)).collect(),
+            used.len(),
+        )
+    }
+
+    fn used(&self) -> MutexGuard<'_, BTreeMap<Age, Held>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Up to `bytes` are sent; how many may be.
@@ -108,7 +143,7 @@ impl Stats {
         Ok(Running {
             grant: Arc::clone(grant),
             stats: Arc::clone(self),
-            lane: self.lanes.begin(grant.owner.as_ref(), yields),
+            lane: self.lanes.begin(grant.owner(), yields),
         })
     }
 
@@ -132,19 +167,19 @@ impl Stats {
         if matches!(error, MediaError::Changed) {
             self.notices.changed(grant);
         }
-        tracing::debug!(grant = %grant.id, error = %error, "media failed");
+        tracing::debug!(grant = %grant.id(), error = %error, "media failed");
     }
 
     pub(crate) fn cut(&self, grant: &Held, cut: &Cut) {
         match cut {
             Cut::Source(error) => self.failed(grant, error),
             Cut::Ended(_) | Cut::Evicted | Cut::Spent => {}
-            Cut::Short(_) | Cut::Long => tracing::debug!(grant = %grant.id, %cut, "media failed"),
+            Cut::Short(_) | Cut::Long => tracing::debug!(grant = %grant.id(), %cut, "media failed"),
         }
     }
 
     fn is_news(&self, grant: &Held) {
-        if !grant.data.news.swap(true, Ordering::AcqRel) {
+        if grant.data.becomes_news() {
             let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
             news.push(Arc::clone(grant));
         }
@@ -155,6 +190,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stats.stream_ends(&self.grant, &self.lane);
     }
+}
+
+fn age(grant: &Grant<MediaGrant>) -> Age {
+    (grant.created, grant.id())
 }
 
 fn address(grant: &Held) -> usize {

@@ -16,12 +16,13 @@ use doorward_guard::audit::{AuditSink, Ledger};
 use doorward_guard::events::Events;
 use doorward_guard::policy::SealRule;
 use doorward_guard::{
-    Admission, BoxError, Clock, Connection, FakeClock, Guard, HostSet, Payload, Peer, SealConfig,
+    Admission, Body, BoxError, Clock, Connection, FakeClock, Guard, HostSet, Payload, Peer,
+    SealConfig,
 };
+use doorward_media::api::{GrantView, GrantsQuery};
 use doorward_media::{Location, Media, MediaOptions, Minted};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use http_body_util::combinators::UnsyncBoxBody;
 
 pub(crate) const CONTENT: &str = "http://127.0.0.1:7001";
 
@@ -39,9 +40,18 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
 }
 
-pub(crate) type Streamed = Response<UnsyncBoxBody<Bytes, BoxError>>;
+pub(crate) type Streamed = Response<Body>;
 
 impl Room {
+    /// The first page of the live grants, or of those that were used.
+    pub(crate) fn grants(&self, active: bool) -> Vec<GrantView> {
+        let query = GrantsQuery {
+            active,
+            ..GrantsQuery::default()
+        };
+        self.media.grant_views(&query).unwrap().grants
+    }
+
     pub(crate) fn new() -> Self {
         let (clock, hand) = Clock::fake();
         Self::on(clock, hand)
@@ -62,7 +72,7 @@ impl Room {
             app_origins: vec!["http://127.0.0.1:7000".to_owned()],
         };
         let hosts = HostSet::loopback(7001, false);
-        let mut guard = Guard::new("content", hosts, SealRule::Media, seal, &clock, audit);
+        let mut guard = Guard::new("content", hosts, SealRule::Media, &seal, &clock, audit);
         guard.mount(media.surface()).unwrap();
         Self {
             media,

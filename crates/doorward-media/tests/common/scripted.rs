@@ -20,12 +20,38 @@ impl Scripted {
     /// `script` gets a head, and how many came before it. Lines end with `\n`;
     /// the body, after an empty line, is sent as it is.
     pub(crate) async fn start(script: impl Fn(&str, usize) -> String + Send + 'static) -> Self {
+        Self::serve(usize::MAX, move |head, before| {
+            let answer = script(head, before);
+            let (head, body) = answer.split_once("\n\n").unwrap();
+            format!("{}\r\n\r\n{body}", head.replace('\n', "\r\n"))
+        })
+        .await
+    }
+
+    /// Answers with these texts in turn, every line of which ends with `\n`, and is
+    /// gone after the last.
+    pub(crate) async fn in_turn(answers: &[&str]) -> Self {
+        let answers: Vec<_> = answers
+            .iter()
+            .map(|text| text.replace('\n', "\r\n"))
+            .collect();
+        Self::serve(answers.len(), move |_, before| answers[before].clone()).await
+    }
+
+    /// One that is somewhere else, and answers by itself.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            heads: Arc::default(),
+        }
+    }
+
+    async fn serve(most: usize, script: impl Fn(&str, usize) -> String + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&heads);
+        let store = Self::at(listener.local_addr().unwrap());
+        let seen = Arc::clone(&store.heads);
         tokio::spawn(async move {
-            loop {
+            for before in 0..most {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
@@ -34,16 +60,17 @@ impl Scripted {
                     }
                 }
                 let head = String::from_utf8(head).unwrap();
-                let before = seen.lock().unwrap().len();
                 let answer = script(&head, before);
                 seen.lock().unwrap().push(head);
-                let (head, body) = answer.split_once("\n\n").unwrap();
-                let text = format!("{}\r\n\r\n{body}", head.replace('\n', "\r\n"));
-                stream.write_all(text.as_bytes()).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
                 stream.shutdown().await.unwrap();
             }
         });
-        Self { address, heads }
+        store
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A room in which the store is the source `s`, a bucket called `b`.
@@ -57,10 +84,21 @@ impl Scripted {
         room
     }
 
+    /// That room, and the URL of a film in it.
+    pub(crate) async fn playing(&self) -> (Room, String) {
+        let room = self.room().await;
+        let url = room.mint("s:k.mp4").await.url;
+        (room, url)
+    }
+
+    /// The heads of all requests so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+
     /// `METHOD` and `Range` of every request so far.
     pub(crate) fn asked(&self) -> Vec<String> {
-        let heads = self.heads.lock().unwrap();
-        heads
+        self.heads()
             .iter()
             .map(|head| {
                 let method = head.split(' ').next().unwrap();

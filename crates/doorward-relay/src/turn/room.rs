@@ -45,13 +45,13 @@ impl Relay {
         server: &Target,
     ) {
         let data = json!({
-            "id": grant.id.as_str(),
+            "id": grant.id().as_str(),
             "connection": connection,
             "server": server.authority(),
             "tls": server.is_tls(),
         });
         self.events
-            .publish("relay.turnOpened", &data, grant.owner.as_ref());
+            .publish("relay.turnOpened", &data, grant.owner());
     }
 
     pub(crate) fn tell_turn_closed(
@@ -71,7 +71,7 @@ impl Relay {
             "a connection to a TURN server ended"
         );
         let data = json!({
-            "id": grant.id.as_str(),
+            "id": grant.id().as_str(),
             "connection": connection,
             "server": server.authority(),
             "tls": server.is_tls(),
@@ -81,7 +81,7 @@ impl Relay {
             "refused": report.refused,
             "allocated": report.allocated,
         });
-        let (kind, owner) = ("relay.turnClosed", grant.owner.as_ref());
+        let (kind, owner) = ("relay.turnClosed", grant.owner());
         if report.opened {
             self.events.publish(kind, &data, owner);
         } else {

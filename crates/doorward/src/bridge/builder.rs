@@ -13,9 +13,10 @@ use doorward_guard::policy::SealRule;
 use doorward_guard::table::sessions::{SessionLimits, Sessions};
 use doorward_guard::{
     Answer, Call, Clock, Guard, HostSet, Open, Origin, Permit, Policy, SealConfig, Secret, Surface,
-    defaults,
+    Token, defaults,
 };
 use doorward_media::Media;
+use doorward_operator::{Configured, Operator};
 use doorward_relay::Relay;
 use tokio::sync::Notify;
 
@@ -39,6 +40,8 @@ pub struct BridgeBuilder {
     clock: Clock,
     audit: Option<Arc<dyn AuditSink>>,
     egress: Dialer,
+    gateways: Vec<Configured>,
+    automation: Option<Token>,
 }
 
 /// A bridge that cannot be put together.
@@ -88,6 +91,8 @@ impl BridgeBuilder {
             clock: Clock::system(),
             audit: None,
             egress: Dialer::new(AddressPolicy::public(), Trust::platform()),
+            gateways: Vec::new(),
+            automation: None,
         }
     }
 
@@ -187,6 +192,21 @@ impl BridgeBuilder {
         self
     }
 
+    /// A gateway that the console may sign in to; the first is chosen.
+    #[must_use]
+    pub fn gateway(mut self, gateway: Configured) -> Self {
+        self.gateways.push(gateway);
+        self
+    }
+
+    /// Opens the automation report to whoever has `token` beside a session. There
+    /// is none unless this is called.
+    #[must_use]
+    pub fn automation(mut self, token: Token) -> Self {
+        self.automation = Some(token);
+        self
+    }
+
     /// What weakens the bridge.
     #[must_use]
     pub fn dangerous(self) -> DangerousBuilder {
@@ -198,7 +218,7 @@ impl BridgeBuilder {
     /// # Errors
     ///
     /// A port, socket or disk cache that cannot be had.
-    pub async fn bind(self) -> Result<Bridge, BindError> {
+    pub async fn bind(mut self) -> Result<Bridge, BindError> {
         let (control_sockets, control) = bind(&self.config.control.listener, 0)?;
         let (mut content_sockets, content) = bind(&self.config.content.listener, 0)?;
         let mut lanes = Vec::new();
@@ -221,14 +241,30 @@ impl BridgeBuilder {
                     }
                 })?),
             };
-        let (companion_sockets, companion) = match &self.companion {
+        let settings = self.companion.take();
+        let (companion_sockets, companion) = match &settings {
             None => (Vec::new(), None),
             Some(settings) => {
                 let (sockets, port) = first_free(&settings.ports)?;
                 (sockets, Some((settings, port)))
             }
         };
-        let house = self.house(control, content, &lanes, companion);
+        let wanted = self
+            .companion
+            .as_ref()
+            .and_then(|settings| settings.dangerous_compat);
+        let (compat_sockets, compat) = match wanted {
+            None => (Vec::new(), None),
+            Some(port) => {
+                let (sockets, port) = first_free(&[port])?;
+                tracing::warn!(
+                    port,
+                    "the compatible listener is on: pages there prove themselves in a weaker way"
+                );
+                (sockets, Some(port))
+            }
+        };
+        let house = self.house((control, content, compat), &lanes, companion);
         if let Some((folder, bytes)) = &self.disk {
             platform::files::folder(folder)
                 .map_err(io::Error::other)
@@ -247,7 +283,7 @@ impl BridgeBuilder {
         };
         let guard = |name, hosts, stray_seal| {
             let audit = Arc::clone(&house.audit);
-            Guard::new(name, hosts, stray_seal, seal.clone(), &house.clock, audit)
+            Guard::new(name, hosts, stray_seal, &seal, &house.clock, audit)
         };
         let ipv6 = self.config.content.listener.ipv6;
         let content = guard("content", HostSet::loopback(content, ipv6), SealRule::Media);
@@ -264,6 +300,10 @@ impl BridgeBuilder {
                 let hosts = HostSet::loopback(port, false);
                 guard("companion", hosts, SealRule::Companion)
             }),
+            compat: compat.map(|port| {
+                let hosts = HostSet::loopback(port, false);
+                guard("compat", hosts, SealRule::Compat)
+            }),
             native: native_socket
                 .as_ref()
                 .map(|_| guard("native", HostSet::native(), SealRule::Plain)),
@@ -271,6 +311,7 @@ impl BridgeBuilder {
                 control: control_sockets,
                 content: content_sockets,
                 companion: companion_sockets,
+                compat: compat_sockets,
                 native: native_socket,
             },
             config: self.config.clone(),
@@ -286,6 +327,10 @@ impl BridgeBuilder {
         if let (Some(guard), Some(room)) = (&mut bridge.companion, room) {
             guard.mount(health(Policy::health().on_companion()))?;
             room.mount(guard)?;
+        }
+        let room = bridge.house.companion().cloned();
+        if let (Some(guard), Some(room)) = (&mut bridge.compat, room) {
+            room.mount_compat(guard)?;
         }
         if let Some(native) = &mut bridge.native {
             native.mount(health(Policy::health()))?;
@@ -314,9 +359,8 @@ impl BridgeBuilder {
     }
 
     fn house(
-        &self,
-        control: u16,
-        content: u16,
+        &mut self,
+        (control, content, compat): (u16, u16, Option<u16>),
         lanes: &[u16],
         companion: Option<(&CompanionSettings, u16)>,
     ) -> Arc<House> {
@@ -335,6 +379,9 @@ impl BridgeBuilder {
             // The ports of TURN tunnels have no token.
             relay.check_peers(crate::platform::tcp_peer);
         }
+        let gateways = std::mem::take(&mut self.gateways);
+        let automation = self.automation.take();
+        let operator = Operator::new(&clock, &events, &audit, gateways, automation);
         let companion = companion.map(|(settings, port)| {
             let room = Companion::new(&clock, &audit, port, settings, (&events, &relay, &media));
             (room, origin(port))
@@ -350,7 +397,9 @@ impl BridgeBuilder {
             audit,
             media,
             relay,
+            operator,
             companion,
+            compat: compat.map(origin),
             doors: OnceLock::new(),
             stop_asked: Notify::new(),
             audit_told: AtomicU64::new(0),

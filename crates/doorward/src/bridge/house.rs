@@ -10,6 +10,7 @@ use doorward_guard::guard::{RefusedRow, SurfaceRow};
 use doorward_guard::table::sessions::{EndReason, SessionId, SessionView, Sessions};
 use doorward_guard::{Clock, Guard, Moment, Refusal};
 use doorward_media::Media;
+use doorward_operator::Operator;
 use doorward_relay::Relay;
 use serde::Serialize;
 use serde_json::json;
@@ -32,7 +33,9 @@ pub struct House {
     pub(super) audit: Arc<dyn AuditSink>,
     pub(super) media: Arc<Media>,
     pub(super) relay: Arc<Relay>,
+    pub(super) operator: Arc<Operator>,
     pub(super) companion: Option<(Arc<Companion>, String)>,
+    pub(super) compat: Option<String>,
     pub(super) doors: OnceLock<Doors>,
     pub(super) stop_asked: Notify,
     pub(super) audit_told: AtomicU64,
@@ -44,6 +47,7 @@ pub struct Doors {
     pub(super) control: Arc<Guard>,
     pub(super) content: Arc<Guard>,
     pub(super) companion: Option<Arc<Guard>>,
+    pub(super) compat: Option<Arc<Guard>>,
     pub(super) native: Option<Arc<Guard>>,
 }
 
@@ -156,6 +160,12 @@ impl House {
         &self.relay
     }
 
+    /// The operator room.
+    #[must_use]
+    pub fn operator(&self) -> &Arc<Operator> {
+        &self.operator
+    }
+
     /// The companion, where its listener is on.
     #[must_use]
     pub fn companion(&self) -> Option<&Arc<Companion>> {
@@ -166,6 +176,12 @@ impl House {
     #[must_use]
     pub fn companion_origin(&self) -> Option<&str> {
         self.companion.as_ref().map(|(_, origin)| origin.as_str())
+    }
+
+    /// `http://127.0.0.1:P` of the compatible listener, where it is on.
+    #[must_use]
+    pub fn compat_origin(&self) -> Option<&str> {
+        self.compat.as_deref()
     }
 
     /// A link that signs one browser in: good once, for a minute. With
@@ -231,6 +247,12 @@ impl House {
         rows.extend(doors.companion.as_ref().map(|companion| {
             ListenerRow::new(companion, self.companion_origin().map(str::to_owned))
         }));
+        rows.extend(
+            doors
+                .compat
+                .as_ref()
+                .map(|compat| ListenerRow::new(compat, self.compat.clone())),
+        );
         let socket = || Some("the native socket".to_owned());
         rows.extend(
             doors
@@ -256,8 +278,10 @@ impl House {
         let live = self.sessions.live();
         self.media.end_orphans(&live);
         self.relay.end_orphans(&live);
+        self.operator.end_orphans(&live);
         self.media.sweep();
         self.relay.sweep();
+        self.operator.sweep();
         if let Some(companion) = self.companion() {
             companion.sweep();
         }
@@ -289,6 +313,7 @@ impl House {
     pub(super) fn session_ended(&self, id: &SessionId, reason: EndReason) {
         self.media.session_ended(id);
         self.relay.session_ended(id);
+        self.operator.session_ended(id);
         let kind = match reason {
             EndReason::Idle | EndReason::Absolute => Kind::SessionExpired,
             EndReason::Revoked | EndReason::TakenOver | EndReason::Shutdown => Kind::SessionRevoked,

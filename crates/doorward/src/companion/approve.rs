@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, Local};
 use doorward_companion::defaults;
 use doorward_companion::drives::Folders;
-use doorward_companion::pairing::{Ending, PairRefusal, Step, Window, origin_at_most};
+use doorward_companion::pairing::{Ending, PairRefusal, Step, Way, Window, origin_at_most};
 use doorward_guard::audit::sanitise;
 use doorward_guard::{Origin, Rule};
 
@@ -76,13 +76,16 @@ pub struct Asked {
     pub number: u64,
     /// Who asks, exactly: scheme, host in ASCII, port.
     pub origin: Origin,
+    /// Whether it is paired in the compatible listener's way, which is weaker. To be
+    /// said.
+    pub compat: bool,
     /// What the page calls itself. To be shown in quotes, and never in place of the
     /// origin.
     pub label: String,
     /// What it asks for: a folder in quotes with its rights each, and where it is, if
     /// it is shared. Empty if it is no folder.
     pub scopes: Vec<String>,
-    /// The six digits to compare. `None` if the person types what the page shows.
+    /// The six digits to compare, or characters if it is [`Asked::compat`]. `None` if the person types what the page shows.
     pub code: Option<String>,
     /// When it is over.
     pub until: SystemTime,
@@ -157,6 +160,7 @@ impl Asked {
         Self {
             number: window.number,
             origin: window.origin.clone(),
+            compat: window.way == Way::Stamped,
             label: window.label.clone(),
             scopes: scopes.collect(),
             code: (!window.typed).then(|| window.code.to_string()),
@@ -188,6 +192,12 @@ impl Asked {
             };
             lines.push(format!("It calls itself \u{201c}{label}{more}\u{201d}."));
         }
+        if self.compat {
+            lines.push(
+                "It does so in the older way of Sambee, which is weaker: a program that listens in between could take its place. Approve only if you have just asked for it."
+                    .to_owned(),
+            );
+        }
         match self.scopes.as_slice() {
             [] => lines.push("It asks for no folder.".to_owned()),
             scopes => {
@@ -197,6 +207,9 @@ impl Asked {
         }
         lines.push(match &self.code {
             Some(code) => format!("Approve only if the page shows this code:  {code}"),
+            None if self.compat => {
+                "Approve by typing the six letters and digits that the page shows.".to_owned()
+            }
             None => "Approve by typing the six digits that the page shows.".to_owned(),
         });
         lines.push(format!("It can be answered until {}.", self.clock()));

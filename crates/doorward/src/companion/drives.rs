@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use doorward_companion::defaults;
 use doorward_companion::drives::{DrivePlaces, Drives, Folders, Hands, Link, Wish};
 use doorward_guard::audit::AuditSink;
-use doorward_guard::caller::Signed;
-use doorward_guard::{Clock, IntoAnswer as _, Origins, Refusal, Rule, Surface};
+use doorward_guard::guard::MountError;
+use doorward_guard::{Clock, Guard, IntoAnswer as _, Origins, Refusal, Rule};
 use doorward_media::{Disposition, Media, MediaOptions};
 use tokio::sync::broadcast;
 
@@ -21,7 +21,9 @@ use super::page_events::Told;
 
 /// Opens a file in its application.
 #[derive(Clone)]
-pub struct Opener(Arc<dyn Fn(&Path) -> io::Result<()> + Send + Sync>);
+pub struct Opener(Arc<Opening>);
+
+type Opening = dyn Fn(&Path) -> io::Result<()> + Send + Sync;
 
 /// Media URLs that paired pages have, by pairing.
 #[derive(Debug)]
@@ -141,20 +143,11 @@ impl Companion {
         &self.drives
     }
 
-    pub(super) fn drives_surfaces(
-        &self,
-    ) -> (
-        Surface<Signed<Book>, Drives>,
-        Surface<Signed<Book>, Drives>,
-        Surface<Signed<Book>, Drives>,
-    ) {
+    pub(super) fn mount_drives(&self, guard: &mut Guard) -> Result<(), MountError> {
         let book = || self.signatures.clone();
-        let drives = &self.drives;
-        (
-            drives.surface(book()),
-            drives.uploads_surface(book()),
-            drives.jobs_surface(book()),
-        )
+        guard.mount(self.drives.surface(book()))?;
+        guard.mount(self.drives.uploads_surface(book()))?;
+        guard.mount(self.drives.jobs_surface(book()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use doorward_companion::pairing::Way;
 use doorward_guard::{Answer, Call, Native, Origin, Permit, Policy, Refusal, Rule, Surface};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -42,6 +43,7 @@ impl Companion {
                 "label": window.label,
                 "scopes": window.scopes,
                 "typed": window.typed,
+                "compat": window.way == Way::Stamped,
                 "confirmed": window.confirmed,
                 "expiresIn": window.left(now).as_secs(),
                 "expiresAt": self.clock.rfc3339(window.until),

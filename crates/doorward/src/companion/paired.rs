@@ -40,8 +40,8 @@ async fn own(
     _call: Call,
 ) -> Result<Answer, Rule> {
     // It may have ended since its signature was judged.
-    let page = room.book.view(&permit.proof().key().key_id);
-    Ok(Answer::json(&page.ok_or(Rule::SignatureInvalid)?))
+    let page = room.book.show(&permit.proof().key().key_id, Answer::json);
+    page.ok_or(Rule::SignatureInvalid)
 }
 
 async fn end(

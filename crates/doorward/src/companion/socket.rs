@@ -108,7 +108,7 @@ impl Drop for Place {
 pub(super) async fn enter<T: Talk>(
     room: &Arc<Companion>,
     permit: &Permit<Page>,
-    mut call: Call,
+    call: Call,
     talk: impl FnOnce(&str) -> T,
 ) -> Result<Answer, Rule> {
     // Heard from now on, so that no end falls between ticket and socket.
@@ -123,10 +123,38 @@ pub(super) async fn enter<T: Talk>(
     if room.book.view(&key_id).is_none() {
         return Err(Rule::SocketTicketInvalid);
     }
+    let answer = join(room, Ends { ends, key_id }, call, talk)?;
+    Ok(answer.header(
+        SEC_WEBSOCKET_PROTOCOL,
+        HeaderValue::from_static(SUBPROTOCOL),
+    ))
+}
+
+/// Lets a page of the compatible listener in, whose stamp held.
+pub(super) fn enter_stamped<T: Talk>(
+    room: &Arc<Companion>,
+    key_id: &str,
+    call: Call,
+    talk: impl FnOnce(&str) -> T,
+) -> Result<Answer, Rule> {
+    let ends = room.ends.subscribe();
+    if room.book.view(key_id).is_none() {
+        return Err(Rule::PageNotPaired);
+    }
+    let key_id = key_id.to_owned();
+    join(room, Ends { ends, key_id }, call, talk)
+}
+
+fn join<T: Talk>(
+    room: &Arc<Companion>,
+    ends: Ends,
+    mut call: Call,
+    talk: impl FnOnce(&str) -> T,
+) -> Result<Answer, Rule> {
     let accept = shaken(call.method(), call.headers()).ok_or(Rule::MalformedRequest)?;
     let upgrade = call.take_upgrade().ok_or(Rule::MalformedRequest)?;
-    let place = room.sockets.take(&key_id)?;
-    let talk = talk(&key_id);
+    let place = room.sockets.take(&ends.key_id)?;
+    let talk = talk(&ends.key_id);
     room.sockets.tasks.spawn(async move {
         let _place = place;
         if let Ok((stream, early)) = upgrade.taken::<TcpStream>().await {
@@ -136,17 +164,13 @@ pub(super) async fn enter<T: Talk>(
             let (early, config) = (early.into(), Some(config));
             let socket =
                 WebSocketStream::from_partially_read(stream, early, Role::Server, config).await;
-            converse(socket, talk, Ends { ends, key_id }).await;
+            converse(socket, talk, ends).await;
         }
     });
     Ok(Answer::empty(StatusCode::SWITCHING_PROTOCOLS)
         .header(CONNECTION, HeaderValue::from_static("Upgrade"))
         .header(UPGRADE, HeaderValue::from_static("websocket"))
-        .header(SEC_WEBSOCKET_ACCEPT, accept)
-        .header(
-            SEC_WEBSOCKET_PROTOCOL,
-            HeaderValue::from_static(SUBPROTOCOL),
-        ))
+        .header(SEC_WEBSOCKET_ACCEPT, accept))
 }
 
 /// The answer to a handshake of RFC 6455 section 4.1.

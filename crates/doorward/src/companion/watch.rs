@@ -31,7 +31,7 @@ impl Companion {
     }
 
     /// Opens folders as long as this pairing may read there.
-    fn reading(self: &Arc<Self>, key_id: &str) -> Arc<Open> {
+    pub(super) fn reading(self: &Arc<Self>, key_id: &str) -> Arc<Open> {
         let (room, key_id) = (Arc::clone(self), key_id.to_owned());
         Arc::new(move |folder, path| {
             let folder = room.readable(&key_id, folder);

@@ -20,6 +20,8 @@ pub struct Companion {
     pub enabled: bool,
     /// The first free one of these is taken; 0 is any.
     pub ports: Vec<u16>,
+    /// The port of the compatible listener, where that is wanted; 0 is any.
+    pub dangerous_compat: Option<u16>,
     /// Who may ask to be paired.
     pub pairing: Mode,
     /// Schemes besides http and https whose pages may ask.
@@ -62,6 +64,20 @@ pub enum VaultChoice {
     Memory,
 }
 
+impl Companion {
+    /// What is worth a second look.
+    pub(super) fn warning(&self) -> Option<String> {
+        self.dangerous_compat?;
+        let what = match self.enabled {
+            true => {
+                "companion.dangerous_compat is on: pages that pair over Sambee's own API prove themselves in a weaker way, and are asked for every shared folder with all its rights. Turn it off once they speak doorward's protocol"
+            }
+            false => "companion.dangerous_compat has no effect: the companion is not on",
+        };
+        Some(what.to_owned())
+    }
+}
+
 impl Written {
     pub(super) fn companion(&self, places: &Places) -> Result<Companion, ConfigError> {
         let word = |key| self.settings.text(key).unwrap_or_default();
@@ -70,6 +86,13 @@ impl Written {
             ports: match self.settings.value(&keys::COMPANION_PORTS) {
                 Some(Value::Ports(ports)) => ports,
                 _ => Vec::new(),
+            },
+            dangerous_compat: match (
+                word(&keys::COMPANION_COMPAT).as_str(),
+                self.settings.value(&keys::COMPAT_PORT),
+            ) {
+                ("sambee", Some(Value::Port(port))) => Some(port),
+                _ => None,
             },
             pairing: match word(&keys::COMPANION_PAIRING).as_str() {
                 "ask" => Mode::Ask,
@@ -210,6 +233,31 @@ mod tests {
         );
         let none = build("", &[]).unwrap().companion;
         assert!(none.folders.is_empty() && none.drives == Offered::None);
+    }
+
+    #[test]
+    fn the_compatible_listener_is_off_until_its_dangerous_name_is_written() {
+        let off = build("[companion]\ncompat_port = 7400", &[]).unwrap();
+        assert_eq!(off.companion.dangerous_compat, None);
+        assert!(off.warnings.is_empty());
+        let text = "[companion]\nenabled = true\ndangerous_compat = \"sambee\"";
+        let on = build(text, &[]).unwrap();
+        assert_eq!(on.companion.dangerous_compat, Some(21_549));
+        assert!(on.warnings[0].contains("dangerous_compat") && on.warnings.len() == 1);
+        let text = "[companion]\ndangerous_compat = \"sambee\"\ncompat_port = 0";
+        let alone = build(text, &[]).unwrap();
+        assert_eq!(alone.companion.dangerous_compat, Some(0));
+        assert!(alone.warnings[0].contains("is not on"));
+        for wrong in [
+            "dangerous_compat = true",
+            "dangerous_compat = \"other\"",
+            "compat = \"sambee\"",
+        ] {
+            assert!(
+                build(&format!("[companion]\n{wrong}"), &[]).is_err(),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

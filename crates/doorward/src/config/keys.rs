@@ -20,6 +20,8 @@ pub(super) struct Key {
 pub(super) enum Kind {
     /// A TCP port; 0 is any free one.
     Port,
+    /// A TCP port, this one unless it is written; 0 is any free one.
+    PortElse(u16),
     /// Yes or no.
     Flag(bool),
     /// Loopback addresses.
@@ -52,7 +54,7 @@ pub(super) enum Kind {
 }
 
 /// Tables that later versions will know.
-pub(super) const LATER: &[&str] = &["gateway", "public"];
+pub(super) const LATER: &[&str] = &["public"];
 
 /// What each table is for.
 pub(super) const TABLES: &[(&str, &str)] = &[
@@ -141,6 +143,8 @@ keys! { KEYS:
     EGRESS_ROOTS = "egress.roots" Kind::List, "PEM files with certificates to trust besides the platform's.";
     COMPANION_ENABLED = "companion.enabled" Kind::Flag(false), "Pages may ask to be paired with this computer.";
     COMPANION_PORTS = "companion.ports" Kind::Ports(&doorward_companion::defaults::PORTS), "Ports on 127.0.0.1 that are tried in this order; pages look for these. 0 takes any free one.";
+    COMPANION_COMPAT = "companion.dangerous_compat" Kind::OneOf(&["none", "sambee"]), "Opens the local API of Sambee's own companion besides, for its pages as they are. Weaker: they are paired without a commitment, and prove themselves by the time alone. Folders and rights hold there too, and each pairing is asked for all of them.";
+    COMPAT_PORT = "companion.compat_port" Kind::PortElse(doorward_companion::defaults::COMPAT_PORT), "Its port on 127.0.0.1. Those pages know no other than 21549; 0 takes any free one.";
     COMPANION_PAIRING = "companion.pairing" Kind::OneOf(&["ask", "window", "off"]), "Who may ask: any page, pages within two minutes of `doorward pair allow`, or none. Who is paired stays so.";
     COMPANION_SCHEMES = "companion.schemes" Kind::Schemes, "Schemes besides http and https whose pages may ask, such as \"tauri\".";
     COMPANION_APPROVE = "companion.approve" Kind::OneOf(&["auto", "dialog", "terminal", "command", "none"]), "Where the person is asked: a dialog, the terminal that doorward runs in, only `doorward pair approve`, or nowhere. auto takes the first of these that there is. `doorward pair approve` answers too, unless it is none.";
@@ -189,6 +193,13 @@ keys! { RELAY_KEYS:
     RELAY_TURN = "relay.turn" Kind::Flag(false), "And its TURN servers get ports here, so that media leaves the same way.";
     RELAY_PINS = "relay.pins" Kind::List, "Keys of the server, as curl's --pinnedpubkey has them: \"sha256//BASE64\". Unless set, whichever the platform trusts.";
     RELAY_LIFE = "relay.life" time(doorward_relay::defaults::GRANT_LIFE_MOST), "Its URL ends after this.";
+}
+
+keys! { GATEWAY_KEYS:
+    GATEWAY_NAME = "gateway.name" Kind::Text, "What it is called in the console.";
+    GATEWAY_KIND = "gateway.kind" Kind::OneOf(&["capnp"]), "What it speaks.";
+    GATEWAY_ADDRESS = "gateway.address" Kind::Text, "host:port, or unix: and the path of a socket.";
+    GATEWAY_ALLOW = "gateway.allow" Kind::List, "Other addresses that the console may turn it to. No others can be reached.";
 }
 
 impl Key {

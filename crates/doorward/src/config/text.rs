@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json, json};
 
 use super::Config;
-use super::keys::{FOLDER_KEYS, KEYS, Key, Kind, RELAY_KEYS, SOURCE_KEYS, TABLES};
+use super::keys::{FOLDER_KEYS, GATEWAY_KEYS, KEYS, Key, Kind, RELAY_KEYS, SOURCE_KEYS, TABLES};
 
 const HEAD: &str = "\
 # doorward.toml
@@ -76,6 +76,16 @@ const RELAYS: &str = "
 # turn = true
 ";
 
+const GATEWAYS: &str = "
+# Gateways that the console signs in to, a table for each.
+#
+# [[gateway]]
+# name = \"lab\"
+# kind = \"capnp\"
+# address = \"127.0.0.1:2327\"  # or unix:/run/user/1000/gateway
+# allow = [\"10.0.0.7:2327\"]
+";
+
 /// A commented `doorward.toml` that says what the defaults say: what `doorward
 /// init` writes.
 #[must_use]
@@ -93,6 +103,7 @@ pub fn init() -> String {
     text.push_str(FOLDERS);
     text.push_str(SOURCES);
     text.push_str(RELAYS);
+    text.push_str(GATEWAYS);
     text
 }
 
@@ -154,6 +165,15 @@ pub fn schema() -> String {
     tables.insert(
         "relay".to_owned(),
         json!({ "type": "array", "items": relay }),
+    );
+    let gateway = table(
+        "A gateway that the console signs in to.",
+        GATEWAY_KEYS.iter().copied(),
+        &["name", "address"],
+    );
+    tables.insert(
+        "gateway".to_owned(),
+        json!({ "type": "array", "items": gateway }),
     );
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -223,6 +243,25 @@ pub(super) fn explain(config: &Config) -> String {
             &format!("  {}  {}  {}", relay.name, relay.upstream, relay.whence),
         );
     }
+    if !config.gateways.is_empty() {
+        line(&mut text, "\nGateways");
+    }
+    for gateway in &config.gateways {
+        let places: Vec<_> = gateway
+            .places
+            .iter()
+            .map(|(text, _)| text.as_str())
+            .collect();
+        line(
+            &mut text,
+            &format!(
+                "  {}  {}  {}",
+                gateway.name,
+                places.join(", "),
+                gateway.whence
+            ),
+        );
+    }
     for warning in &config.warnings {
         line(&mut text, &format!("\nWarning: {warning}."));
     }
@@ -257,6 +296,9 @@ fn table(about: &str, keys: impl Iterator<Item = &'static Key>, required: &[&str
 fn property(key: &Key) -> Json {
     let mut property = match key.kind {
         Kind::Port => json!({ "type": "integer", "minimum": 0, "maximum": u16::MAX, "default": 0 }),
+        Kind::PortElse(port) => {
+            json!({ "type": "integer", "minimum": 0, "maximum": u16::MAX, "default": port })
+        }
         Kind::Flag(flag) => json!({ "type": "boolean", "default": flag }),
         Kind::Bind => json!({
             "type": "array",

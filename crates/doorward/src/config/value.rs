@@ -81,7 +81,7 @@ impl Raw {
         let text = text.trim();
         let as_text = || Self::Text(text.to_owned());
         match kind {
-            Kind::Port | Kind::Count { .. } | Kind::Extra { .. } => {
+            Kind::Port | Kind::PortElse(_) | Kind::Count { .. } | Kind::Extra { .. } => {
                 text.parse().map_or_else(|_| as_text(), Self::Number)
             }
             Kind::Flag(_) => text.parse().map_or_else(|_| as_text(), Self::Flag),
@@ -124,7 +124,7 @@ impl Kind {
     /// Reads what was written.
     pub(super) fn accept(self, raw: &Raw) -> Result<Value, Unfit> {
         match (self, raw) {
-            (Self::Port, Raw::Number(number)) => u16::try_from(*number)
+            (Self::Port | Self::PortElse(_), Raw::Number(number)) => u16::try_from(*number)
                 .map(Value::Port)
                 .map_err(|_| wrong("a port is a number from 0 to 65535")),
             (Self::Flag(_), Raw::Flag(flag)) => Ok(Value::Flag(*flag)),
@@ -195,6 +195,7 @@ impl Kind {
     pub(super) fn default_value(self) -> Option<Value> {
         match self {
             Self::Port => Some(Value::Port(0)),
+            Self::PortElse(port) => Some(Value::Port(port)),
             Self::Flag(flag) => Some(Value::Flag(flag)),
             Self::Bind => Some(Value::Bind { ipv6: false }),
             Self::Time { most } => Some(Value::Time(most)),
@@ -216,7 +217,7 @@ impl Kind {
     /// What a value is, in words.
     pub(super) fn expects(self) -> String {
         match self {
-            Self::Port => "a port".to_owned(),
+            Self::Port | Self::PortElse(_) => "a port".to_owned(),
             Self::Flag(_) => "true or false".to_owned(),
             Self::Bind => "a list of addresses, such as [\"127.0.0.1\", \"::1\"]".to_owned(),
             Self::Time { .. } => "a time, such as \"30m\"".to_owned(),

@@ -10,11 +10,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Whence};
-use super::keys::{self, FOLDER_KEYS, KEYS, Key, LATER, RELAY_KEYS, SOURCE_KEYS, TABLES};
+use super::keys::{
+    self, FOLDER_KEYS, GATEWAY_KEYS, KEYS, Key, LATER, RELAY_KEYS, SOURCE_KEYS, TABLES,
+};
 use super::value::{Raw, Unfit, Value};
 
 /// Tables that may be there more than once.
-const LISTS: &[&str] = &["source", "relay"];
+const LISTS: &[&str] = &["source", "relay", "gateway"];
 
 /// Such a table inside of another: `[[companion.folder]]`.
 const FOLDERS: (&str, &str) = ("companion", "folder");
@@ -57,6 +59,7 @@ pub struct Written {
     pub(super) sources: Vec<Entry>,
     pub(super) relays: Vec<Entry>,
     pub(super) folders: Vec<Entry>,
+    pub(super) gateways: Vec<Entry>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -64,7 +67,7 @@ pub struct Written {
 #[derive(Clone, Default)]
 pub(super) struct Settings(BTreeMap<&'static str, (Value, Whence)>);
 
-/// One `[[source]]` or `[[relay]]`, or one SOURCE of the command line.
+/// One `[[source]]`, `[[relay]]` or `[[gateway]]`, or one SOURCE of the command line.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) settings: Settings,
@@ -103,6 +106,7 @@ impl Written {
             match name {
                 "source" => written.sources = file.entries(name, SOURCE_KEYS, value)?,
                 "relay" => written.relays = file.entries(name, RELAY_KEYS, value)?,
+                "gateway" => written.gateways = file.entries(name, GATEWAY_KEYS, value)?,
                 _ => {}
             }
             if LISTS.contains(&name) {

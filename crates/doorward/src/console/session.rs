@@ -67,7 +67,7 @@ async fn exchange(
     };
     let event = Event::allowed(kind, "claim")
         .subject(claim.session.as_str())
-        .request(permit.request_id());
+        .request(&permit.request_id());
     if let Err(refusal) = house.audit().decide(event) {
         // Nothing is given that could not be written down.
         house

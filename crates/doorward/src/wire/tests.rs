@@ -31,7 +31,7 @@ fn guard() -> Arc<Guard> {
     let audit = Arc::new(Ledger::new(&clock));
     let hosts = HostSet::loopback(7000, false);
     let seal = SealConfig::default();
-    let mut guard = Guard::new("control", hosts, SealRule::Control, seal, &clock, audit);
+    let mut guard = Guard::new("control", hosts, SealRule::Control, &seal, &clock, audit);
     let health = Surface::new("health", "/healthz", Policy::health(), (), ())
         .get("/", |_: Arc<()>, _: Permit<Open>, _: Call| async {
             Answer::text("ok")
@@ -166,6 +166,31 @@ async fn a_second_request_has_five_seconds_of_its_own() {
     client.write_all(&GET[..10]).await.unwrap();
     let (seconds, text) = closes_after(&mut client).await;
     assert!((5..=6).contains(&seconds), "{seconds}");
+    assert!(text.contains("HTTP/1.1 408"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t31_an_idle_connection_is_kept_thirty_seconds_after_each_request() {
+    let (mut client, _server) = connect(false);
+    for _ in 0..3 {
+        client.write_all(GET).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
+    client.write_all(GET).await.unwrap();
+    let (seconds, text) = closes_after(&mut client).await;
+    assert_eq!(seconds, 30);
+    assert_eq!(text.matches("HTTP/1.1 200").count(), 4, "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t31_a_head_that_begins_behind_another_has_five_seconds() {
+    let (mut client, _server) = connect(false);
+    client.write_all(GET).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    client.write_all(&[GET, &GET[..10]].concat()).await.unwrap();
+    let (seconds, text) = closes_after(&mut client).await;
+    assert!((5..=6).contains(&seconds), "{seconds}");
+    assert_eq!(text.matches("HTTP/1.1 200").count(), 2, "{text}");
     assert!(text.contains("HTTP/1.1 408"), "{text}");
 }
 

@@ -109,6 +109,17 @@ impl House {
         path: &str,
         body: &Value,
     ) -> (StatusCode, Value) {
+        self.native_at(method, &format!("/native/pairings{path}"), body)
+            .await
+    }
+
+    /// The same of another part of it.
+    pub(crate) async fn native_at(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> (StatusCode, Value) {
         let connection = Connection {
             peer: Peer::SameUser,
             reserve: false,
@@ -116,7 +127,7 @@ impl House {
         };
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("/native/pairings{path}"))
+            .uri(path)
             .header("host", "doorward");
         let mut bytes = Bytes::new();
         if !body.is_null() {
@@ -186,7 +197,7 @@ impl House {
         self.pair_for("[]").await
     }
 
-    /// The same for these scopes.
+    /// With what the person granted.
     pub(crate) async fn pair_for(&self, scopes: &str) -> Door {
         let (pid, keys) = self.knock_with(PAGE, "App", scopes).await.unwrap();
         self.hand.advance(Duration::from_secs(2));
@@ -276,6 +287,17 @@ impl House {
         path: &str,
         body: &[u8],
     ) -> (Vec<u8>, String) {
+        self.signed_as(door, method, path, (body, "application/json", None))
+    }
+
+    /// The same with a body of another type, and the offset of a chunk.
+    pub(crate) fn signed_as(
+        &self,
+        door: &Door,
+        method: &str,
+        path: &str,
+        (body, kind, offset): (&[u8], &str, Option<u64>),
+    ) -> (Vec<u8>, String) {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -284,7 +306,7 @@ impl House {
             .header("x-doorward-instance", &door.instance);
         if !body.is_empty() {
             request = request
-                .header("content-type", "application/json")
+                .header("content-type", kind)
                 .header("content-length", body.len());
         }
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
@@ -297,13 +319,14 @@ impl House {
             nonce: &nonce,
             key_id: &door.keys.key_id,
         };
-        let signed = (!body.is_empty()).then_some((body, None));
+        let signed = (!body.is_empty()).then_some((body, offset));
         sign(&mut parts, &door.keys.request, &params, signed).unwrap();
         let mut more = String::new();
         for name in [
             "origin",
             "x-doorward-instance",
             "content-digest",
+            "x-doorward-offset",
             "signature-input",
             "signature",
         ] {
@@ -311,7 +334,12 @@ impl House {
                 more.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
             }
         }
-        (self.spell(method, path, &more, body), nonce)
+        let json = "Content-Type: application/json";
+        let bytes = self.spell(method, path, &more, body);
+        let head = bytes.len() - body.len();
+        let text = String::from_utf8(bytes[..head].to_vec()).unwrap();
+        let text = text.replace(json, &format!("Content-Type: {kind}"));
+        ([text.as_bytes(), body].concat(), nonce)
     }
 }
 

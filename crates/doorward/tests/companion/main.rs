@@ -7,7 +7,11 @@
 )]
 
 mod approve;
+mod drives;
+mod drives_harm;
+mod drives_uploads;
 mod house;
+mod openapi;
 mod pairing;
 mod relays;
 mod signing;

@@ -48,7 +48,7 @@ async fn a_paired_page_opens_what_is_named_for_it_and_nothing_else() {
     let [grant] = &house.serving.relay().live()[..] else {
         panic!("one grant")
     };
-    let origins = &grant.origins;
+    let origins = grant.origins();
     assert!(origins.allow(&Origin::parse(PAGE).unwrap()));
     assert!(!origins.allow(&Origin::parse("https://other.example").unwrap()));
 
@@ -106,7 +106,7 @@ async fn one_pairing_has_few_relays_and_places_come_back() {
         (503, "capacityReached".to_owned())
     );
     let live = house.serving.relay().live();
-    assert!(house.serving.relay().revoke(live[0].id.as_str()));
+    assert!(house.serving.relay().revoke(live[0].id().as_str()));
     assert_eq!(
         ask(&house, &door, &json!({ "name": "meet" })).await.status,
         201

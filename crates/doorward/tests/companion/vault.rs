@@ -15,7 +15,7 @@ use crate::house::House;
 
 /// A vault in memory that fails as it is told.
 #[derive(Debug)]
-struct Drawer {
+pub(crate) struct Drawer {
     pages: Mutex<HashMap<String, Vec<u8>>>,
     trouble: Mutex<Option<Trouble>>,
     /// One place for each write that may go on.
@@ -23,7 +23,7 @@ struct Drawer {
 }
 
 impl Drawer {
-    fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             pages: Mutex::default(),
             trouble: Mutex::default(),

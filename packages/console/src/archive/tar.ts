@@ -20,11 +20,14 @@ const MOST_RANGES = 128;
 const MOST_UNPACKED = 64 * 1024 * 1024;
 /** Longer names than any file system has are not read. */
 const LONGEST_NAME = 64 * 1024;
+/** What is given to the unpacker at once: gzip makes a thousand times as much of it, which stands in memory. */
+const BITE = 4 * 1024;
 
 /** Goes on in a file; fewer bytes than asked for mean its end. */
 interface Tape {
   take: (length: number) => Promise<Uint8Array>;
-  skip: (length: number) => Promise<void>;
+  /** False if the file is known to end before. */
+  skip: (length: number) => Promise<boolean>;
 }
 
 class Spent extends Error {}
@@ -35,15 +38,23 @@ export function readTar(file: Ranges): Promise<Contents> {
 
 export async function readTarGz(file: Ranges): Promise<Contents> {
   const packed = await file.stream(MOST_BYTES);
-  const unpacked = packed.pipeThrough(
-    new DecompressionStream("gzip") as unknown as ReadableWritablePair<Uint8Array, Uint8Array>,
-  );
+  const unpacked = packed
+    .pipeThrough(bites())
+    .pipeThrough(new DecompressionStream("gzip") as unknown as ReadableWritablePair<Uint8Array, Uint8Array>);
   const tape = new StreamTape(unpacked.getReader());
   try {
     return await follow(tape, "tar.gz");
   } finally {
     tape.stop();
   }
+}
+
+function bites(): TransformStream<Uint8Array, Uint8Array> {
+  return new TransformStream({
+    transform(chunk, out) {
+      for (let at = 0; at < chunk.length; at += BITE) out.enqueue(chunk.subarray(at, at + BITE));
+    },
+  });
 }
 
 async function follow(tape: Tape, kind: Contents["kind"]): Promise<Contents> {
@@ -60,10 +71,12 @@ async function follow(tape: Tape, kind: Contents["kind"]): Promise<Contents> {
       if (!isTar(head)) return done("The archive is damaged after these");
       if (entries.length >= MOST_ENTRIES) return done(soFar());
       const type = String.fromCharCode(head[156] ?? 0);
-      const size = said.size ?? numberOf(head.subarray(124, 136));
+      const isNote = "Lxg".includes(type);
+      // A size that was said before is the file's, not that of another note in between.
+      const size = (isNote ? undefined : said.size) ?? numberOf(head.subarray(124, 136));
       if (size === null) return done("The archive is damaged after these");
       const padded = Math.ceil(size / BLOCK) * BLOCK;
-      if ("Lxg".includes(type) && type !== "\0") {
+      if (isNote) {
         if (size > LONGEST_NAME) return done("The archive is damaged after these");
         const told = (await tape.take(padded)).subarray(0, size);
         if (type === "L") said = { ...said, path: text(told) };
@@ -80,7 +93,8 @@ async function follow(tape: Tape, kind: Contents["kind"]): Promise<Contents> {
       });
       said = {};
       // Links and devices have no contents, whatever size they claim.
-      if (!"12346".includes(type)) await tape.skip(padded);
+      if ("12346".includes(type)) continue;
+      if (!(await tape.skip(padded))) return done("The archive is cut off after these");
     }
   } catch (cause) {
     if (cause instanceof Spent) return done(soFar());
@@ -107,8 +121,10 @@ class RangeTape implements Tape {
     return part;
   }
 
-  async skip(length: number): Promise<void> {
+  async skip(length: number): Promise<boolean> {
     this.#at += length;
+    // Past what can be counted lies no file.
+    return this.#at <= (this.file.size ?? Number.MAX_SAFE_INTEGER);
   }
 
   async #fetch(length: number): Promise<void> {
@@ -135,13 +151,14 @@ class StreamTape implements Tape {
     return part;
   }
 
-  async skip(length: number): Promise<void> {
+  async skip(length: number): Promise<boolean> {
     let left = length;
     for (;;) {
       const part = Math.min(left, this.#held.length);
       this.#held = this.#held.subarray(part);
       left -= part;
-      if (left === 0 || !(await this.#more())) return;
+      if (left === 0) return true;
+      if (!(await this.#more())) return false;
     }
   }
 
@@ -174,6 +191,8 @@ class StreamTape implements Tape {
 function numberOf(field: Uint8Array): number | null {
   const first = field[0] ?? 0;
   if (first & 0x80) {
+    // Two's complement: below zero.
+    if (first & 0x40) return null;
     let value = first & 0x3f;
     for (const byte of field.subarray(1)) value = value * 256 + byte;
     return Number.isSafeInteger(value) ? value : null;
@@ -194,7 +213,9 @@ function paxOf(bytes: Uint8Array): { path?: string; size?: number } {
   const found: { path?: string; size?: number } = {};
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(32, at);
-    const length = space < 0 ? 0 : Number.parseInt(ascii(bytes.subarray(at, space)), 10);
+    // No length has more digits. Without a length there is no next line either.
+    if (space < 0 || space - at > 6) break;
+    const length = Number.parseInt(ascii(bytes.subarray(at, space)), 10);
     if (!(length > space - at) || at + length > bytes.length) break;
     const line = text(bytes.subarray(space + 1, at + length - 1));
     const equals = line.indexOf("=");

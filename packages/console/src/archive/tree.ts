@@ -19,8 +19,10 @@ export function treeOf(entries: readonly Packed[]): Branch {
   // By name below each branch: keys made of whole paths would repeat a long name once per folder under it.
   const below = new Map<Branch, Map<string, Branch>>([[root, new Map()]]);
   for (const entry of entries) {
-    const parts = entry.path.split("/").filter((part) => part !== "" && part !== ".");
-    const name = entry.folder ? null : parts.pop();
+    const path = entry.path.split("/");
+    // A file always has a row, whatever it is called.
+    const name = entry.folder ? null : path.pop() || "no name";
+    const parts = path.filter((part) => part !== "" && part !== ".");
     if (parts.length > DEEPEST) parts.splice(DEEPEST, parts.length, parts.slice(DEEPEST).join("/"));
     let at = root;
     const above = [root];
@@ -35,7 +37,7 @@ export function treeOf(entries: readonly Packed[]): Branch {
       at = next;
       above.push(at);
     }
-    if (name === undefined || name === null) continue;
+    if (name === null) continue;
     at.files.push({ name: shown(name), size: entry.size, locked: entry.locked });
     for (const one of above) {
       one.count += 1;
@@ -52,8 +54,11 @@ export function treeOf(entries: readonly Packed[]): Branch {
 const branch = (name: string): Branch => ({ name, folders: [], files: [], count: 0, size: 0 });
 
 /** Without what would turn or hide the text around it. */
-const shown = (name: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  name.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "�");
+const shown = (name: string): string => name.replace(UNSHOWN, "�");
+
+/** Controls, line breaks, what turns text, what has no width, and halves of characters. Not the joiners: writing needs
+ *  them. */
+const UNSHOWN =
+  /[\p{Cc}\p{Cs}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 
 const { compare } = new Intl.Collator("en", { numeric: true });

@@ -88,7 +88,7 @@ function entriesOf(bytes: Uint8Array): Packed[] {
     const end = at + 46 + name + extra + comment;
     if (end > data.byteLength) break;
     const raw = bytes.subarray(at + 46, at + 46 + name);
-    const extras = extrasOf(data, at + 46 + name, extra);
+    const extras = extrasOf(data, at + 46 + name, extra, raw);
     const path = extras.path ?? decoded(raw, (flags & 0x800) !== 0);
     const short = data.getUint32(at + 24, true);
     found.push({
@@ -103,7 +103,12 @@ function entriesOf(bytes: Uint8Array): Packed[] {
 }
 
 /** The long size (it comes first when the short one is full) and the name in UTF-8, where they are given. */
-function extrasOf(data: DataView, from: number, length: number): { size?: number; path?: string } {
+function extrasOf(
+  data: DataView,
+  from: number,
+  length: number,
+  name: Uint8Array,
+): { size?: number; path?: string } {
   const found: { size?: number; path?: string } = {};
   for (let at = from; at + 4 <= from + length; ) {
     const id = data.getUint16(at, true);
@@ -111,7 +116,13 @@ function extrasOf(data: DataView, from: number, length: number): { size?: number
     const start = at + 4;
     if (start + size > from + length) break;
     if (id === 1 && size >= 8) found.size = big(data, start);
-    if (id === 0x7075 && size > 5 && data.getUint8(start) === 1) {
+    // It holds for one name only: whoever unpacks goes by the other, if it was changed.
+    if (
+      id === 0x7075 &&
+      size > 5 &&
+      data.getUint8(start) === 1 &&
+      data.getUint32(start + 1, true) === crc32(name)
+    ) {
       const path = utf8(new Uint8Array(data.buffer, data.byteOffset + start + 5, size - 5));
       if (path !== null) found.path = path;
     }
@@ -139,6 +150,15 @@ function utf8(raw: Uint8Array): string | null {
 
 const CP437 =
   "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
+
+function crc32(bytes: Uint8Array): number {
+  let sum = ~0;
+  for (const byte of bytes) {
+    sum ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) sum = (sum >>> 1) ^ (0xedb88320 & -(sum & 1));
+  }
+  return ~sum >>> 0;
+}
 
 function big(data: DataView, at: number): number {
   const value = Number(data.getBigUint64(at, true));

@@ -62,8 +62,9 @@ function Rows({ of, open }: { of: Branch; open: boolean }): JSX.Element {
   const left = of.folders.length + of.files.length - rows;
   return (
     <ul>
-      {of.folders.slice(0, rows).map((folder) => (
-        <li key={`${folder.name}/`}>
+      {of.folders.slice(0, rows).map((folder, i) => (
+        // Two names may look alike, once what cannot be shown is taken out.
+        <li key={`${i} ${folder.name}/`}>
           <Opened folder={folder} open={open} />
         </li>
       ))}

@@ -11,16 +11,13 @@ export const merged = (open: Open, reports: readonly Relay[], now: number): Open
   flow.reported(open, reports, now, (relay) => relay.bytesUp + relay.bytesDown);
 
 /** Those in use first, then the newest. */
-export function ordered(open: Open, now: number): OpenRelay[] {
-  return [...open.values()]
-    .filter((relay) => Date.parse(relay.expiresAt) > now)
-    .sort(
-      (a, b) =>
-        Number(b.connections > 0) - Number(a.connections > 0) ||
-        Date.parse(b.createdAt) - Date.parse(a.createdAt) ||
-        (a.id < b.id ? -1 : 1),
-    );
-}
+export const ordered = (open: Open, now: number): OpenRelay[] =>
+  flow.ordered(
+    open,
+    now,
+    (relay) => relay.connections > 0,
+    (relay) => Date.parse(relay.createdAt),
+  );
 
 const ENDS: Readonly<Record<string, string>> = {
   finished: "both sides were done",

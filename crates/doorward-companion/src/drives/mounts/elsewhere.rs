@@ -26,6 +26,7 @@ pub(super) fn list() -> Vec<Mount> {
             };
             Mount {
                 device: path.to_string_lossy().into_owned(),
+                id: path.to_string_lossy().into_owned(),
                 path,
                 kind,
                 label,
@@ -35,6 +36,6 @@ pub(super) fn list() -> Vec<Mount> {
 }
 
 /// Not told here: a drive that is gone is not at its letter, nor below `/Volumes`.
-pub(super) fn device_of(_: &Dir) -> Option<String> {
+pub(super) fn mount_of(_: &Dir) -> Option<String> {
     None
 }

@@ -6,7 +6,6 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use cap_fs_ext::MetadataExt as _;
 use cap_std::fs::Dir;
 
 use super::Mount;
@@ -88,13 +87,12 @@ pub(super) fn list() -> Vec<Mount> {
     parse(&text, is_removable)
 }
 
-pub(super) fn device_of(dir: &Dir) -> Option<String> {
-    let device = dir.dir_metadata().ok()?.dev();
-    Some(format!(
-        "{}:{}",
-        rustix::fs::major(device),
-        rustix::fs::minor(device)
-    ))
+/// Not the device: folders of one Btrfs differ in that from their own mount.
+pub(super) fn mount_of(dir: &Dir) -> Option<String> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    let told = statx(dir, ".", AtFlags::NO_AUTOMOUNT, StatxFlags::MNT_ID).ok()?;
+    let is_told = StatxFlags::from_bits_retain(told.stx_mask).contains(StatxFlags::MNT_ID);
+    is_told.then(|| told.stx_mnt_id.to_string())
 }
 
 fn parse(text: &[u8], is_removable: impl Fn(&str) -> bool) -> Vec<Mount> {
@@ -115,7 +113,8 @@ fn parse(text: &[u8], is_removable: impl Fn(&str) -> bool) -> Vec<Mount> {
 
 fn read(line: &[u8], is_removable: &impl Fn(&str) -> bool) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let (device, root) = (fields.nth(2)?, fields.next()?);
+    let id = fields.next()?;
+    let (device, root) = (fields.nth(1)?, fields.next()?);
     let path = PathBuf::from(OsString::from_vec(unescape(fields.next()?)));
     let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
     let (device, kind) = (str::from_utf8(device).ok()?, str::from_utf8(kind).ok()?);
@@ -138,6 +137,7 @@ fn read(line: &[u8], is_removable: &impl Fn(&str) -> bool) -> Option<Mount> {
         None => "This computer".to_owned(),
     };
     Some(Mount {
+        id: str::from_utf8(id).ok()?.to_owned(),
         path,
         kind,
         device: device.to_owned(),
@@ -268,7 +268,15 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_has_a_root() {
-        assert!(list().iter().any(|mount| mount.path == Path::new("/")));
+    fn this_machine_has_a_root_and_it_is_the_mount_that_is_open_there() {
+        let list = list();
+        let root = list
+            .iter()
+            .find(|mount| mount.path == Path::new("/"))
+            .unwrap();
+        let dir = Dir::open_ambient_dir("/", cap_std::ambient_authority()).unwrap();
+        assert_eq!(mount_of(&dir).unwrap(), root.id);
+        let proc = Dir::open_ambient_dir("/proc", cap_std::ambient_authority()).unwrap();
+        assert_ne!(mount_of(&proc).unwrap(), root.id);
     }
 }

@@ -1,0 +1,66 @@
+//! Every number of the operator room, with its reason.
+
+use std::time::Duration;
+
+/// All arguments of one call: as much as a body of the API holds. Checked before
+/// anything is sent, because a message over the peer's limit kills a connection.
+pub const ARGUMENTS: usize = 64 * 1024;
+/// What an operation may give: more than a person reads, less than a tab minds.
+pub const RESULT: usize = 256 * 1024;
+/// A message of a Cap'n Proto gateway: a result of many short texts is a few times
+/// its texts. One that is longer ends the connection.
+pub const MESSAGE: usize = 1024 * 1024;
+/// The gateway is connected to within this.
+pub const CONNECT: Duration = Duration::from_secs(5);
+/// Any question to a gateway is answered within this.
+pub const CALL: Duration = Duration::from_secs(15);
+/// Calls of one gateway that run at once.
+pub const IN_FLIGHT: usize = 8;
+/// Questions that wait for a gateway's thread. More than may run, because a
+/// question that was given up on still stands in the queue.
+pub const QUEUE: usize = 32;
+/// The session on the gateway hears of its end within this; then its connection
+/// is cut, which says the same.
+pub const LOGOUT: Duration = Duration::from_secs(1);
+
+/// An attempt to sign in may hold the slot for this long: connecting and one
+/// question, and some more.
+pub const TRYING: Duration = Duration::from_secs(30);
+/// And for this long while a step waits for the person: a code has to be fetched
+/// from a telephone.
+pub const ASKING: Duration = Duration::from_secs(120);
+/// Steps of one sign-in. A gateway that asks more than this never ends.
+pub const STEPS: usize = 8;
+
+/// Capabilities of one session that are shown.
+pub const CAPABILITIES: usize = 256;
+/// Operations of one capability.
+pub const OPERATIONS: usize = 64;
+/// Fields of one operation.
+pub const FIELDS: usize = 32;
+/// Entries of a catalogue.
+pub const CATALOGUE: usize = 256;
+/// A name or label from a gateway, in bytes.
+pub const LABEL: usize = 256;
+/// A sentence from a gateway, in bytes.
+pub const SENTENCE: usize = 1_024;
+/// Rows of a table from a gateway.
+pub const ROWS: usize = 2_000;
+/// An account's name, in bytes.
+pub const ACCOUNT: usize = 256;
+/// A password or another proof, in bytes: a login body holds no more.
+pub const PROOF: usize = 2 * 1024;
+/// The longest that a renewal may ask for. The gateway decides.
+pub const RENEWAL: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Rows of the transcript. A person scrolls back over a working day at most.
+pub const TRANSCRIPT: usize = 1_000;
+/// Records of the audit that the console is told at once.
+pub const AUDIT: usize = 100;
+/// An automation's report, in bytes: a sentence, not a log.
+pub const REPORT: usize = 4 * 1024;
+
+/// The health of a gateway counts as degraded if its answer took longer.
+pub const DEGRADED: Duration = Duration::from_millis(1_500);
+/// A probe of a gateway's health is answered within this.
+pub const HEALTH: Duration = Duration::from_secs(3);

@@ -1,0 +1,443 @@
+//! Signing in to a gateway, and asking for more time.
+//!
+//! The order is fixed: the pause after failures, then the slot, then what can be
+//! judged here, and only then a connection. Whatever ends an attempt (a denial, a
+//! browser that left) gives the slot back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_guard::audit::{Event, Kind};
+use doorward_guard::{Refusal, Rule, SessionId};
+use serde::Deserialize;
+
+use super::{Live, Operator, Pending, SURFACE};
+use crate::actor::Actor;
+use crate::defaults;
+use crate::denial::{Denial, Denied};
+use crate::gateway::{AuthOutcome, AuthStart, Gateway, Proof, SessionInfo, Step};
+use crate::owner::{Given, Ticket};
+use crate::text::Veil;
+use crate::transcript::Kind as Row;
+
+/// What signing in came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// The person is asked something.
+    ToAStep,
+    /// There is a session.
+    ToASession,
+}
+
+/// More time, as the browser asks for it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renewal {
+    /// The password again, where the gateway wants it.
+    pub proof: Option<Proof>,
+    /// The time that is wanted. The gateway decides.
+    pub seconds: u64,
+}
+
+/// An attempt that gives the slot back unless it comes to something.
+struct Attempt<'a> {
+    room: &'a Operator,
+    session: &'a SessionId,
+    ticket: Ticket,
+    over: bool,
+}
+
+impl Operator {
+    /// Signs `session` in.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::LockedOut`] after failures; [`Rule::SessionAlreadyInUse`];
+    /// [`Rule::ServiceUnavailable`] if no gateway is configured;
+    /// [`Rule::DisabledAuthMethod`], [`Rule::BadRequest`] before anything is sent;
+    /// and the gateway's denials.
+    pub async fn login(
+        &self,
+        session: &SessionId,
+        request: &str,
+        start: AuthStart,
+    ) -> Result<Came, Refusal> {
+        let method = start.kind.word();
+        let came = self.begin(session, request, start).await;
+        self.tell(session, request, method, &came);
+        came
+    }
+
+    /// Answers the step that signing in came to.
+    ///
+    /// # Errors
+    ///
+    /// As of [`login`](Self::login); [`Rule::Unauthenticated`] if no step waits.
+    pub async fn answer(
+        &self,
+        session: &SessionId,
+        request: &str,
+        answer: Proof,
+    ) -> Result<Came, Refusal> {
+        let came = self.go_on(session, request, answer).await;
+        self.tell(session, request, "the next step", &came);
+        came
+    }
+
+    /// Gives a sign-in up that waits for the person. Whether one did.
+    pub fn cancel(&self, session: &SessionId) -> bool {
+        let pending = self
+            .lock()
+            .pending
+            .take_if(|pending| pending.session == *session);
+        let Some(pending) = pending else { return false };
+        let given = self.lock().slot.fail(pending.ticket);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let actor = pending.actor;
+            self.tasks.spawn_on(
+                async move {
+                    let cancel = actor.ask(defaults::LOGOUT, |link| {
+                        Box::pin(async move {
+                            link.cancel_auth().await;
+                            Ok(())
+                        })
+                    });
+                    let _ = cancel.await;
+                },
+                &runtime,
+            );
+        }
+        self.write(session, Row::Login, "given up", "ok");
+        if let Some(Given::Freed(session)) = given {
+            self.freed(&session, "cancelled");
+        }
+        true
+    }
+
+    /// Asks the gateway for more time.
+    ///
+    /// # Errors
+    ///
+    /// As of [`call`](Self::call); [`Rule::LockedOut`] after wrong proofs.
+    pub async fn renew(
+        &self,
+        session: &SessionId,
+        request: &str,
+        renewal: Renewal,
+    ) -> Result<(), Refusal> {
+        let holding = self.holding(session)?;
+        let Renewal { proof, seconds } = renewal;
+        let duration = Duration::from_secs(seconds);
+        let too_long = proof
+            .as_ref()
+            .is_some_and(|proof| proof.reveal().len() > defaults::PROOF);
+        if too_long || duration.is_zero() || duration > defaults::RENEWAL {
+            return Err(Rule::BadRequest.into());
+        }
+        self.failures.check(session)?;
+        let _place = holding.actor.place()?;
+        let event = Event::allowed(Kind::GatewayRenewed, SURFACE)
+            .subject(session.as_str())
+            .request(request);
+        self.audit.decide(event)?;
+        let answer = holding
+            .actor
+            .ask(defaults::CALL, move |link| {
+                Box::pin(async move { link.renew(proof, duration).await })
+            })
+            .await;
+        if let Err(denied) = &answer
+            && denied.denial == Denial::AuthenticationDenied
+        {
+            self.failures.failed(session);
+        }
+        let answer = self.settled(&holding, session, request, "renew", answer);
+        let word = answer
+            .as_ref()
+            .err()
+            .map_or("ok", |refusal| refusal.rule().name());
+        self.write(session, Row::Renewal, "more time", word);
+        let info = answer?;
+        let expires = self.expiry(info.remaining);
+        let mut state = self.lock();
+        let live = state
+            .live
+            .as_mut()
+            .filter(|live| live.epoch == holding.epoch)
+            .ok_or(Rule::StaleSession)?;
+        live.expires = expires;
+        live.info = info;
+        state.slot.expires(session, expires);
+        Ok(())
+    }
+
+    async fn begin(
+        &self,
+        session: &SessionId,
+        request: &str,
+        start: AuthStart,
+    ) -> Result<Came, Refusal> {
+        self.failures.check(session)?;
+        let attempt = self.reserve(session, request)?;
+        let gateway = {
+            let state = self.lock();
+            let target = self.target(&state).map(|(_, gateway)| Arc::clone(gateway));
+            target.ok_or(Rule::ServiceUnavailable)?
+        };
+        fits(&*gateway, &start)?;
+        let veil = Arc::new(Veil::new(gateway.secrets()));
+        let actor = Arc::new(Actor::connect(gateway).await?);
+        let outcome = actor
+            .ask(defaults::CALL, |link| {
+                Box::pin(async move { link.begin_auth(start).await })
+            })
+            .await;
+        self.come_to(attempt, request, (actor, veil), outcome, 1)
+            .await
+    }
+
+    async fn go_on(
+        &self,
+        session: &SessionId,
+        request: &str,
+        answer: Proof,
+    ) -> Result<Came, Refusal> {
+        self.not_in_use(session)?;
+        self.failures.check(session)?;
+        if answer.reveal().len() > defaults::PROOF {
+            return Err(Rule::BadRequest.into());
+        }
+        let (pending, stands) = {
+            let mut state = self.lock();
+            let pending = state.pending.take_if(|pending| pending.session == *session);
+            let pending = pending.ok_or(Rule::Unauthenticated)?;
+            let stands = state.slot.answered(pending.ticket, self.clock.now());
+            (pending, stands)
+        };
+        let attempt = Attempt {
+            room: self,
+            session,
+            ticket: pending.ticket,
+            over: false,
+        };
+        if !stands {
+            return Err(Rule::UpstreamTimeout.into());
+        }
+        let outcome = pending
+            .actor
+            .ask(defaults::CALL, |link| {
+                Box::pin(async move { link.continue_auth(answer).await })
+            })
+            .await;
+        let steps = pending.steps + 1;
+        self.come_to(
+            attempt,
+            request,
+            (pending.actor, pending.veil),
+            outcome,
+            steps,
+        )
+        .await
+    }
+
+    /// Takes the slot, or says since when it is taken.
+    fn reserve<'a>(
+        &'a self,
+        session: &'a SessionId,
+        request: &str,
+    ) -> Result<Attempt<'a>, Refusal> {
+        let reserved = self.lock().slot.reserve(session, self.clock.now());
+        let ticket = reserved.map_err(|taken| self.in_use(taken.since))?;
+        let attempt = Attempt {
+            room: self,
+            session,
+            ticket,
+            over: false,
+        };
+        // What cannot be written down is given back.
+        let event = Event::allowed(Kind::GatewayClaimed, SURFACE)
+            .subject(session.as_str())
+            .request(request);
+        self.audit.decide(event)?;
+        self.changed();
+        Ok(attempt)
+    }
+
+    async fn come_to(
+        &self,
+        attempt: Attempt<'_>,
+        request: &str,
+        (actor, veil): (Arc<Actor>, Arc<Veil>),
+        outcome: Result<AuthOutcome, Denied>,
+        steps: usize,
+    ) -> Result<Came, Refusal> {
+        match outcome {
+            Err(denied) => {
+                if denied.denial == Denial::AuthenticationDenied {
+                    self.failures.failed(attempt.session);
+                }
+                Err(denied.into())
+            }
+            Ok(AuthOutcome::Step(_)) if steps >= defaults::STEPS => Err(Denial::ServiceUnavailable
+                .because("it asks without end")
+                .into()),
+            Ok(AuthOutcome::Step(step)) => {
+                let pending = Pending {
+                    session: attempt.session.clone(),
+                    ticket: attempt.ticket,
+                    actor,
+                    step: bounded(step),
+                    veil,
+                    steps,
+                };
+                attempt.asks(pending)
+            }
+            Ok(AuthOutcome::Session(info)) => {
+                self.enter(attempt, request, (actor, veil), info).await
+            }
+        }
+    }
+
+    /// Makes the session the owner's, if the attempt still stands.
+    async fn enter(
+        &self,
+        attempt: Attempt<'_>,
+        request: &str,
+        (actor, veil): (Arc<Actor>, Arc<Veil>),
+        info: SessionInfo,
+    ) -> Result<Came, Refusal> {
+        let session = attempt.session;
+        let expires = self.expiry(info.remaining);
+        if !self.lock().slot.answered(attempt.ticket, self.clock.now()) {
+            return Err(Rule::UpstreamTimeout.into());
+        }
+        let listed = actor
+            .ask(defaults::CALL, |link| {
+                Box::pin(async move { link.list().await })
+            })
+            .await?;
+        let (caps, order) = self.known(listed, &HashMap::new());
+        let event = Event::allowed(Kind::GatewayEntered, SURFACE)
+            .subject(session.as_str())
+            .request(request)
+            .detail(&info.profile);
+        self.audit.decide(event)?;
+        let (epoch, before) = {
+            let mut state = self.lock();
+            if !state.slot.own(attempt.ticket, expires) {
+                return Err(Rule::UpstreamTimeout.into());
+            }
+            state.epochs += 1;
+            let epoch = state.epochs;
+            state.former.remove(session);
+            let before = state.live.replace(Live {
+                epoch,
+                session: session.clone(),
+                actor: Arc::clone(&actor),
+                info,
+                expires,
+                veil,
+                caps,
+                order,
+            });
+            (epoch, before)
+        };
+        attempt.settled();
+        self.failures.succeeded(session);
+        if let Some(before) = before {
+            self.farewell(before.actor);
+        }
+        let (room, ended) = (self.me.clone(), actor.watch());
+        // Not among those that are waited for: it ends with the connection.
+        tokio::spawn(async move {
+            let denied = ended.await;
+            if let Some(room) = room.upgrade() {
+                room.lost(epoch, &denied);
+            }
+        });
+        self.changed();
+        Ok(Came::ToASession)
+    }
+
+    fn tell(&self, session: &SessionId, request: &str, method: &str, came: &Result<Came, Refusal>) {
+        let word = match came {
+            Ok(Came::ToAStep) => "step",
+            Ok(Came::ToASession) => "ok",
+            Err(refusal) => {
+                self.denied(session, request, method, refusal);
+                refusal.rule().name()
+            }
+        };
+        self.write(session, Row::Login, method, word);
+    }
+}
+
+/// What can be judged without the gateway.
+fn fits(gateway: &dyn Gateway, start: &AuthStart) -> Result<(), Refusal> {
+    let methods = gateway.descriptor().methods;
+    let method = methods
+        .iter()
+        .find(|method| method.kind == start.kind && method.enabled)
+        .ok_or(Rule::DisabledAuthMethod)?;
+    let known = method.profiles.is_empty()
+        || start.profile.is_empty()
+        || method.profiles.contains(&start.profile);
+    let proof = start.proof.as_ref().map_or(0, |proof| proof.reveal().len());
+    let bounded = start.account.len() <= defaults::ACCOUNT
+        && start.profile.len() <= defaults::LABEL
+        && proof <= defaults::PROOF;
+    let clean = !start.account.chars().any(char::is_control)
+        && !start.profile.chars().any(char::is_control);
+    if known && bounded && clean {
+        Ok(())
+    } else {
+        Err(Rule::BadRequest.into())
+    }
+}
+
+fn bounded(mut step: Step) -> Step {
+    // Whatever is no base64 of a sane length is not shown.
+    step.challenge = step.challenge.filter(|challenge| {
+        challenge.len() <= defaults::SENTENCE
+            && challenge.bytes().all(|byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_')
+            })
+    });
+    step
+}
+
+// === impl Attempt ===
+
+impl Attempt<'_> {
+    /// The slot stays reserved while the person is asked.
+    fn asks(self, pending: Pending) -> Result<Came, Refusal> {
+        let mut state = self.room.lock();
+        if !state.slot.asks(self.ticket, self.room.clock.now()) {
+            drop(state);
+            return Err(Rule::UpstreamTimeout.into());
+        }
+        state.pending = Some(pending);
+        drop(state);
+        let room = self.room;
+        self.settled();
+        room.changed();
+        Ok(Came::ToAStep)
+    }
+
+    fn settled(mut self) {
+        self.over = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let given = self.room.lock().slot.fail(self.ticket);
+        if let Some(Given::Freed(session)) = given {
+            self.room.freed(&session, "notSignedIn");
+        }
+    }
+}
