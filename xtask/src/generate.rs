@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::place;
-use crate::shell::{cargo, step};
+use crate::shell::{cargo, step, version};
 use crate::suite::PROFILE;
 
 /// Makes one file, or one folder of files.
@@ -20,6 +20,11 @@ struct Generator {
 
 /// In the order of making: the binary that prints the routes embeds the console.
 const GENERATORS: &[Generator] = &[
+    Generator {
+        name: "wire",
+        output: "crates/doorward-operator/src/rpc/gateway_capnp.rs",
+        make: wire,
+    },
     Generator {
         name: "console",
         output: "packages/console/dist",
@@ -45,8 +50,11 @@ const GENERATORS: &[Generator] = &[
 /// Writes every output in place.
 pub(crate) fn write() -> Result<()> {
     let root = place::root()?;
+    if !has_capnp() {
+        println!("wire skipped: {NO_CAPNP}");
+    }
     // Each output is made whole before the old one goes, so that a failure leaves no half of a folder behind.
-    for generator in GENERATORS {
+    for generator in GENERATORS.iter().filter(|one| can_make(one)) {
         let made = make(generator)?;
         let output = root.join(generator.output);
         let stale = differences(&made, &output)?;
@@ -73,7 +81,7 @@ pub(crate) fn check_only(name: &str) -> Result<Vec<String>> {
 fn compare(generators: impl Iterator<Item = &'static Generator>) -> Result<Vec<String>> {
     let root = place::root()?;
     let mut stale = Vec::new();
-    for generator in generators {
+    for generator in generators.filter(|one| can_make(one)) {
         let made = make(generator)?;
         stale.extend(differences(&made, &root.join(generator.output))?);
     }
@@ -81,6 +89,18 @@ fn compare(generators: impl Iterator<Item = &'static Generator>) -> Result<Vec<S
         println!("stale: {path}");
     }
     Ok(stale)
+}
+
+/// Why the wire format is not made.
+pub(crate) const NO_CAPNP: &str = "install capnproto, which compiles schemas";
+
+/// Whether the compiler of schemas is here.
+pub(crate) fn has_capnp() -> bool {
+    version("capnp", &["--version"]).is_some()
+}
+
+fn can_make(generator: &Generator) -> bool {
+    generator.name != "wire" || has_capnp()
 }
 
 fn make(generator: &Generator) -> Result<PathBuf> {
@@ -92,6 +112,29 @@ fn make(generator: &Generator) -> Result<PathBuf> {
 }
 
 // === the generators ===
+
+fn wire(to: &Path) -> Result<()> {
+    let folder = to.parent().context("an output is in a folder")?;
+    let words = [
+        "run",
+        "--quiet",
+        "--package",
+        "doorward-operator",
+        "--example",
+        "wire",
+    ];
+    let place = folder
+        .to_str()
+        .context("the target folder has a name in UTF-8")?;
+    cargo(words.into_iter().chain(PROFILE).chain(["--", place]))?.run()?;
+    // Which compiler made it is no part of what was made.
+    let text = std::fs::read_to_string(to).with_context(|| format!("reading {}", to.display()))?;
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("// capnp binary version"));
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    std::fs::write(to, text).with_context(|| format!("writing {}", to.display()))
+}
 
 fn routes(format: &str, to: &Path) -> Result<()> {
     let words = [

@@ -40,6 +40,7 @@ const NEEDS: &[(&str, &[&str])] = &[
         "the dialog that asks about a page",
         &["zenity", "xvfb", "xdotool"],
     ),
+    ("the wire format of gateways", &["capnproto"]),
     (
         "a store that keeps S3's promises",
         &["radosgw", "ceph-mon", "ceph-osd", "ceph-common"],

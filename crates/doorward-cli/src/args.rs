@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Look for what could be wrong on this machine
     Doctor(Doctor),
+    /// The reference gateway, for the console to sign in to: serve it, add accounts
+    Gateway(Gateway),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -130,6 +132,41 @@ pub(crate) struct Serve {
     /// Let processes of other users connect. Only for port forwards, where the peer is the forwarder
     #[arg(long, hide_short_help = true)]
     pub(crate) dangerous_without_peer_check: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Gateway {
+    #[command(subcommand)]
+    pub(crate) command: Option<GatewayCommand>,
+    /// Where: 127.0.0.1:PORT, where 0 is any free port, or unix:PATH
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) listen: String,
+    /// Who may sign in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) accounts: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GatewayCommand {
+    /// Add an account, or give it another password
+    AddAccount(AddAccount),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddAccount {
+    /// Its name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The file; made if it is missing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) accounts: PathBuf,
+    /// What it may do
+    #[arg(long, value_name = "PROFILE", default_value = "operator", value_parser = ["operator", "guest"])]
+    pub(crate) profile: String,
+    /// An Ed25519 public key in base64, instead of a password
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -561,7 +598,7 @@ impl Command {
             Self::Check(check) => check.json,
             Self::Init(init) => init.json,
             Self::Doctor(doctor) => doctor.json,
-            Self::Completions { .. } => false,
+            Self::Gateway(_) | Self::Completions { .. } => false,
             Self::Stop(stop) => stop.json,
         }
     }

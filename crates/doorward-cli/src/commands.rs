@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod folders;
+pub(crate) mod gateway;
 pub(crate) mod init;
 pub(crate) mod open;
 pub(crate) mod pair;

@@ -1,5 +1,6 @@
 //! `serve --demo`: sample media in a folder of its own, and the same behind a
-//! small S3-compatible store. Both are gone when it ends.
+//! small S3-compatible store, and the reference gateway on a socket of its own. All
+//! of it is gone when it ends.
 
 mod check;
 mod pdf;
@@ -7,8 +8,10 @@ mod store;
 
 use std::path::Path;
 
+use doorward::config::Gateway;
 use doorward::guard::Token;
 use doorward::media::{Credentials, Location, StoreConfig};
+use doorward_gateway::{Accounts, Listen, Profile, Server, Settings};
 use include_dir::{Dir, include_dir};
 use tempfile::TempDir;
 
@@ -30,11 +33,15 @@ const IN_BUCKET: [(&str, &str); 2] = [("Landscapes", "photos/2026"), ("Clips", "
 pub(crate) struct Demo {
     _folder: TempDir,
     _store: Store,
+    _gateway: Server,
 }
 
 impl Demo {
     /// Makes the samples, opens the store, and adds both to what is served.
-    pub(crate) async fn set_up(wanted: &mut Vec<Wanted>) -> Result<Self, Failure> {
+    pub(crate) async fn set_up(
+        wanted: &mut Vec<Wanted>,
+        gateways: &mut Vec<Gateway>,
+    ) -> Result<Self, Failure> {
         let failed =
             |error| Failure::new(Code::Failed, "demo", "cannot make the sample media").why(error);
         let folder = tempfile::Builder::new()
@@ -63,11 +70,35 @@ impl Demo {
             Location::Store(Box::new(config)),
             &shown,
         ));
+        // Its folder is this user's alone, so its password need be no secret.
+        let socket = folder.path().join("gateway");
+        let address = format!("unix:{}", socket.display());
+        gateways.push(
+            Gateway::at("Demo gateway", &address)
+                .map_err(std::io::Error::other)
+                .map_err(failed)?,
+        );
+        let gateway = Server::open(Listen::Unix(socket), Settings::new(accounts()?)).await;
         Ok(Self {
             _folder: folder,
             _store: store,
+            _gateway: gateway.map_err(failed)?,
         })
     }
+}
+
+/// `demo` with the password `demo`, guests, and anybody.
+fn accounts() -> Result<Accounts, Failure> {
+    let mut accounts = Accounts {
+        guests: true,
+        anonymous: true,
+        ..Accounts::default()
+    };
+    let added = accounts.add_password("demo", Profile::Operator, "demo");
+    added.map_err(|error| {
+        Failure::new(Code::Failed, "demo", "cannot make the gateway's account").why(error)
+    })?;
+    Ok(accounts)
 }
 
 fn write(samples: &Path, bucket: &Path) -> std::io::Result<()> {

@@ -76,6 +76,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Init(init) => commands::init::run(&init),
         Command::Doctor(doctor) => wait(commands::doctor::run(doctor, instance)),
         Command::Completions { shell } => commands::completions(shell),
+        Command::Gateway(gateway) => wait(commands::gateway::run(gateway)),
         Command::Stop(stop) => wait(commands::stop::run(stop, instance)),
     }
 }

@@ -40,8 +40,10 @@ pub(crate) async fn run(mut serve: Serve, instance: Instance) -> Result<(), Fail
     let mut wanted = sources::read(&config)?;
     sources::check(&mut wanted, &clock).await?;
     #[cfg(feature = "demo")]
+    let mut config = config;
+    #[cfg(feature = "demo")]
     let demo = match serve.demo {
-        true => Some(crate::demo::Demo::set_up(&mut wanted).await?),
+        true => Some(crate::demo::Demo::set_up(&mut wanted, &mut config.gateways).await?),
         false => None,
     };
     let log = Arc::new(AuditLog::open(&config.audit_path, &clock)?);

@@ -43,6 +43,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::defaults;
 use crate::denial::{Denial, Denied};
 use crate::gateway::{Asked, AuthKind, AuthMethod, Descriptor, Gateway, Link};
+pub use contracts::interfaces;
 use link::CapnpLink;
 
 /// Where a gateway of this kind is.
@@ -205,7 +206,7 @@ impl Gateway for CapnpGateway {
         if let Some(pinned) = self.lock().as_ref() {
             secrets.push(pinned.authority());
         }
-        for id in contracts::interfaces() {
+        for id in interfaces() {
             secrets.extend([format!("{id:#x}"), format!("{id:x}"), id.to_string()]);
         }
         secrets

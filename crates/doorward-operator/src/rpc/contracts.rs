@@ -44,8 +44,8 @@ const MESSAGE: usize = 2 * 1024;
 /// A note: what a body of the API holds, with its escapes.
 const NOTE: usize = 48 * 1024;
 
-/// Ids of all interfaces that are known, to be kept from the browser.
-pub(super) fn interfaces() -> impl Iterator<Item = u64> {
+/// Ids of all interfaces that are known here: the browser never sees one.
+pub fn interfaces() -> impl Iterator<Item = u64> {
     ALL.into_iter().map(|(id, _)| id)
 }
 

@@ -588,6 +588,7 @@ pub(super) fn refused(denied: capnp::Result<denied::Reader<'_>>) -> Denied {
 
 /// An exception: the end of the connection, unless it says that a method does not
 /// exist.
+#[allow(clippy::needless_pass_by_value, reason = "what map_err hands over")]
 pub(super) fn broken(error: capnp::Error) -> Denied {
     let denial = match error.kind {
         capnp::ErrorKind::Unimplemented => Denial::MethodDenied,

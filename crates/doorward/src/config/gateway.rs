@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use doorward_operator::Configured;
-use doorward_operator::rpc::{CapnpGateway, Place};
+use doorward_operator::rpc::{CapnpGateway, NotAPlace, Place};
 
 use super::error::{ConfigError, Whence};
 use super::keys;
@@ -72,6 +72,19 @@ impl Entry {
 // === impl Gateway ===
 
 impl Gateway {
+    /// One that no file names: of the demonstration.
+    ///
+    /// # Errors
+    ///
+    /// An address that is none.
+    pub fn at(name: &str, address: &str) -> Result<Self, NotAPlace> {
+        Ok(Self {
+            name: name.to_owned(),
+            places: vec![(address.to_owned(), Place::parse(address)?)],
+            whence: Whence::Default,
+        })
+    }
+
     /// For [`BridgeBuilder::gateway`](crate::BridgeBuilder::gateway). Nothing is
     /// connected before somebody signs in.
     #[must_use]

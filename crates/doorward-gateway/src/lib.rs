@@ -1,0 +1,19 @@
+//! The reference gateway: a server that the console can sign in to, and a test bed
+//! for the protocol of `doorward-operator`'s kind `capnp`.
+//!
+//! Accounts have an Argon2id hash or an Ed25519 key; guests and nobody in
+//! particular get in where the settings say so. A session has the capabilities of
+//! its profile, ends after its life, and is checked at each call: a capability that
+//! outlived its session answers that it is stale.
+//!
+//! It refuses unknown accounts exactly as wrong passwords, and takes as long over
+//! them.
+
+pub mod accounts;
+mod capabilities;
+pub mod defaults;
+mod server;
+mod session;
+
+pub use accounts::{Account, Accounts, Profile};
+pub use server::{Listen, Server, Settings};
