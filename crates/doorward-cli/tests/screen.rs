@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    missing_docs,
     reason = "a test that cannot go on must fail"
 )]
 

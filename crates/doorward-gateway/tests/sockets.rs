@@ -1,4 +1,11 @@
 //! The operator room and the reference gateway, over real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must fail"
+)]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -18,6 +18,8 @@ mod link;
 #[allow(
     clippy::all,
     clippy::pedantic,
+    clippy::unimplemented,
+    clippy::unwrap_used,
     missing_docs,
     missing_debug_implementations,
     unreachable_pub,

@@ -93,6 +93,7 @@ pub(crate) async fn pair(
 }
 
 /// The name of the companion's run.
+#[allow(dead_code, reason = "for those that include this file")]
 pub(crate) async fn instance(host: &str, origin: &Origin) -> Result<String, Failure> {
     let challenge = Secret::<32>::random();
     let hello = json!({ "challenge": challenge.reveal().as_str() }).to_string();

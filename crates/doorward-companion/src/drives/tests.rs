@@ -143,7 +143,7 @@ fn expected(tree: &Tree, act: &Act, stamp: &[u8]) -> Result<Tree, &'static str> 
             }
             let target = tree.get(&at(to));
             let mut goal = to.clone();
-            if from == to && !(*conflict == OnConflict::KeepBoth && !moving) {
+            if from == to && (*moving || *conflict != OnConflict::KeepBoth) {
                 return Err("same");
             }
             if let Some(there) = target {

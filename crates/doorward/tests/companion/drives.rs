@@ -344,7 +344,7 @@ async fn folders_are_listed_searched_and_changed() {
     let kinds: Vec<_> = events.iter().map(|record| record.kind.clone()).collect();
     for kind in ["file.created", "file.moved", "file.copied", "file.deleted"] {
         assert!(
-            kinds.iter().any(|known| known.to_string() == kind),
+            kinds.iter().any(|known| *known == kind),
             "{kind}: {kinds:?}"
         );
     }
