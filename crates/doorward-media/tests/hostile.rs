@@ -46,7 +46,7 @@ fn greedy() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn t57_no_set_of_ranges_costs_more_than_the_object() {
+async fn t57_no_set_of_ranges_costs_the_store_more_than_the_object_twice() {
     for asked in greedy() {
         let shown = &asked[..asked.len().min(40)];
         let store = Scripted::start(|head, _| object(head, &"z".repeat(SIZE), "1")).await;
@@ -61,7 +61,9 @@ async fn t57_no_set_of_ranges_costs_more_than_the_object() {
         let requests = &store.asked()[1..];
         assert!(requests.len() <= 16, "{shown}: {requests:?}");
         let bytes: usize = requests.iter().map(|request| named(request)).sum();
-        assert!(bytes <= SIZE, "{shown}: {requests:?}");
+        // The first small range is asked for as it is; the next brings the block around
+        // it, which the others are read from.
+        assert!(bytes <= 2 * SIZE, "{shown}: {requests:?}");
     }
 }
 
