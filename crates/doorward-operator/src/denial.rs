@@ -3,6 +3,7 @@
 //! A gateway's own words never pass as they are. They may stand beside a denial,
 //! for the operator's log, cut and escaped there; the browser reads our sentence.
 
+use doorward_guard::audit::{redact, sanitise};
 use doorward_guard::{Answer, IntoAnswer, Refusal, Rule};
 
 /// Why a gateway did not do what was asked.
@@ -44,8 +45,8 @@ pub enum Denial {
 pub struct Denied {
     /// Which.
     pub denial: Denial,
-    /// For the log alone: the guard cuts and escapes it on entry, and the browser
-    /// never reads it.
+    /// For the log alone, cut and escaped there: the browser never reads it, in no
+    /// answer and in no audit.
     pub note: Option<String>,
 }
 
@@ -117,13 +118,16 @@ impl From<Denial> for Denied {
     }
 }
 
+/// What the gateway said goes to the log, and no further: the console reads audits.
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
-        let refusal = Self::from(denied.denial.rule());
-        match denied.note {
-            Some(note) => refusal.note(note),
-            None => refusal,
+        let rule = denied.denial.rule();
+        if let Some(note) = &denied.note {
+            let said = redact(note);
+            let said = sanitise(&said);
+            tracing::debug!(denial = rule.name(), %said, "a gateway says no");
         }
+        Self::from(rule)
     }
 }
 
@@ -169,7 +173,7 @@ mod tests {
         let denied = Denial::MethodDenied.because("cap 7 of 0xfbbdc602980cb986");
         assert!(!denied.to_string().contains('7'));
         let refusal = Refusal::from(denied);
-        assert!(refusal.note.as_deref().unwrap().contains("cap 7"));
+        assert!(refusal.note.is_none());
         assert!(!refusal.to_string().contains("cap 7"));
     }
 }

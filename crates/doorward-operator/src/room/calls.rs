@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use doorward_guard::audit::{Event, Kind};
-use doorward_guard::{Refusal, Rule, SessionId};
+use doorward_guard::{Refusal, Rule, SessionId, defaults as guard};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
@@ -94,7 +94,9 @@ impl Operator {
                 return (name, Err(refusal));
             }
         };
-        let summary = summary(&name, &arguments);
+        // What a person types may be hidden too.
+        let shown = summary(&name, &arguments);
+        let summary = holding.veil.line(&shown, guard::LOG_FIELD);
         let allowed = self.allow(session, request, &name, operation, call.confirmed);
         let place = allowed.and_then(|()| holding.actor.place());
         let place = match place {
@@ -413,7 +415,7 @@ fn summary(name: &str, arguments: &[(String, Argument)]) -> String {
         };
         summary.push_str(&format!(" {name}={shown}"));
         // It is cut to this anyway.
-        if summary.len() > doorward_guard::defaults::LOG_FIELD {
+        if summary.len() > guard::LOG_FIELD {
             break;
         }
     }
