@@ -249,8 +249,7 @@ impl BridgeBuilder {
                 (sockets, Some((settings, port)))
             }
         };
-        let wanted = self
-            .companion
+        let wanted = settings
             .as_ref()
             .and_then(|settings| settings.dangerous_compat);
         let (compat_sockets, compat) = match wanted {

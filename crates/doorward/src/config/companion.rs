@@ -286,7 +286,7 @@ mod tests {
         ] {
             let refused = build(text, &[]).unwrap_err().to_string();
             assert!(
-                refused.contains(why) && refused.contains("doorward.toml:"),
+                refused.contains(why) && refused.contains("doorward.toml line"),
                 "{text}: {refused}"
             );
         }
