@@ -2,7 +2,7 @@
 //! send to a companion on its fixed port, so that they work unchanged.
 //!
 //! It is weaker than everything else here, and good on its own listener alone. A
-//! [stamp](stamp) covers the time and nothing else, so one that is seen is good for
+//! [`stamp`] covers the time and nothing else, so one that is seen is good for
 //! thirty seconds, for any request. What may be done with it is bounded as
 //! everywhere: by the folders that are shared, and by what the person approved.
 

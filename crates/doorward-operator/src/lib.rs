@@ -19,8 +19,8 @@
 //! | the kind `capnp` | [`rpc`] |
 //! | routes | `surface` |
 //!
-//! A gateway of a new kind implements [`Gateway`](gateway::Gateway) and
-//! [`Link`](gateway::Link), and nothing else: bounds, ownership, texts and audit
+//! A gateway of a new kind implements [`Gateway`] and
+//! [`Link`], and nothing else: bounds, ownership, texts and audit
 //! are the room's.
 
 pub mod actor;

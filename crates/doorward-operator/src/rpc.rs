@@ -7,7 +7,7 @@
 //! because a message over *their* limit would end it as well.
 //!
 //! A capability is listed with the operations that are known here for its
-//! interface ([`contracts`]), and with none if it is of another. Its interface id
+//! interface (`contracts`), and with none if it is of another. Its interface id
 //! is checked by the gateway whenever it is fetched.
 
 mod contracts;

@@ -75,7 +75,7 @@ struct Terms {
     uses: Uses,
 }
 
-/// What became of a grant. At most eight: [`Term`] keeps it in three bits.
+/// What became of a grant. At most eight: `Term` keeps it in three bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It is live.

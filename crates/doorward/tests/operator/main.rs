@@ -1,4 +1,10 @@
 //! The operator room behind a real door, with the reference gateway behind it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must fail"
+)]
 
 use std::sync::Arc;
 
@@ -66,7 +72,11 @@ fn call(alias: &str, operation: &str, fields: &Value) -> String {
 
 #[tokio::test]
 async fn op_r1_signing_in_to_a_gateway_gives_the_session_a_new_id() {
-    let Both { mut house, .. } = open().await;
+    let Both {
+        mut house,
+        server: _server,
+        ..
+    } = open().await;
     let (cookie, csrf) = (house.cookie.clone(), house.csrf.clone());
     let reply = sign_in(&mut house).await;
     let set = reply.header("set-cookie").unwrap();
@@ -90,7 +100,11 @@ async fn op_r1_signing_in_to_a_gateway_gives_the_session_a_new_id() {
 
 #[tokio::test]
 async fn op_r3_signing_out_of_doorward_ends_the_session_on_the_gateway() {
-    let Both { mut house, .. } = open().await;
+    let Both {
+        mut house,
+        server: _server,
+        ..
+    } = open().await;
     sign_in(&mut house).await;
     assert_eq!(house.post("/api/session/revoke", "{}").await.status, 200);
     // A new browser session finds the gateway free.
@@ -107,7 +121,11 @@ async fn op_r3_signing_out_of_doorward_ends_the_session_on_the_gateway() {
 
 #[tokio::test]
 async fn op_f7_another_browser_is_told_since_when_and_nothing_else() {
-    let Both { mut house, .. } = open().await;
+    let Both {
+        mut house,
+        server: _server,
+        ..
+    } = open().await;
     sign_in(&mut house).await;
     house.cookie.clear();
     let claim = json!({ "ticket": house.ticket() }).to_string();
