@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::place;
-use crate::shell::{cargo, step, version};
-use crate::suite::PROFILE;
+use crate::shell::{step, version};
+use crate::{place, programs};
 
 /// Makes one file, or one folder of files.
 struct Generator {
@@ -115,18 +114,8 @@ fn make(generator: &Generator) -> Result<PathBuf> {
 
 fn wire(to: &Path) -> Result<()> {
     let folder = to.parent().context("an output is in a folder")?;
-    let words = [
-        "run",
-        "--quiet",
-        "--package",
-        "doorward-operator",
-        "--example",
-        "wire",
-    ];
-    let place = folder
-        .to_str()
-        .context("the target folder has a name in UTF-8")?;
-    cargo(words.into_iter().chain(PROFILE).chain(["--", place]))?.run()?;
+    let program = programs::built()?.join("examples/wire");
+    step(name(&program)?, [folder])?.run()?;
     // Which compiler made it is no part of what was made.
     let text = std::fs::read_to_string(to).with_context(|| format!("reading {}", to.display()))?;
     let lines = text
@@ -137,21 +126,8 @@ fn wire(to: &Path) -> Result<()> {
 }
 
 fn routes(format: &str, to: &Path) -> Result<()> {
-    let words = [
-        "run",
-        "--quiet",
-        "--package",
-        "doorward-cli",
-        "--bin",
-        "doorward",
-    ];
-    let text = cargo(
-        words
-            .into_iter()
-            .chain(PROFILE)
-            .chain(["--", "routes", format]),
-    )?
-    .read()?;
+    let program = programs::built()?.join("doorward");
+    let text = step(name(&program)?, ["routes", format])?.read()?;
     std::fs::write(to, text).with_context(|| format!("writing {}", to.display()))
 }
 
@@ -160,15 +136,13 @@ fn console(to: &Path) -> Result<()> {
     if !folder.join("node_modules").exists() {
         step("npm", ["ci"])?.inside(&folder).run()?;
     }
-    let to = to
-        .to_str()
-        .context("the target folder has a name in UTF-8")?;
-    step(
-        "npm",
-        ["run", "build", "--", "--outDir", to, "--emptyOutDir"],
-    )?
-    .inside(&folder)
-    .run()
+    let words = ["run", "build", "--", "--outDir", name(to)?, "--emptyOutDir"];
+    step("npm", words)?.inside(&folder).run()
+}
+
+fn name(path: &Path) -> Result<&str> {
+    path.to_str()
+        .context("the target folder has a name in UTF-8")
 }
 
 // === comparing and replacing ===

@@ -7,6 +7,7 @@ mod fuzz;
 mod generate;
 mod install;
 mod place;
+mod programs;
 mod shell;
 mod stage;
 mod suite;
