@@ -22,6 +22,7 @@ mod media;
 mod peers;
 mod plot;
 mod process;
+mod profile;
 mod relay;
 mod targets;
 mod ws;
@@ -48,7 +49,8 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     let quick = match words {
         ["drives" | "guard" | "media" | "relay"] => false,
         ["drives" | "guard" | "media" | "relay", "--quick"] => true,
-        _ => bail!("cargo xtask bench drives|guard|media|relay [--quick]"),
+        ["profile"] => return profile(),
+        _ => bail!("cargo xtask bench drives|guard|media|relay [--quick], or bench profile"),
     };
     match words {
         ["drives", ..] => drives(quick),
@@ -78,6 +80,19 @@ fn media(quick: bool) -> Result<()> {
     write(&folder.join("RESULTS.md"), &text)?;
     write(&folder.join("results.svg"), &plot::svg(&book)?)?;
     publish("media", &book)
+}
+
+fn profile() -> Result<()> {
+    cargo(["build", "--release", "--bin", "doorward"])?.run()?;
+    let load = process::load();
+    let functions = profile::page(&Field::new()?)?;
+    let text = format!(
+        "# Where the time goes: `cargo xtask bench profile`\n\nMachine: {}. Load average at the start: {load}.\n\n\
+         Shares of the daemon's processor time, by whose code it is and by function, in the rows of the media bench \
+         that are missed. `kernel copying` moves bytes to and from sockets; `memory` is allocation and copies.\n\n{functions}",
+        process::machine(),
+    );
+    write(&place::root()?.join("benches/PROFILE.md"), &text)
 }
 
 fn drives(quick: bool) -> Result<()> {

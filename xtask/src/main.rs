@@ -21,6 +21,7 @@ cargo xtask soak                       what takes too long for every change, all
 cargo xtask screenshots                take the pictures in docs/screenshots from `doorward serve --demo`
 cargo xtask bench drives|guard|media|relay [--quick]  measure speed and memory beside nginx, haproxy and others, into
                                        benches/ and PERFORMANCE.md; a quick look is only printed
+cargo xtask bench profile              where the time goes in the rows of media that are missed, into benches/PROFILE.md
 ";
 
 fn main() -> ExitCode {
