@@ -31,6 +31,9 @@ pub const READ_BUFFER: usize = 64 * 1024;
 /// The first chunk of a body, and every chunk of one whose reader is slow. It
 /// doubles while reads fill it: a small object needs no large buffer.
 pub const FIRST_CHUNK: usize = 16 * 1024;
+/// What is read at once until the head is there: room for a usual head and, behind it,
+/// a small object, which then takes one read and goes on in one piece.
+pub const HEAD_READ: usize = FIRST_CHUNK + 2 * 1024;
 /// It doubles after so many reads that filled it: at full size after 6 MiB. A
 /// player that reads 512 KiB/s fills the kernel's buffers at once, and would hold
 /// chunks as large as it filled them with from then on: 130 KiB with 4 reads, 78
