@@ -26,6 +26,11 @@ const GENERATORS: &[Generator] = &[
         make: wire,
     },
     Generator {
+        name: "operator",
+        output: "packages/console/src/operator/wire.ts",
+        make: operator,
+    },
+    Generator {
         name: "console",
         output: "packages/console/dist",
         make: console,
@@ -136,6 +141,39 @@ fn wire(to: &Path) -> Result<()> {
     std::fs::write(to, text).with_context(|| format!("writing {}", to.display()))
 }
 
+/// The view models of gateways, as TypeScript in the console's style.
+fn operator(to: &Path) -> Result<()> {
+    let words = [
+        "run",
+        "--quiet",
+        "--package",
+        "doorward-operator",
+        "--example",
+        "types",
+    ];
+    let raw = to.with_extension("raw");
+    let text = cargo(words.into_iter().chain(PROFILE))?.read()?;
+    std::fs::write(&raw, text).with_context(|| format!("writing {}", raw.display()))?;
+    let folder = console_folder()?;
+    let words = [
+        "--no-install",
+        "biome",
+        "format",
+        "--stdin-file-path=src/operator/wire.ts",
+    ];
+    let text = step("npx", words)?.inside(&folder).input(&raw)?.read()?;
+    std::fs::write(to, text).with_context(|| format!("writing {}", to.display()))
+}
+
+/// Where the console is built, with everything that takes.
+fn console_folder() -> Result<PathBuf> {
+    let folder = place::root()?.join("packages/console");
+    if !folder.join("node_modules").exists() {
+        step("npm", ["ci"])?.inside(&folder).run()?;
+    }
+    Ok(folder)
+}
+
 fn routes(format: &str, to: &Path) -> Result<()> {
     let words = [
         "run",
@@ -156,10 +194,7 @@ fn routes(format: &str, to: &Path) -> Result<()> {
 }
 
 fn console(to: &Path) -> Result<()> {
-    let folder = place::root()?.join("packages/console");
-    if !folder.join("node_modules").exists() {
-        step("npm", ["ci"])?.inside(&folder).run()?;
-    }
+    let folder = console_folder()?;
     let to = to
         .to_str()
         .context("the target folder has a name in UTF-8")?;
