@@ -1,7 +1,7 @@
 // A gateway and what becomes of it, in words.
 
 import { span } from "../format";
-import type { AuthStrength, Effect, HealthVm, Kind } from "./wire";
+import type { AuthStrength, Effect, HealthVm, TranscriptKind } from "./wire";
 
 const STRENGTHS: Readonly<Record<AuthStrength, string>> = {
   none: "nothing was proven",
@@ -43,7 +43,7 @@ export function healthWords(health: HealthVm | null): { word: string; tone: stri
   }
 }
 
-const KINDS: Readonly<Record<Kind, string>> = {
+const KINDS: Readonly<Record<TranscriptKind, string>> = {
   login: "sign-in",
   end: "end",
   call: "call",
@@ -52,7 +52,7 @@ const KINDS: Readonly<Record<Kind, string>> = {
   choice: "gateway",
 };
 
-export const kindWords = (kind: Kind): string => KINDS[kind] ?? kind;
+export const kindWords = (kind: TranscriptKind): string => KINDS[kind] ?? kind;
 
 const ENDS: Readonly<Record<string, string>> = {
   logout: "you signed out of it",
