@@ -42,7 +42,7 @@ atPanel("op_r1_the_panel_signs_in_and_goes_on_under_a_new_id", async ({ browser,
   await page.waitFor(() => document.activeElement?.dataset.field === "password" && document.activeElement.getAttribute("aria-invalid") === "true", { why: "the field that is needed" });
 
   await give(page, '[data-testid="sign-in"]', { account: "ada", password: "hunter2-wrong" });
-  const why = await shown(page, '[data-testid="sign-in"] [data-testid="trouble"]', "the denial in words");
+  const why = await shown(page, '[data-testid="gateway"] [data-testid="trouble"]', "the denial in words");
   assert.match(why, /^You were not signed in\. The gateway does not accept these credentials \(authenticationDenied\)\.Check the account/);
   // The password left its field as it was given; the first pause after a failure is a second.
   assert.equal(await page.evaluate(() => document.querySelector('[data-field="password"]').value), "");
@@ -209,7 +209,7 @@ atPanel("op_f4_a_gateway_that_is_gone_ends_the_session_in_words_and_another_can_
   await lab.kill();
   assert.match(await shown(page, '[data-testid="ended"]', "the end in words"), /^The session on the gateway is over: the gateway ended it\./);
   await give(page, '[data-testid="sign-in"]', RIGHT);
-  assert.match(await shown(page, '[data-testid="sign-in"] [data-testid="trouble"]', "why not"), /cannot be reached.*\(upstreamDisconnected\)/);
+  assert.match(await shown(page, '[data-testid="gateway"] [data-testid="trouble"]', "why not"), /cannot be reached.*\(upstreamDisconnected\)/);
   await press(page, '[data-gateway="spare"]');
   await page.waitFor(() => document.querySelector("#gateway")?.textContent.startsWith("spare"), { why: "the other gateway" });
   await signIn(page);

@@ -12,7 +12,7 @@ import { Confirm } from "./confirm";
 import { Launchers, Services } from "./services";
 import { Health, SessionFacts } from "./session";
 import { NextStep, SignIn } from "./signin";
-import { choose, ended, loadOperator, loadRows, operator, trouble } from "./store";
+import { choose, ended, loadOperator, loadRows, operator, refused, trouble } from "./store";
 import { Decisions, Transcript } from "./transcript";
 import type { ChoiceVm, GatewayVm, OwnerVm, StateVm } from "./wire";
 
@@ -77,6 +77,7 @@ function Gateway({ state, gateway }: { state: StateVm; gateway: GatewayVm }): JS
       {state.gateways.length > 1 ? <Choices state={state} gateway={gateway} /> : null}
       {ended.value && !inside ? <Ended why={ended.value} /> : null}
       <Held state={state} gateway={gateway} />
+      {refused.value && !inside ? <Broken trouble={refused.value} /> : null}
     </section>
   );
 }

@@ -3,6 +3,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import type { Trouble } from "../denial";
 import { Broken } from "../ui/notice";
 import { launch, launchers, launches, loadLaunchers, loadServices, probe, services } from "./calls";
 import type { LauncherVm, LaunchVm, ServiceVm } from "./wire";
@@ -20,7 +21,7 @@ export function Services(): JSX.Element {
           List again
         </button>
       </header>
-      {listed?.trouble ? <Broken trouble={listed.trouble} /> : null}
+      {listed?.trouble ? <Untold trouble={listed.trouble} /> : null}
       {listed?.result?.length === 0 ? <p class="row muted">The gateway tells of none.</p> : null}
       <ul>
         {listed?.result?.map((service) => (
@@ -28,6 +29,15 @@ export function Services(): JSX.Element {
         ))}
       </ul>
     </section>
+  );
+}
+
+/** A list that did not come is no alarm: what is there works without it. */
+function Untold({ trouble }: { trouble: Trouble }): JSX.Element {
+  return (
+    <p class="row muted" data-testid="untold">
+      {trouble.what}. {trouble.why}. {trouble.advice}
+    </p>
   );
 }
 
@@ -67,7 +77,7 @@ export function Launchers(): JSX.Element {
           List again
         </button>
       </header>
-      {listed?.trouble ? <Broken trouble={listed.trouble} /> : null}
+      {listed?.trouble ? <Untold trouble={listed.trouble} /> : null}
       {listed?.result?.length === 0 ? (
         <p class="row muted">The gateway launches nothing for this session.</p>
       ) : null}

@@ -5,7 +5,6 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { say } from "../house";
 import { copyText } from "../ui/copy";
-import { Broken } from "../ui/notice";
 import type { Values } from "./fields";
 import { FieldsForm } from "./form";
 import { giveUp, operator, refused, signIn, signingIn } from "./store";
@@ -48,7 +47,10 @@ export function SignIn({ gateway }: { gateway: GatewayVm }): JSX.Element {
             aria-pressed={one.kind === method.kind}
             disabled={!one.enabled}
             title={one.enabled ? undefined : "The gateway does not offer this"}
-            onClick={() => setPicked(one.kind)}
+            onClick={() => {
+              setPicked(one.kind);
+              refused.value = null;
+            }}
             data-way={one.kind}
           >
             {one.label || one.kind}
@@ -71,7 +73,6 @@ export function SignIn({ gateway }: { gateway: GatewayVm }): JSX.Element {
           Another tab of this browser is signing in.
         </p>
       ) : null}
-      {refused.value ? <Broken trouble={refused.value} /> : null}
     </div>
   );
 }

@@ -126,6 +126,8 @@ export async function renew(seconds: number, proof: string): Promise<boolean> {
 /** The old connection goes first. */
 export async function choose(gateway: string): Promise<void> {
   leaving = true;
+  refused.value = null;
+  ended.value = null;
   try {
     adopt(await door.post<StateVm>(`${ROOM}/config`, { gateway }));
     say(`The console turns to ${gateway} now.`);
