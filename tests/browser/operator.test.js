@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { ok } from "./lib/console.js";
 import { inEngines, launch } from "./lib/engines.js";
-import { call, give, openPanel, operation, press, RIGHT, shown, signIn, startGateway, startOperator } from "./lib/gateway.js";
+import { call, give, openPanel, operation, press, RIGHT, shown, signIn, startGateway, startOperator, toPanel } from "./lib/gateway.js";
 import { needsDaemon } from "./lib/places.js";
 import { pause } from "./lib/process.js";
 
@@ -50,7 +50,7 @@ atPanel("op_r1_the_panel_signs_in_and_goes_on_under_a_new_id", async ({ browser,
 
   const session = await signIn(page);
   assert.match(session, /Signed in asada.*Profileoperator.*Provenby a password/);
-  assert.equal(await page.evaluate(() => document.activeElement.id), "gateway", "the focus is where the session is told");
+  await page.waitFor(() => document.activeElement.id === "gateway", { why: "the focus to be where the session is told" });
   const after = [await jar(), (await keys(page)).csrf];
   assert.ok(before[0] !== after[0] && before[1] !== after[1], "cookie and token are new");
   // What was listened to goes on, and so does everything that changes something.
@@ -59,8 +59,10 @@ atPanel("op_r1_the_panel_signs_in_and_goes_on_under_a_new_id", async ({ browser,
   assert.equal(await page.evaluate(() => document.querySelector('[data-testid="link"]').dataset.link), "live");
 
   // Kept over a reload, the transcript too.
-  await page.goto(`${daemon.control}/#/operator`);
+  await page.goto(`${daemon.control}/`);
+  await toPanel(page);
   await shown(page, '[data-testid="gateway-session"]', "the session after a reload");
+  await shown(page, '[data-testid="transcript-row"][data-outcome="authenticationDenied"]', "what happened before");
   const told = await shown(page, '[data-testid="transcript"]');
   assert.match(told, /refused: authenticationDenied/);
   assert.ok(!told.includes("hunter2"));
@@ -159,6 +161,8 @@ atPanel("op_r4_a_tab_that_nobody_touches_keeps_no_session_alive_and_a_hidden_one
   }, { args: ["doorward.keys", seen], why: "a poll" });
   assert.equal(await idle(), until, "polls are no input");
   await show("hidden");
+  // What was under way is let come in.
+  await pause(300);
   const hidden = await polls();
   for (let at = 0; at < 3; at += 1) await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
   // As long as the next poll would have taken.

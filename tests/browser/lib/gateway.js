@@ -63,6 +63,11 @@ export async function startOperator(t, gateways) {
 /** Opens the console of `launchUrl` at its Operator panel. */
 export async function openPanel(page, launchUrl) {
   await enter(page, launchUrl);
+  await toPanel(page);
+}
+
+export async function toPanel(page) {
+  await page.waitFor(() => document.querySelector('[data-testid="rail-operator"]') !== null, { why: "the rail" });
   await page.evaluate(() => {
     location.hash = "#/operator";
   });
