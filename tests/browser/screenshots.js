@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { ask, FIRST_SECOND, introduce, openDoor, startCompanion, startFiles, startSite } from "./lib/companion.js";
 import { enter, ok } from "./lib/console.js";
 import { launch } from "./lib/engines.js";
+import { call, operation, shown, signIn } from "./lib/gateway.js";
 import { needsDaemon } from "./lib/places.js";
 import { pause } from "./lib/process.js";
 
@@ -59,6 +60,7 @@ async function tour(page) {
   const image = await find(page, "image");
   const pdf = await find(page, "pdf");
   await ok(page, "POST", "/api/relays", { upstream: "wss://livekit.example.com", livekit: true });
+  await operate(page);
   const media = `#/media/${encodeURIComponent(image.source)}/${image.prefix.split("/").map(encodeURIComponent).join("/")}`;
   return [
     { name: "image", hash: open(image), ready: () => document.querySelector('[data-testid="preview"] img')?.complete === true },
@@ -70,9 +72,23 @@ async function tour(page) {
       ready: () => ["pending", "paired"].every((it) => document.querySelector(`main [data-testid="${it}"]`) !== null),
     },
     { name: "relay", hash: "#/relay", ready: () => document.querySelector('[data-testid="relay"]') !== null },
+    { name: "operator", hash: "#/operator", ready: () => document.querySelectorAll('[data-testid="result"]').length === 4 },
     { name: "doors", hash: "#/doors", ready: () => document.querySelector('[data-testid="rail-doors"]')?.getAttribute("aria-current") === "page" },
     { name: "audit", hash: "#/audit", ready: () => document.querySelector('[data-testid="rail-audit"]')?.getAttribute("aria-current") === "page" },
   ];
+}
+
+/** A session on the demo's gateway, and some of what can be done with it. */
+async function operate(page) {
+  await page.evaluate(() => {
+    location.hash = "#/operator";
+  });
+  await signIn(page, { account: "demo", password: "demo" });
+  await call(page, "system", "motd");
+  await call(page, "system", "status");
+  await call(page, "notes", "put", { name: "shopping", text: "bread, tea" });
+  await shown(page, `${operation("notes", "put")} [data-testid="result"]`);
+  await call(page, "notes", "list");
 }
 
 /** One page that is paired, and another that asks. */

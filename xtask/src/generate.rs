@@ -25,6 +25,11 @@ const GENERATORS: &[Generator] = &[
         make: wire,
     },
     Generator {
+        name: "operator",
+        output: "packages/console/src/operator/wire.ts",
+        make: operator,
+    },
+    Generator {
         name: "console",
         output: "packages/console/dist",
         make: console,
@@ -125,6 +130,32 @@ fn wire(to: &Path) -> Result<()> {
     std::fs::write(to, text).with_context(|| format!("writing {}", to.display()))
 }
 
+/// The view models of gateways, as TypeScript in the console's style.
+fn operator(to: &Path) -> Result<()> {
+    let program = programs::built()?.join("examples/types");
+    let raw = to.with_extension("raw");
+    let text = step(name(&program)?, [""; 0])?.read()?;
+    std::fs::write(&raw, text).with_context(|| format!("writing {}", raw.display()))?;
+    let folder = console_folder()?;
+    let words = [
+        "--no-install",
+        "biome",
+        "format",
+        "--stdin-file-path=src/operator/wire.ts",
+    ];
+    let text = step("npx", words)?.inside(&folder).input(&raw)?.read()?;
+    std::fs::write(to, text).with_context(|| format!("writing {}", to.display()))
+}
+
+/// Where the console is built, with everything that takes.
+fn console_folder() -> Result<PathBuf> {
+    let folder = place::root()?.join("packages/console");
+    if !folder.join("node_modules").exists() {
+        step("npm", ["ci"])?.inside(&folder).run()?;
+    }
+    Ok(folder)
+}
+
 fn routes(format: &str, to: &Path) -> Result<()> {
     let program = programs::built()?.join("doorward");
     let text = step(name(&program)?, ["routes", format])?.read()?;
@@ -132,12 +163,8 @@ fn routes(format: &str, to: &Path) -> Result<()> {
 }
 
 fn console(to: &Path) -> Result<()> {
-    let folder = place::root()?.join("packages/console");
-    if !folder.join("node_modules").exists() {
-        step("npm", ["ci"])?.inside(&folder).run()?;
-    }
     let words = ["run", "build", "--", "--outDir", name(to)?, "--emptyOutDir"];
-    step("npm", words)?.inside(&folder).run()
+    step("npm", words)?.inside(&console_folder()?).run()
 }
 
 fn name(path: &Path) -> Result<&str> {

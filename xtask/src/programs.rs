@@ -10,10 +10,10 @@ use crate::suite::PROFILE;
 
 /// Builds them, and names the folder that they are in.
 ///
-/// The example is named so that cargo takes the features that tests have too: one
-/// selection for all, or every dependency would be compiled again.
+/// Examples among them make cargo take the features that tests have too: one selection
+/// for all, or every dependency would be compiled again.
 pub(crate) fn built() -> Result<PathBuf> {
-    let words = ["build", "--workspace", "--bins", "--example", "wire"];
-    cargo(words.into_iter().chain(PROFILE))?.run()?;
+    let words = "build --workspace --bins --example wire --example types";
+    cargo(words.split(' ').chain(PROFILE))?.run()?;
     Ok(place::target()?.join("debug"))
 }

@@ -1,6 +1,7 @@
 //! Running other programs: shown before they run, from the root of the workspace, failing by name.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -37,6 +38,13 @@ impl Step {
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.0.env(name, value);
         self
+    }
+
+    /// Gives it a file to read.
+    pub(crate) fn input(mut self, from: &Path) -> Result<Self> {
+        let file = File::open(from).with_context(|| format!("reading {}", from.display()))?;
+        self.0.stdin(file);
+        Ok(self)
     }
 
     /// Runs it in plain sight.

@@ -23,7 +23,7 @@ pub struct Transcript {
 
 /// What a row is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "types", derive(ts_rs::TS))]
+#[cfg_attr(feature = "types", derive(ts_rs::TS), ts(rename = "TranscriptKind"))]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
     /// Signing in, step by step.

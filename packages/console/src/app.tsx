@@ -3,6 +3,7 @@ import { CompanionPanel } from "./companion/panel";
 import { DoorsPanel } from "./doors/panel";
 import { entrance } from "./house";
 import { MediaPanel } from "./media/panel";
+import { OperatorPanel } from "./operator/panel";
 import { RelayPanel } from "./relay/panel";
 import { type PanelName, route } from "./router";
 import { Outside } from "./shell/outside";
@@ -14,6 +15,7 @@ const PANELS: Record<PanelName, () => preact.JSX.Element> = {
   media: MediaPanel,
   companion: CompanionPanel,
   relay: RelayPanel,
+  operator: OperatorPanel,
   doors: DoorsPanel,
   audit: AuditPanel,
 };

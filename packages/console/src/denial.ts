@@ -1,5 +1,7 @@
 // Every failure the console can meet, as one typed value that says what happened, why, and what to do.
 
+import { clock, span } from "./format";
+
 export class Denied extends Error {
   override readonly name = "Denied";
   constructor(
@@ -8,6 +10,8 @@ export class Denied extends Error {
     message: string,
     readonly requestId: string | null = null,
     readonly retryAfterMs: number | null = null,
+    /** RFC 3339: since when what stands in the way has stood there. */
+    readonly since: string | null = null,
   ) {
     super(message);
   }
@@ -49,6 +53,28 @@ const ADVICE: Record<string, Advice> = {
   tooManyConnections: ["Close other tabs or players that use this daemon, then try again.", null],
   hostNotAllowed: ["Open the console by the address the daemon printed:", "doorward open"],
   sourceNotAllowed: ["Name the source when the daemon starts:", "doorward serve SOURCE"],
+  csrfMismatch: ["Open the console again:", "doorward open"],
+  sessionAlreadyInUse: ["Sign out of the gateway over there, or wait until that session ends.", null],
+  gatewayNotAllowed: ["Name it under [[gateway]] in the configuration:", "doorward init"],
+  badRequest: ["Check what you typed, then try again.", null],
+  disabledAuthMethod: ["Choose another way to sign in.", null],
+  authenticationDenied: [
+    "Check the account and what proves it. Every failure makes the next try wait longer.",
+    null,
+  ],
+  unauthenticated: ["Sign in to the gateway.", null],
+  unknownCap: ["List what the session may use again.", null],
+  interfaceMismatch: ["List what the session may use again.", null],
+  staleSession: ["Sign in to the gateway again.", null],
+  methodDenied: ["Sign in with a profile that may, or ask whoever runs the gateway.", null],
+  serviceUnavailable: ["Try again later, or ask whoever runs the gateway.", null],
+  upstreamTimeout: ["It may have been done all the same: look before you try again.", null],
+  upstreamDisconnected: ["Check that the gateway runs, then sign in again.", null],
+  resultTooLarge: ["Ask for less.", null],
+  hostKeyMismatch: ["Do not sign in until you know why its key changed.", null],
+  notOwner: ["Ask whoever holds it over there.", null],
+  busy: ["Wait until something else is done, then try again.", null],
+  bodyTooLarge: ["Send less.", null],
   peerNotAllowed: ["Use a browser that runs as the same user as the daemon.", null],
 };
 
@@ -58,7 +84,13 @@ export function troubleOf(cause: unknown, what: string): Trouble {
       cause.requestId ? "Try again; if it stays, find this request in the audit log:" : "Try again.",
       cause.requestId ? "doorward audit tail" : null,
     ];
-    return { what, why: `${sentence(cause.message)} (${cause.denial})`, advice, command };
+    const since = cause.since ? ` since ${clock(cause.since, false)}` : "";
+    const why = `${sentence(cause.message)}${since} (${cause.denial})`;
+    // How long is worth more than that it is a while.
+    if (cause.retryAfterMs !== null && !command) {
+      return { what, why, advice: `Wait ${span(cause.retryAfterMs)}, then try again.`, command };
+    }
+    return { what, why, advice, command };
   }
   const why = cause instanceof Error && cause.message ? cause.message : "No reason was given";
   return {
@@ -90,6 +122,7 @@ export async function denialOf(answer: Response): Promise<Denied> {
     text("message") ?? `The answer was ${answer.status} without a reason`,
     text("requestId"),
     retry,
+    text("since"),
   );
 }
 

@@ -26,12 +26,20 @@ export type Opening = { open: true } | { open: false; cause: Denied | null };
 
 type Method = "GET" | "POST" | "DELETE";
 
+/** An answer that gives the session a new id: its cookie comes beside it. */
+export interface Turned {
+  csrf: string | null;
+}
+
 const SHELF = "doorward.keys";
+const OLD = new Set(["browserSessionExpired", "csrfMismatch"]);
 const TICKET = /^#ticket=([A-Za-z0-9_-]+)$/;
 
 export class Door {
   #keys: Keys | null = null;
   #onOver: (cause: Denied | null) => void = () => {};
+  /** What may give the session a new id while it is under way. */
+  #turning: Promise<unknown> | null = null;
 
   constructor(private readonly around: Surroundings) {}
 
@@ -61,25 +69,40 @@ export class Door {
     return this.#keys?.content ?? null;
   }
 
-  read<T>(path: string, signal?: AbortSignal): Promise<T> {
-    return this.#call<T>("GET", path, undefined, signal);
+  async read<T>(path: string, signal?: AbortSignal): Promise<T> {
+    return (await this.#call("GET", path, undefined, signal)).json() as Promise<T>;
   }
 
-  post<T>(path: string, body: unknown = {}): Promise<T> {
-    return this.#call<T>("POST", path, body);
+  async readText(path: string): Promise<string> {
+    return (await this.#call("GET", path)).text();
   }
 
-  remove<T>(path: string): Promise<T> {
-    return this.#call<T>("DELETE", path);
+  async post<T>(path: string, body: unknown = {}): Promise<T> {
+    return (await this.#call("POST", path, body)).json() as Promise<T>;
+  }
+
+  /** A post whose answer may give the session a new id, and this tab a new CSRF token. */
+  turn<T extends Turned>(path: string, body: unknown): Promise<T> {
+    const turning = this.#turn<T>(path, body);
+    const settled = turning.catch(() => {});
+    this.#turning = settled;
+    void settled.then(() => {
+      if (this.#turning === settled) this.#turning = null;
+    });
+    return turning;
+  }
+
+  async remove<T>(path: string): Promise<T> {
+    return (await this.#call("DELETE", path)).json() as Promise<T>;
   }
 
   /** The event stream's request. It never counts as activity. */
-  async stream(path: string, lastId: string | null, signal: AbortSignal): Promise<Response> {
-    const headers = this.#headers("GET");
-    if (lastId !== null) headers.set("last-event-id", lastId);
-    const answer = await this.#send("GET", path, headers, undefined, signal);
-    if (!answer.ok) throw await this.#judge(answer);
-    return answer;
+  stream(path: string, lastId: string | null, signal: AbortSignal): Promise<Response> {
+    return this.#judged(() => {
+      const headers = this.#headers("GET");
+      if (lastId !== null) headers.set("last-event-id", lastId);
+      return this.#send("GET", path, headers, undefined, signal);
+    });
   }
 
   /** Ends the session in this tab without asking the daemon. */
@@ -95,8 +118,19 @@ export class Door {
     const answer = await this.#send("POST", "/api/session/claim", headers, JSON.stringify({ ticket }));
     if (!answer.ok) throw await denialOf(answer);
     const { proof, csrf, content } = (await answer.json()) as Claimed;
-    this.#keys = { proof, csrf, content };
-    this.around.storage.setItem(SHELF, JSON.stringify(this.#keys));
+    this.#keep({ proof, csrf, content });
+  }
+
+  async #turn<T extends Turned>(path: string, body: unknown): Promise<T> {
+    const answer = await this.#call("POST", path, body, undefined, false);
+    const turned = (await answer.json()) as T;
+    if (turned.csrf !== null && this.#keys) this.#keep({ ...this.#keys, csrf: turned.csrf });
+    return turned;
+  }
+
+  #keep(keys: Keys): void {
+    this.#keys = keys;
+    this.around.storage.setItem(SHELF, JSON.stringify(keys));
   }
 
   /** Without a ticket to fall back on, only a clear "over" closes the door; a daemon that is away may come back. */
@@ -119,14 +153,42 @@ export class Door {
     return false;
   }
 
-  async #call<T>(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-    const headers = this.#headers(method);
-    if (body !== undefined) headers.set("content-type", "application/json");
-    if (this.around.active()) headers.set("x-doorward-active", "1");
+  #call(method: Method, path: string, body?: unknown, signal?: AbortSignal, waits = true): Promise<Response> {
+    const active = this.around.active();
     const sent = body === undefined ? undefined : JSON.stringify(body);
-    const answer = await this.#send(method, path, headers, sent, signal);
-    if (!answer.ok) throw await this.#judge(answer);
-    return (await answer.json()) as T;
+    return this.#judged(() => {
+      const headers = this.#headers(method);
+      if (sent !== undefined) headers.set("content-type", "application/json");
+      if (active) headers.set("x-doorward-active", "1");
+      return this.#send(method, path, headers, sent, signal);
+    }, waits);
+  }
+
+  /**
+   * A good answer. What was refused for an id or a token that the session had until just now is asked once more:
+   * such a refusal comes before anything is done. What turns the session itself does not wait for that.
+   */
+  async #judged(ask: () => Promise<Response>, waits = true): Promise<Response> {
+    const before = this.#keys;
+    const answer = await ask();
+    if (answer.ok) return answer;
+    const denial = await denialOf(answer);
+    if (!(await this.#isOld(denial, before, waits))) throw this.#over(denial);
+    const again = await ask();
+    if (!again.ok) throw this.#over(await denialOf(again));
+    return again;
+  }
+
+  /** Another tab may have turned the session too: the browser has its cookie, and nobody tells this one. */
+  async #isOld(denial: Denied, before: Keys | null, waits: boolean): Promise<boolean> {
+    if (!before || !OLD.has(denial.denial)) return false;
+    if (waits) await this.#turning;
+    return this.#keys !== null && (denial.sessionOver || this.#keys !== before);
+  }
+
+  #over(denial: Denied): Denied {
+    if (denial.sessionOver) this.forget(denial);
+    return denial;
   }
 
   #headers(method: Method): Headers {
@@ -160,12 +222,6 @@ export class Door {
       if (signal?.aborted) throw cause;
       throw unreachable();
     }
-  }
-
-  async #judge(answer: Response): Promise<Denied> {
-    const denial = await denialOf(answer);
-    if (denial.sessionOver || denial.status === 401) this.forget(denial);
-    return denial;
   }
 
   #takeTicket(): string | null {

@@ -47,6 +47,12 @@ export function say(text: string, bad = false): void {
   said.value = { text, bad, n: sayings };
 }
 
+/** Says what was not done, why, and what helps. */
+export function complain(cause: unknown, what: string): void {
+  const { what: said, why, advice, command } = troubleOf(cause, what);
+  say(`${said}. ${why}. ${advice}${command ? ` ${command}` : ""}`, true);
+}
+
 export async function enter(): Promise<void> {
   door.onOver((cause) => {
     entrance.value = { at: "outside", cause };

@@ -9,6 +9,7 @@ import "./style/parts.css";
 import "./style/media.css";
 import "./style/preview.css";
 import "./style/house.css";
+import "./style/operator.css";
 
 startTheme();
 // The door takes the ticket out of the fragment first; only then may the router read it.

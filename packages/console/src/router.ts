@@ -7,6 +7,7 @@ export type Route =
   | { panel: "media"; source: string | null; prefix: string; open: string | null }
   | { panel: "companion" }
   | { panel: "relay" }
+  | { panel: "operator" }
   | { panel: "doors"; surface: string | null }
   | { panel: "audit"; kind: string; surface: string };
 
@@ -19,6 +20,7 @@ export function parseRoute(hash: string): Route {
   switch (panel) {
     case "companion":
     case "relay":
+    case "operator":
       return { panel };
     case "doors":
       return { panel, surface: rest[0] ? decode(rest[0]) : null };
@@ -41,6 +43,7 @@ export function formatRoute(route: Route): string {
   switch (route.panel) {
     case "companion":
     case "relay":
+    case "operator":
       return `#/${route.panel}`;
     case "doors":
       return route.surface ? `#/doors/${encodeURIComponent(route.surface)}` : "#/doors";

@@ -7,7 +7,12 @@ const TICKET = "t".repeat(43);
 
 type Answer = { status?: number; body: unknown };
 
-function scene(hash: string, answers: Record<string, Answer | Error>, stored: object | null = null) {
+/** Of a list, one answer after the other; the last stays. */
+function scene(
+  hash: string,
+  answers: Record<string, Answer | Error | Answer[]>,
+  stored: object | null = null,
+) {
   const shelf = new Map<string, string>();
   if (stored) shelf.set("doorward.keys", JSON.stringify(stored));
   const asked: { path: string; init: RequestInit; headers: Headers }[] = [];
@@ -15,7 +20,8 @@ function scene(hash: string, answers: Record<string, Answer | Error>, stored: ob
   const around: Surroundings = {
     fetch: async (path, init = {}) => {
       asked.push({ path, init, headers: new Headers(init.headers) });
-      const answer = answers[`${init.method} ${path}`];
+      const known = answers[`${init.method} ${path}`];
+      const answer = Array.isArray(known) && known.length > 1 ? known.shift() : [known].flat()[0];
       if (!answer || answer instanceof Error) throw answer ?? new TypeError("failed to fetch");
       return new Response(JSON.stringify(answer.body), { status: answer.status ?? 200 });
     },
@@ -157,10 +163,101 @@ describe("calling", () => {
   });
 });
 
+describe("a session that gets a new id", () => {
+  const TURNED = { body: { csrf: "csrf-2", state: {} } };
+  const OLD_TOKEN = { status: 403, body: { denial: "csrfMismatch", message: "No.", requestId: "r_3" } };
+
+  it("takes its new token from the answer, and keeps it for this tab", async () => {
+    const { door, asked, shelf } = scene(
+      "",
+      { "GET /api/state": STATE, "POST /in": TURNED, "POST /y": { body: 1 } },
+      KEYS,
+    );
+    await door.open();
+    expect(await door.turn("/in", { account: "a" })).toEqual(TURNED.body);
+    await door.post("/y");
+    expect(asked.at(-1)?.headers.get("x-csrf-token")).toBe("csrf-2");
+    expect(JSON.parse(shelf.get("doorward.keys") ?? "")).toEqual({ ...KEYS, csrf: "csrf-2" });
+  });
+
+  it("keeps the token where the answer brings none", async () => {
+    const answers = { "GET /api/state": STATE, "POST /in": { body: { csrf: null } }, "POST /y": { body: 1 } };
+    const { door, asked } = scene("", answers, KEYS);
+    await door.open();
+    await door.turn("/in", {});
+    await door.post("/y");
+    expect(asked.at(-1)?.headers.get("x-csrf-token")).toBe("csrf-1");
+  });
+
+  it("asks once more what was under way with the id before", async () => {
+    const answers = { "GET /api/state": STATE, "GET /x": [OVER, { body: 7 }] };
+    const { door, asked, shelf } = scene("", answers, KEYS);
+    await door.open();
+    expect(await door.read("/x")).toBe(7);
+    expect(asked.map((one) => one.path)).toEqual(["/api/state", "/x", "/x"]);
+    expect(shelf.size).toBe(1);
+  });
+
+  it("waits for the new token before it asks once more", async () => {
+    const { door, around, asked } = scene(
+      "",
+      { "GET /api/state": STATE, "POST /y": [OLD_TOKEN, { body: 1 }] },
+      KEYS,
+    );
+    await door.open();
+    let answer = (_: Response): void => {};
+    const plain = around.fetch;
+    around.fetch = (path, init) =>
+      path === "/in" ? new Promise<Response>((done) => (answer = done)) : plain(path, init);
+    const turning = door.turn("/in", {});
+    const posted = door.post("/y");
+    await vi.waitFor(() => expect(asked.length).toBe(2));
+    answer(new Response(JSON.stringify(TURNED.body)));
+    await turning;
+    expect(await posted).toBe(1);
+    expect(asked.map((one) => one.headers.get("x-csrf-token"))).toEqual([null, "csrf-1", "csrf-2"]);
+  });
+
+  it("is not asked again for a token that is merely wrong", async () => {
+    const { door, asked } = scene("", { "GET /api/state": STATE, "POST /y": OLD_TOKEN }, KEYS);
+    await door.open();
+    await expect(door.post("/y")).rejects.toMatchObject({ denial: "csrfMismatch" });
+    expect(asked.length).toBe(2);
+  });
+
+  it("does not wait for itself, and is over where the answer stays", async () => {
+    const { door, shelf } = scene("", { "GET /api/state": STATE, "POST /in": OVER }, KEYS);
+    await door.open();
+    await expect(door.turn("/in", {})).rejects.toMatchObject({ denial: "browserSessionExpired" });
+    expect(shelf.size).toBe(0);
+  });
+
+  it("stays where a gateway wants somebody to sign in", async () => {
+    const answers = {
+      "GET /api/state": STATE,
+      "GET /caps": { status: 401, body: { denial: "unauthenticated", message: "Sign in." } },
+    };
+    const { door, shelf } = scene("", answers, KEYS);
+    await door.open();
+    await expect(door.read("/caps")).rejects.toMatchObject({ denial: "unauthenticated" });
+    expect(shelf.size).toBe(1);
+  });
+});
+
 describe("denials", () => {
   it("makes one of an answer that is not ours", async () => {
     const denial = await denialOf(new Response("<h1>no</h1>", { status: 502 }));
     expect(denial).toMatchObject({ denial: "http502", status: 502, requestId: null });
+  });
+
+  it("says since when, and for how long", async () => {
+    const inUse = { denial: "sessionAlreadyInUse", message: "It is in use.", since: "2026-11-24T12:00:00Z" };
+    const denial = await denialOf(new Response(JSON.stringify(inUse), { status: 409 }));
+    expect(troubleOf(denial, "You were not signed in").why).toMatch(
+      /^It is in use since \d\d:\d\d \(sessionAlreadyInUse\)$/,
+    );
+    const locked = new Denied(429, "lockedOut", "Too many.", null, 32_000);
+    expect(troubleOf(locked, "x").advice).toBe("Wait 32 s, then try again.");
   });
 
   it("says what happened, why and what to do", () => {

@@ -11,6 +11,7 @@ describe("routes", () => {
     ["#/media/pictures/h%C3%B6he//", mediaRoute("pictures", "höhe//")],
     ["#/companion", { panel: "companion" }],
     ["#/relay", { panel: "relay" }],
+    ["#/operator", { panel: "operator" }],
     ["#/doors", { panel: "doors", surface: null }],
     ["#/doors/console%20API", { panel: "doors", surface: "console API" }],
     ["#/audit", { panel: "audit", kind: "", surface: "" }],

@@ -23,6 +23,8 @@
  * @property {() => string[]} complaints  Console errors and uncaught exceptions, where the engine tells them.
  * @property {(name: string, setting: "granted" | "denied" | "prompt") => Promise<void>} permission  Only Chromium can.
  * @property {(selector: string, files: string[]) => Promise<void>} drop  Only Chromium can.
+ * @property {(t: import("node:test").TestContext) => Promise<{file: (name: string) => Promise<string>}>} downloads  Only
+ *   Chromium can.
  * @property {() => Promise<void>} close
  */
 

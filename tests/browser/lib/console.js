@@ -86,4 +86,4 @@ export async function preview(page, source, key) {
   }, `#/media/${encodeURIComponent(source)}/?open=${encodeURIComponent(key)}`);
 }
 
-export const panels = { media: "#/media", relay: "#/relay", doors: "#/doors", audit: "#/audit" };
+export const panels = { media: "#/media", relay: "#/relay", operator: "#/operator", doors: "#/doors", audit: "#/audit" };

@@ -1,7 +1,11 @@
 // Chromium by the DevTools protocol and Firefox by WebDriver BiDi, both through puppeteer-core.
 
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import puppeteer from "puppeteer-core";
 import { poll, watchViolations } from "./browser.js";
+import { until } from "./process.js";
 
 const CHROMIUM_ARGS = [
   "--no-sandbox",
@@ -174,6 +178,21 @@ class PuppeteerPage {
     });
     const data = { items: [], files, dragOperationsMask: 1 };
     for (const type of ["dragEnter", "dragOver", "drop"]) await this.#session.send("Input.dispatchDragEvent", { type, ...place, data });
+  }
+
+  /** Chromium only: a folder for what this browser saves from now on. `file` waits for one, and reads it. */
+  async downloads(t) {
+    const folder = await mkdtemp(join(tmpdir(), "dw-downloads-"));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    this.#session ??= await this.#inner.createCDPSession();
+    await this.#session.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: folder });
+    const read = (name) => readFile(join(folder, name), "utf8").catch(() => "");
+    return {
+      file: async (name) => {
+        await until(async () => (await read(name)) !== "", 10_000, `${name} to be saved`);
+        return read(name);
+      },
+    };
   }
 
   close() {

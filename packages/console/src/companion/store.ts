@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import { type Trouble, troubleOf } from "../denial";
-import { door, onEvent, say } from "../house";
+import { complain, door, onEvent, say } from "../house";
 import type { Companion } from "../wire";
 
 export const companion = signal<Companion | null>(null);
@@ -20,8 +20,7 @@ export async function forget(keyId: string, origin: string): Promise<void> {
     await door.remove(`/api/pairings/${encodeURIComponent(keyId)}`);
     say(`Forgot ${origin}.`);
   } catch (cause) {
-    const { what, why, advice, command } = troubleOf(cause, `${origin} was not forgotten`);
-    say(`${what}. ${why}. ${advice}${command ? ` ${command}` : ""}`, true);
+    complain(cause, `${origin} was not forgotten`);
   }
   await loadCompanion();
 }

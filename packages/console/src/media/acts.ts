@@ -1,8 +1,7 @@
 // What a person can do with an entry or a live URL. Each act says aloud how it went.
 
-import { troubleOf } from "../denial";
 import { without } from "../flow";
-import { door, live, say, shelve, state } from "../house";
+import { complain, door, live, say, shelve, state } from "../house";
 import { merged } from "../live";
 import { copyText } from "../ui/copy";
 import type { Disposition, Entry, Minted, Source, State } from "../wire";
@@ -136,12 +135,4 @@ export async function addSource(text: string): Promise<Source | null> {
     complain(cause, `${parsed.location} was not added`);
     return null;
   }
-}
-
-function complain(cause: unknown, what: string): void {
-  const trouble = troubleOf(cause, what);
-  say(
-    `${trouble.what}. ${trouble.why}. ${trouble.advice}${trouble.command ? ` ${trouble.command}` : ""}`,
-    true,
-  );
 }

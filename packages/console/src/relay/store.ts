@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import { type Trouble, troubleOf } from "../denial";
 import { listed, without } from "../flow";
-import { door, onEvent, say } from "../house";
+import { complain, door, onEvent, say } from "../house";
 import { copyText } from "../ui/copy";
 import type { Relay, RelayMinted } from "../wire";
 import { merged, type Open } from "./open";
@@ -48,11 +48,6 @@ export async function revoke(id: string, upstream: string): Promise<void> {
   } catch (cause) {
     complain(cause, `${upstream} was not revoked`);
   }
-}
-
-function complain(cause: unknown, what: string): void {
-  const { what: said, why, advice, command } = troubleOf(cause, what);
-  say(`${said}. ${why}. ${advice}${command ? ` ${command}` : ""}`, true);
 }
 
 onEvent((event, data) => {

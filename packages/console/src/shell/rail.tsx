@@ -4,10 +4,11 @@ import type { JSX } from "preact";
 import { companion } from "../companion/store";
 import { span } from "../format";
 import { link, live, recent, signOut, state } from "../house";
+import { operator } from "../operator/store";
 import { open } from "../relay/store";
 import { formatRoute, mediaRoute, type PanelName, type Route, route } from "../router";
 import { nextTheme, theme } from "../theme";
-import { Arrows, DoorIcon, Halves, Keyhole, Link, Page, Play } from "../ui/icons";
+import { Arrows, Desk, DoorIcon, Halves, Keyhole, Link, Page, Play } from "../ui/icons";
 import { now } from "../ui/now";
 
 interface Room {
@@ -42,6 +43,13 @@ const ROOMS: readonly { title: string; rooms: readonly Room[] }[] = [
         icon: Arrows,
         to: () => ({ panel: "relay" }),
         count: () => ({ n: open.value?.size ?? 0, of: "open upstreams" }),
+      },
+      {
+        panel: "operator",
+        label: "Operator",
+        icon: Desk,
+        to: () => ({ panel: "operator" }),
+        count: () => ({ n: operator.value?.session ? 1 : 0, of: "session on a gateway" }),
       },
     ],
   },

@@ -20,6 +20,7 @@ export function Top(): JSX.Element {
 const TITLES = {
   companion: "Every page that you introduced to this computer",
   relay: "Every way out that a page was given",
+  operator: "Every session on another machine, held here for you",
   doors: "Every way in, and what it asks",
   audit: "Every decision, as it was made",
 };

@@ -42,6 +42,13 @@ export const DoorIcon = drawing(
   </>,
 );
 export const Arrows = drawing(20, <path d="M3 7h13M12.5 3.5L16 7l-3.5 3.5M17 13H4M7.5 9.5L4 13l3.5 3.5" />);
+export const Desk = drawing(
+  20,
+  <>
+    <rect x="2.5" y="3.5" width="15" height="10" rx="1.5" />
+    <path d="M6 7l2 2-2 2M10 11h3.5M7 17h6" />
+  </>,
+);
 export const Page = drawing(20, <path d="M5 3h7l3.5 3.5V17H5zM8 9h5M8 12.5h5" />);
 export const Folder = drawing(
   20,

@@ -1,0 +1,72 @@
+// A gateway and what becomes of it, in words.
+
+import { span } from "../format";
+import type { AuthStrength, Effect, HealthVm, TranscriptKind } from "./wire";
+
+const STRENGTHS: Readonly<Record<AuthStrength, string>> = {
+  none: "nothing was proven",
+  localPresence: "by being on the same machine",
+  password: "by a password",
+  publicKey: "by a key",
+  hardwareKey: "by a key in hardware",
+};
+
+/** How well it was proven who it is. */
+export const strengthWords = (strength: AuthStrength): string => STRENGTHS[strength] ?? strength;
+
+/** What an operation does over there; the tone only repeats it. */
+export function effectWords(effect: Effect): { word: string; tone: string } {
+  switch (effect) {
+    case "read":
+      return { word: "looks", tone: "chip" };
+    case "write":
+      return { word: "changes something", tone: "chip y" };
+    case "destructive":
+      return { word: "cannot be undone", tone: "chip r" };
+  }
+}
+
+export function healthWords(health: HealthVm | null): { word: string; tone: string } {
+  const took = health?.latencyMs ?? null;
+  const within = took === null ? "" : ` in ${took < 1_000 ? `${took} ms` : span(took)}`;
+  switch (health?.state) {
+    case "up":
+      return { word: `answers${within}`, tone: "pill ok" };
+    case "degraded":
+      return { word: `slow: answers${within}`, tone: "pill busy" };
+    case "down":
+      return { word: "does not answer", tone: "pill bad" };
+    case "idle":
+      return { word: "no connection", tone: "pill" };
+    default:
+      return { word: "not asked yet", tone: "pill" };
+  }
+}
+
+const KINDS: Readonly<Record<TranscriptKind, string>> = {
+  login: "sign-in",
+  end: "end",
+  call: "call",
+  launch: "launch",
+  renewal: "more time",
+  choice: "gateway",
+};
+
+export const kindWords = (kind: TranscriptKind): string => KINDS[kind] ?? kind;
+
+const ENDS: Readonly<Record<string, string>> = {
+  logout: "you signed out of it",
+  anotherGateway: "another gateway was chosen",
+  shutdown: "doorward stopped",
+  browserSessionEnded: "the session of this browser ended",
+};
+
+/** Why a session on a gateway ended: what the transcript's row says, or that in words. */
+export const endWords = (summary: string): string => ENDS[summary] ?? summary;
+
+/** What is kept of a session until then. */
+export function leftWords(expiresAt: string | null, now: number): string {
+  if (expiresAt === null) return "as long as it is used";
+  const left = Date.parse(expiresAt) - now;
+  return left > 0 ? span(left) : "its time is over";
+}

@@ -1,0 +1,283 @@
+// The Operator panel in the three engines, with the reference gateway behind it: signing in, typed forms, results,
+// denials in words, chat, transcript; and who hears what when two browsers want the same gateway.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { ok } from "./lib/console.js";
+import { inEngines, launch } from "./lib/engines.js";
+import { call, give, openPanel, operation, press, RIGHT, shown, signIn, startGateway, startOperator, toPanel } from "./lib/gateway.js";
+import { needsDaemon } from "./lib/places.js";
+import { pause } from "./lib/process.js";
+
+/** As `inEngines`; the body gets the gateways `lab` and `spare`, the daemon, and `page` at the Operator panel. */
+function atPanel(name, body, options = {}) {
+  inEngines(
+    name,
+    async (context) => {
+      const { page, t } = context;
+      const [lab, spare] = [await startGateway(t), await startGateway(t)];
+      const daemon = await startOperator(t, { lab, spare });
+      await openPanel(page, daemon.launchUrl);
+      await body({ ...context, daemon, lab, spare });
+    },
+    { needs: needsDaemon, ...options },
+  );
+}
+
+const keys = (page) => page.evaluate(() => JSON.parse(sessionStorage.getItem("doorward.keys")));
+const result = (cap, name) => `${operation(cap, name)} [data-testid="result"]`;
+const refusal = (cap, name) => `${operation(cap, name)} [data-testid="trouble"]`;
+
+atPanel("op_r1_the_panel_signs_in_and_goes_on_under_a_new_id", async ({ browser, page, daemon }) => {
+  const jar = async () => (await browser.cookies(`${daemon.control}/`)).find((c) => c.name.startsWith("doorward")).value;
+  const before = [await jar(), (await keys(page)).csrf];
+  // Nothing tells an account's name beforehand, and what is needed is said at its field.
+  assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll('[data-testid="sign-in"] input')].map((it) => [it.value, it.autocomplete])), [
+    ["", "off"],
+    ["", "off"],
+    ["", "off"],
+  ]);
+  await give(page, '[data-testid="sign-in"]', { account: "ada" });
+  await page.waitFor(() => document.activeElement?.dataset.field === "password" && document.activeElement.getAttribute("aria-invalid") === "true", { why: "the field that is needed" });
+
+  await give(page, '[data-testid="sign-in"]', { account: "ada", password: "hunter2-wrong" });
+  const why = await shown(page, '[data-testid="gateway"] [data-testid="trouble"]', "the denial in words");
+  assert.match(why, /^You were not signed in\. The gateway does not accept these credentials \(authenticationDenied\)\.Check the account/);
+  // The password left its field as it was given; the first pause after a failure is a second.
+  assert.equal(await page.evaluate(() => document.querySelector('[data-field="password"]').value), "");
+  await pause(1_100);
+
+  const session = await signIn(page);
+  assert.match(session, /Signed in asada.*Profileoperator.*Provenby a password/);
+  await page.waitFor(() => document.activeElement.id === "gateway", { why: "the focus to be where the session is told" });
+  const after = [await jar(), (await keys(page)).csrf];
+  assert.ok(before[0] !== after[0] && before[1] !== after[1], "cookie and token are new");
+  // What was listened to goes on, and so does everything that changes something.
+  await call(page, "system", "motd");
+  assert.match(await shown(page, result("system", "motd")), /\S/);
+  assert.equal(await page.evaluate(() => document.querySelector('[data-testid="link"]').dataset.link), "live");
+
+  // Kept over a reload, the transcript too.
+  await page.goto(`${daemon.control}/`);
+  await toPanel(page);
+  await shown(page, '[data-testid="gateway-session"]', "the session after a reload");
+  await shown(page, '[data-testid="transcript-row"][data-outcome="authenticationDenied"]', "what happened before");
+  const told = await shown(page, '[data-testid="transcript"]');
+  assert.match(told, /refused: authenticationDenied/);
+  assert.ok(!told.includes("hunter2"));
+  await call(page, "system", "status");
+  assert.match(await shown(page, result("system", "status")), /load/);
+  await press(page, '[data-testid="leave"]');
+  await shown(page, '[data-testid="sign-in"]', "the form again");
+  assert.equal((await ok(page, "GET", "/api/operator/state")).owner.state, "free");
+  assert.deepEqual(await page.violations(), []);
+});
+
+atPanel("op_d1_forms_are_typed_and_results_are_text", async ({ page }) => {
+  await signIn(page);
+  // What does not fit is told at its field, and not sent.
+  await call(page, "log", "read", { cursor: "", most: "501" });
+  await page.waitFor((it) => document.querySelector(`${it} .wrong`)?.textContent === "A number from 1 to 500 is needed.", { args: [operation("log", "read")], why: "the wrong number" });
+  await call(page, "log", "read", { cursor: "", most: "5" });
+  await shown(page, `${result("log", "read")} table`);
+  const heads = await page.evaluate((it) => [...document.querySelectorAll(`${it} th`)].map((head) => head.textContent), result("log", "read"));
+  assert.deepEqual(heads, ["cursor", "at", "kind", "text"]);
+
+  // Markup is text, and what would turn the page around is spelt out.
+  const hostile = '<img src=x onerror="document.title=1">\n\u202Eevil אבג';
+  await call(page, "notes", "put", { name: "a", text: hostile });
+  assert.match(await shown(page, result("notes", "put")), /^Done\./);
+  await call(page, "notes", "get", { name: "a" });
+  const text = await shown(page, `${result("notes", "get")} pre`);
+  assert.equal(text, '<img src=x onerror="document.title=1">\n\\u{202e}evil אבג');
+  assert.equal(await page.evaluate(() => document.querySelectorAll("main img").length), 0);
+  await call(page, "notes", "list");
+  await shown(page, `${result("notes", "list")} td`);
+
+  // What cannot be undone is asked about once; Escape and the nearer answer leave it.
+  await call(page, "notes", "delete", { name: "a" });
+  assert.match(await shown(page, '[data-testid="confirm"]'), /^Delete\?.*Notes \(notes\) · Name: a This cannot be undone\./);
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.testid), "keep");
+  await page.press("Escape");
+  await page.waitFor(() => document.querySelector('[data-testid="confirm"]') === null, { why: "the question to go" });
+  assert.equal(await page.evaluate((it) => document.querySelector(it), result("notes", "delete")), null);
+  await call(page, "notes", "get", { name: "a" });
+  await page.waitFor((it) => document.querySelector(`${it} pre`) !== null, { args: [result("notes", "get")], why: "the note to be there still" });
+  await call(page, "notes", "delete", { name: "a" });
+  await shown(page, '[data-testid="confirm"]');
+  await press(page, '[data-testid="confirm-yes"]');
+  assert.match(await shown(page, result("notes", "delete")), /^Done\./);
+  await call(page, "notes", "get", { name: "a" });
+  assert.match(await shown(page, refusal("notes", "get"), "the denial in words"), /was not done\. The request does not fit what is asked for \(badRequest\)\./);
+
+  // The transcript beside it says all of that, and so do the decisions.
+  await page.waitFor(() => document.querySelectorAll('[data-testid="transcript-row"]').length >= 7, { why: "the rows, as they happened" });
+  await press(page, '[data-testid="open-decisions"]');
+  await page.waitFor(() => document.querySelector('[data-testid="decision"]')?.textContent.includes("badRequest"), { why: "the decisions" });
+  assert.deepEqual(await page.violations(), []);
+});
+
+atPanel("op_f7_another_browser_is_told_since_when_and_comes_in_after_the_owners_logout", async ({ engine, page, daemon, t }) => {
+  const other = await launch(engine);
+  t.after(() => other.close());
+  const second = await other.newPage();
+  await openPanel(second, await daemon.open());
+  await shown(second, '[data-testid="sign-in"]', "a form, as long as nobody has it");
+  await signIn(page);
+  // Told without a reload, and nothing but the time.
+  const told = await shown(second, '[data-testid="in-use"]', "that it is in use");
+  assert.match(told, /^Another browser has the gateway since \d\d:\d\d:\d\d, for \d+ s\./);
+  const card = await shown(second, '[data-testid="gateway"]');
+  assert.ok(!card.includes("ada") && !card.includes("operator"), card);
+  const state = await ok(second, "GET", "/api/operator/state");
+  assert.deepEqual([state.owner.state, state.session, state.caps], ["inUse", null, []]);
+  await press(page, '[data-testid="leave"]');
+  await shown(second, '[data-testid="sign-in"]', "the form, once it is free");
+  await signIn(second);
+  await shown(page, '[data-testid="in-use"]', "the first browser to hear of it");
+});
+
+atPanel("op_r4_a_tab_that_nobody_touches_keeps_no_session_alive_and_a_hidden_one_asks_nothing", async ({ page }) => {
+  const idle = async () => (await ok(page, "GET", "/api/state")).session.idleExpiresAt;
+  const polls = async () => {
+    const { rows } = await ok(page, "GET", "/api/operator/transcript/redacted");
+    return rows.filter((row) => row.summary.startsWith("chat.poll")).length;
+  };
+  await signIn(page);
+  await give(page, '[data-cap="chat"]', { channel: "lobby", nickname: "ada" });
+  await shown(page, '[data-testid="chat"]');
+  const [until, seen] = [await idle(), await polls()];
+  const show = (state) =>
+    page.evaluate((to) => {
+      Object.defineProperty(document, "visibilityState", { value: to, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, state);
+  await show("visible");
+  await page.waitFor(async (shelf, before) => {
+    const { proof } = JSON.parse(sessionStorage.getItem(shelf));
+    const { rows } = await fetch("/api/operator/transcript/redacted", { headers: { "x-doorward-proof": proof } }).then((a) => a.json());
+    return rows.filter((row) => row.summary.startsWith("chat.poll")).length > before;
+  }, { args: ["doorward.keys", seen], why: "a poll" });
+  assert.equal(await idle(), until, "polls are no input");
+  await show("hidden");
+  // What was under way is let come in.
+  await pause(300);
+  const hidden = await polls();
+  for (let at = 0; at < 3; at += 1) await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  // As long as the next poll would have taken.
+  await pause(2_300);
+  assert.equal(await polls(), hidden, "nobody looks, and nothing is asked");
+  assert.equal(await idle(), until);
+});
+
+atPanel("two_consoles_talk_in_a_channel", async ({ engine, page, lab, t }) => {
+  // Another house of its own at the same gateway.
+  const away = await startOperator(t, { lab });
+  const other = await launch(engine);
+  t.after(() => other.close());
+  const second = await other.newPage();
+  await openPanel(second, away.launchUrl);
+  await press(second, '[data-way="guest"]');
+  await give(second, '[data-testid="sign-in"]', {});
+  await shown(second, '[data-testid="gateway-session"]', "the guest's session");
+  await signIn(page);
+  for (const [at, nickname] of [[page, "ada"], [second, "ben"]]) {
+    await give(at, '[data-cap="chat"]', { channel: "lobby", nickname });
+    await shown(at, '[data-testid="chat"]');
+  }
+  await page.waitFor(() => document.querySelector('[data-testid="members"]')?.textContent === "ada, ben", { why: "the other to be there" });
+  await second.type('[data-testid="say"]', "<b>hello</b> from ben");
+  await second.press("Enter");
+  await page.waitFor(() => [...document.querySelectorAll('[data-testid="line"]')].some((line) => line.textContent.endsWith("ben<b>hello</b> from ben")), { why: "what ben said" });
+  await press(second, '[data-testid="part"]');
+  await page.waitFor(() => document.querySelector('[data-testid="members"]')?.textContent === "ada", { why: "ben to be gone" });
+});
+
+atPanel("a_key_signs_in_in_two_steps_and_giving_up_frees_the_gateway", async ({ page, lab }) => {
+  await press(page, '[data-way="publicKey"]');
+  await give(page, '[data-testid="sign-in"]', { account: "grace" });
+  await shown(page, '[data-testid="challenge"]', "the challenge");
+  await press(page, '[data-testid="give-up"]');
+  await shown(page, '[data-testid="sign-in"]', "the form again");
+  assert.equal((await ok(page, "GET", "/api/operator/state")).owner.state, "free");
+  await press(page, '[data-way="publicKey"]');
+  await give(page, '[data-testid="sign-in"]', { account: "grace" });
+  const challenge = await shown(page, '[data-testid="challenge"]', "another challenge");
+  await give(page, '[data-testid="step"]', { answer: lab.sign(challenge) });
+  assert.match(await shown(page, '[data-testid="gateway-session"]', "the session"), /Signed in asgrace.*Provenby a key/);
+});
+
+atPanel("op_f4_a_gateway_that_is_gone_ends_the_session_in_words_and_another_can_be_chosen", async ({ page, lab }) => {
+  await signIn(page);
+  await lab.kill();
+  assert.match(await shown(page, '[data-testid="ended"]', "the end in words"), /^The session on the gateway is over: the gateway ended it\./);
+  await give(page, '[data-testid="sign-in"]', RIGHT);
+  assert.match(await shown(page, '[data-testid="gateway"] [data-testid="trouble"]', "why not"), /cannot be reached.*\(upstreamDisconnected\)/);
+  await press(page, '[data-gateway="spare"]');
+  await page.waitFor(() => document.querySelector("#gateway")?.textContent.startsWith("spare"), { why: "the other gateway" });
+  await signIn(page);
+  assert.equal(await page.evaluate(() => document.querySelector('[data-testid="health"]') !== null), true);
+  await page.waitFor(() => ["up", "degraded"].includes(document.querySelector('[data-testid="health"]')?.dataset.health), { why: "how it is" });
+  // Turning away ends the session, and is asked about.
+  await press(page, '[data-gateway="lab"]');
+  assert.match(await shown(page, '[data-testid="confirm"]'), /You are signed out of spare first\./);
+  await press(page, '[data-testid="confirm-yes"]');
+  await shown(page, '[data-testid="sign-in"]', "the form of the other");
+  assert.equal((await ok(page, "GET", "/api/operator/state")).owner.state, "free");
+  // Nobody is told of an end that was asked for.
+  assert.equal(await page.evaluate(() => document.querySelector('[data-testid="ended"]')), null);
+});
+
+atPanel("op_l3_the_transcript_is_saved_as_text_and_as_json", async ({ page, t }) => {
+  await signIn(page);
+  await call(page, "system", "motd");
+  await shown(page, result("system", "motd"));
+  const folder = await page.downloads(t);
+  await press(page, '[data-testid="save-text"]');
+  const text = await folder.file("transcript.txt");
+  assert.match(text, /\n\S+ {2}call {2}ok {2}system\.motd\n$/);
+  await press(page, '[data-testid="save-json"]');
+  const { rows } = JSON.parse(await folder.file("transcript.json"));
+  assert.equal(rows.at(-1).summary, "system.motd");
+  assert.ok(!text.includes("hunter2") && !JSON.stringify(rows).includes("hunter2"));
+}, { engines: ["chromium"] });
+
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+atPanel(
+  "the_operator_panel_has_no_accessibility_findings",
+  async ({ page }) => {
+    const look = async (where) => {
+      for (const scheme of ["light", "dark"]) {
+        await page.scheme(scheme);
+        for (const width of [1280, 400]) {
+          await page.size(width, 800);
+          await page.evaluate(axe);
+          const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }).then((r) => r.violations.map((v) => ({ id: v.id, where: v.nodes.map((n) => n.target.join(" ")) }))));
+          assert.deepEqual(found, [], `${where} in ${scheme} at ${width}`);
+          const wide = await page.evaluate(() => document.querySelector("main").scrollWidth - document.querySelector("main").clientWidth);
+          assert.ok(wide <= 0, `${where} is ${wide} px too wide at ${width}`);
+        }
+      }
+    };
+    await give(page, '[data-testid="sign-in"]', { account: "ada", password: "hunter2-wrong" });
+    await shown(page, '[data-testid="trouble"]');
+    await look("a denial");
+    await signIn(page);
+    await call(page, "log", "read", { cursor: "", most: "9" });
+    await call(page, "notes", "put", { name: "a", text: "b" });
+    await call(page, "system", "status");
+    await call(page, "system", "motd");
+    await give(page, '[data-cap="chat"]', { channel: "lobby", nickname: "ada" });
+    await shown(page, '[data-testid="chat"]');
+    await press(page, '[data-testid="more-time"]');
+    await press(page, '[data-testid="open-decisions"]');
+    await page.waitFor(() => document.querySelectorAll('[data-testid="result"]').length === 4 && document.querySelector('[data-testid="decision"]') !== null, { why: "all results" });
+    await look("a session");
+    await call(page, "notes", "delete", { name: "a" });
+    await shown(page, '[data-testid="confirm"]');
+    await look("a question");
+  },
+  { engines: ["chromium"] },
+);
