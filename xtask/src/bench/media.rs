@@ -99,10 +99,10 @@ impl Field {
 
     /// The kinds of work whose rows are missed, each alone, for [`super::profile`].
     pub(super) fn missed(&self) -> Vec<(&'static str, Work<'_>)> {
-        let bulk = |connections| {
+        let bulk = |source, connections, times| {
             move || {
-                let target = self.through_door("store")?.large;
-                (0..4).try_for_each(|_| load::read_all(&target, connections, LARGE))
+                let target = self.through_door(source)?.large;
+                (0..times).try_for_each(|_| load::read_all(&target, connections, LARGE))
             }
         };
         let small =
@@ -112,13 +112,14 @@ impl Field {
             load::ranges(&target, 20_000, RANGE, LARGE, 1).map(drop)
         };
         vec![
-            ("store, 1 stream", Box::new(bulk(1))),
-            ("store, 64 streams", Box::new(bulk(64))),
+            ("store, 1 stream", Box::new(bulk("store", 1, 4))),
+            ("store, 64 streams", Box::new(bulk("store", 64, 4))),
             (
                 "objects of 16 KiB, 16 connections",
                 Box::new(small("store")),
             ),
             ("random ranges of 64 KiB", Box::new(ranges)),
+            ("local file, 8 streams", Box::new(bulk("local", 8, 12))),
             (
                 "local files of 16 KiB, 16 connections",
                 Box::new(small("local")),

@@ -99,10 +99,11 @@ fn functions(data: &Path) -> Result<Vec<Function>> {
     Ok(functions)
 }
 
-/// `    12.34%  [k] name`
+/// `    12.34%  [k] name`, and columns that are empty without a hardware's counters.
 fn function(line: &str) -> Option<Function> {
     let (share, rest) = line.trim().split_once("%")?;
     let (kind, name) = rest.trim().split_once(' ')?;
+    let name = name.trim().split("  ").next()?;
     Some(Function {
         share: share.parse().ok()?,
         in_kernel: kind == "[k]",
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_line_of_perf_is_read() {
-        let read = function("    12.34%  [k] copy_user_generic  ").unwrap();
+        let read = function("    12.34%  [k] copy_user_generic     -      -  ").unwrap();
         assert_eq!(
             (read.in_kernel, read.name.as_str()),
             (true, "copy_user_generic")
