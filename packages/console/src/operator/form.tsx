@@ -101,7 +101,10 @@ interface InputProps {
 function Input({ field, common, onEnter }: InputProps): JSX.Element {
   const plain = { ...common, autocomplete: "off", spellcheck: false } as const;
   const onKeyDown = (event: KeyboardEvent): void => {
-    if (event.key === "Enter" && !event.isComposing) onEnter();
+    if (event.key !== "Enter" || event.isComposing) return;
+    // Else the same stroke would press the button that gets the focus: the nearer answer of a question.
+    event.preventDefault();
+    onEnter();
   };
   switch (field.kind) {
     case "text":
