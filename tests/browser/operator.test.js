@@ -10,16 +10,17 @@ import { call, give, openPanel, operation, press, RIGHT, shown, signIn, startGat
 import { needsDaemon } from "./lib/places.js";
 import { pause } from "./lib/process.js";
 
-/** As `inEngines`; the body gets the gateways `lab` and `spare`, the daemon, and `page` at the Operator panel. */
-function atPanel(name, body, options = {}) {
+/** As `inEngines`; the body gets the gateway `lab`, the daemon, and `page` at the Operator panel. `more`: other gateways. */
+function atPanel(name, body, { more = [], ...options } = {}) {
   inEngines(
     name,
     async (context) => {
       const { page, t } = context;
-      const [lab, spare] = [await startGateway(t), await startGateway(t)];
-      const daemon = await startOperator(t, { lab, spare });
+      const gateways = {};
+      for (const called of ["lab", ...more]) gateways[called] = await startGateway(t);
+      const daemon = await startOperator(t, gateways);
       await openPanel(page, daemon.launchUrl);
-      await body({ ...context, daemon, lab, spare });
+      await body({ ...context, daemon, ...gateways });
     },
     { needs: needsDaemon, ...options },
   );
@@ -248,7 +249,7 @@ atPanel("op_f4_a_gateway_that_is_gone_ends_the_session_in_words_and_another_can_
   assert.equal((await ok(page, "GET", "/api/operator/state")).owner.state, "free");
   // Nobody is told of an end that was asked for.
   assert.equal(await page.evaluate(() => document.querySelector('[data-testid="ended"]')), null);
-});
+}, { more: ["spare"] });
 
 atPanel("op_l3_the_transcript_is_saved_as_text_and_as_json", async ({ page, t }) => {
   await signIn(page);
