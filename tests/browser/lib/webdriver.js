@@ -13,6 +13,7 @@ const ELEMENT = "element-6066-11e4-a52e-4f735466cecf";
 const KEYS = {
   Enter: "\uE007",
   Tab: "\uE004",
+  Shift: "\uE008",
   Escape: "\uE00C",
   Space: " ",
   Backspace: "\uE003",

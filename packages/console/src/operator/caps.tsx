@@ -30,7 +30,9 @@ export function Cap({ cap }: { cap: CapVm }): JSX.Element {
 
 function Operations({ cap }: { cap: CapVm }): JSX.Element {
   if (cap.operations.length === 0) {
-    return <p class="row muted">This console knows nothing that it could be asked to do.</p>;
+    return (
+      <p class="row muted">Nothing to fill in: it is behind the lists below, or of a kind unknown here.</p>
+    );
   }
   return (
     <ul>

@@ -43,6 +43,7 @@ export function FieldsForm({ id, fields, act, acting, busy, main = false, onGive
           field={field}
           wrong={wrongs.get(field.name)}
           onEnter={give}
+          onInput={() => setWrongs(without(wrongs, field.name))}
         />
       ))}
       <p>
@@ -65,9 +66,10 @@ interface FieldProps {
   field: FieldVm;
   wrong: string | undefined;
   onEnter: () => void;
+  onInput: () => void;
 }
 
-function Field({ id, field, wrong, onEnter }: FieldProps): JSX.Element {
+function Field({ id, field, wrong, onEnter, onInput }: FieldProps): JSX.Element {
   const hint = hintWords(field);
   const below = wrong ?? hint;
   const common = {
@@ -76,6 +78,7 @@ function Field({ id, field, wrong, onEnter }: FieldProps): JSX.Element {
     "aria-invalid": wrong !== undefined,
     "aria-required": field.required && field.kind !== "flag",
     "aria-describedby": below ? `${id}-hint` : undefined,
+    onInput,
   };
   const label = field.label || field.name;
   return (
@@ -101,7 +104,10 @@ interface InputProps {
 function Input({ field, common, onEnter }: InputProps): JSX.Element {
   const plain = { ...common, autocomplete: "off", spellcheck: false } as const;
   const onKeyDown = (event: KeyboardEvent): void => {
-    if (event.key === "Enter" && !event.isComposing) onEnter();
+    if (event.key !== "Enter" || event.isComposing) return;
+    // Else the same stroke would press the button that gets the focus: the nearer answer of a question.
+    event.preventDefault();
+    onEnter();
   };
   switch (field.kind) {
     case "text":
@@ -125,6 +131,10 @@ function Input({ field, common, onEnter }: InputProps): JSX.Element {
       return <input {...plain} onKeyDown={onKeyDown} />;
   }
 }
+
+/** What is being mended is not wrong any more. */
+const without = (wrongs: Wrongs, name: string): Wrongs =>
+  wrongs.has(name) ? new Map([...wrongs].filter(([other]) => other !== name)) : wrongs;
 
 type AnyInput = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
 

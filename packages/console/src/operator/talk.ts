@@ -1,6 +1,8 @@
-// Being in a channel of a chat: joining, talking, and asking what is new. Nothing is asked while nobody looks.
+// Being in a channel of a chat: joining, talking, and asking what is new. Nothing is asked while nobody looks: each
+// poll is a call, and calls keep the session of this browser alive.
 
 import { effect, signal } from "@preact/signals";
+import { untouchedFor } from "../activity";
 import { Denied } from "../denial";
 import { complain, say } from "../house";
 import { invoke } from "./calls";
@@ -20,10 +22,15 @@ export const lines = signal<Line[]>([]);
 /** As many as a gateway may be asked for at once. */
 const MOST = 500;
 
+/** Whoever touched nothing for this long is taken to be away. */
+const AWAY_MS = 2 * 60_000;
+
 let quiet = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
 let watched = false;
 let asking = false;
+/** Whether nothing is asked until somebody is back. */
+let away = false;
 
 export async function join(ref: string, channel: string, nickname: string): Promise<boolean> {
   try {
@@ -68,6 +75,8 @@ export async function part(): Promise<void> {
   forget();
 }
 
+const TOUCHES = ["pointerdown", "keydown", "wheel", "touchmove"];
+
 /** While the chat is on the screen, it is asked what is new; returns how to stop. */
 export function watch(): () => void {
   watched = true;
@@ -75,12 +84,17 @@ export function watch(): () => void {
     if (document.visibilityState === "visible") look();
     else clearTimeout(timer);
   };
+  const touched = (): void => {
+    if (away) look();
+  };
   document.addEventListener("visibilitychange", seen);
+  for (const kind of TOUCHES) addEventListener(kind, touched, { passive: true });
   look();
   return () => {
     watched = false;
     clearTimeout(timer);
     document.removeEventListener("visibilitychange", seen);
+    for (const kind of TOUCHES) removeEventListener(kind, touched);
   };
 }
 
@@ -94,6 +108,8 @@ async function ask(): Promise<void> {
   clearTimeout(timer);
   const now = talk.value;
   if (!now || !watched || document.visibilityState !== "visible" || asking) return;
+  away = untouchedFor() > AWAY_MS;
+  if (away) return;
   asking = true;
   try {
     const result = await invoke(now.ref, "poll", { most: MOST });

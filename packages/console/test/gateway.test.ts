@@ -1,0 +1,229 @@
+// The panel's acts against a daemon that answers as the room does: what is sent, and what is kept of the answers.
+
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { CapVm, LauncherVm, LaunchVm, OperationVm, StateVm } from "../src/operator/wire";
+
+const shelf = new Map([
+  ["doorward.keys", JSON.stringify({ proof: "p", csrf: "c", content: "http://127.0.0.1:2" })],
+]);
+const asked: { what: string; body: unknown }[] = [];
+let answers: Record<string, unknown> = {};
+
+vi.stubGlobal("sessionStorage", {
+  getItem: (name: string) => shelf.get(name) ?? null,
+  setItem: (name: string, value: string) => shelf.set(name, value),
+  removeItem: (name: string) => shelf.delete(name),
+});
+vi.stubGlobal("location", { hash: "", pathname: "/" });
+vi.stubGlobal("fetch", async (path: string, init: RequestInit) => {
+  const what = `${init.method} ${path.replace("/api/operator", "")}`;
+  asked.push({ what, body: init.body ? JSON.parse(String(init.body)) : null });
+  const answer = answers[what] ?? denied(404, "unknownRoute");
+  return answer instanceof Response ? answer.clone() : new Response(JSON.stringify(answer));
+});
+
+const denied = (status: number, denial: string): Response =>
+  new Response(JSON.stringify({ denial, message: "No.", requestId: "r_1" }), { status });
+
+const { door, said } = await import("../src/house");
+const store = await import("../src/operator/store");
+const calls = await import("../src/operator/calls");
+
+const operation = (name: string, effect: OperationVm["effect"]): OperationVm => ({
+  name,
+  label: `Do ${name}`,
+  effect,
+  fields: [
+    { name: "name", label: "Name", kind: "line", required: true, least: null, most: 64, choices: [] },
+    { name: "pin", label: "Pin", kind: "secret", required: false, least: null, most: 64, choices: [] },
+  ],
+});
+
+const notes = (ref: string): CapVm => ({
+  ref,
+  name: "notes",
+  contractLabel: "Notes",
+  operations: [operation("get", "read"), operation("delete", "destructive")],
+  leaseExpiresAt: null,
+});
+
+const state = (change: Partial<StateVm> = {}): StateVm => ({
+  owner: { state: "mine", since: "2026-11-24T12:00:00Z" },
+  gateway: { name: "lab", kind: "capnp", methods: [] },
+  gateways: [{ name: "lab", kind: "capnp" }],
+  session: { profile: "operator", principalLabel: "ada", authStrength: "password", expiresAt: null },
+  step: null,
+  caps: [notes("c_1")],
+  ...change,
+});
+
+const free = (): StateVm => state({ owner: { state: "free", since: null }, session: null, caps: [] });
+
+const done = (text: string) => ({
+  requestId: "r",
+  shape: "text",
+  text,
+  fields: [],
+  columns: [],
+  rows: [],
+  truncated: false,
+});
+
+const sent = (what: string): unknown[] => asked.filter((one) => one.what === what).map(({ body }) => body);
+
+beforeEach(async () => {
+  answers = { "GET /api/state": { content: "http://127.0.0.1:2" }, "GET /state": free() };
+  await door.open();
+  await store.loadOperator();
+  answers["GET /state"] = state();
+  await store.loadOperator();
+  asked.length = 0;
+  store.ended.value = null;
+});
+
+describe("operations", () => {
+  const [cap] = state().caps as [CapVm];
+  const [get, remove] = cap.operations as [OperationVm, OperationVm];
+
+  it("are sent by alias and name, and their answer stays beside them", async () => {
+    answers["POST /call"] = done("tea");
+    calls.run(cap, get, { name: "a" });
+    await vi.waitFor(() => expect(calls.results.value.get("c_1 get")?.result?.text).toBe("tea"));
+    expect(sent("POST /call")).toEqual([
+      { ref: "c_1", operation: "get", fields: { name: "a" }, confirmed: false },
+    ]);
+  });
+
+  it("that cannot be undone ask once, and hide what is secret in the question", async () => {
+    answers["POST /call"] = done("");
+    calls.run(cap, remove, { name: "a", pin: "4711" });
+    expect(sent("POST /call")).toEqual([]);
+    const question = calls.question.value;
+    expect(question?.text).toBe("Notes (notes) · Name: a · Pin: (hidden)");
+    question?.act();
+    await vi.waitFor(() => expect(calls.results.value.get("c_1 delete")?.busy).toBe(false));
+    expect(sent("POST /call")).toMatchObject([{ operation: "delete", confirmed: true }]);
+  });
+
+  it("that are denied say so in words, and look again where the session may be gone", async () => {
+    answers["POST /call"] = denied(410, "staleSession");
+    answers["GET /state"] = free();
+    calls.run(cap, get, { name: "a" });
+    await vi.waitFor(() => expect(store.operator.value?.session).toBeNull());
+    expect(store.ended.value).toBe("it is not known why");
+    // Nothing of the session that is over is left.
+    expect(calls.results.value.size).toBe(0);
+  });
+
+  it("keep their answers as long as the session is the same one", async () => {
+    answers["POST /call"] = denied(403, "methodDenied");
+    calls.run(cap, get, { name: "a" });
+    await vi.waitFor(() =>
+      expect(calls.results.value.get("c_1 get")?.trouble?.why).toBe("No (methodDenied)"),
+    );
+    answers["GET /state"] = state({ caps: [notes("c_1"), notes("c_2")] });
+    await store.loadOperator();
+    expect(calls.results.value.size).toBe(1);
+    answers["GET /state"] = state({ caps: [notes("c_9")] });
+    await store.loadOperator();
+    expect(calls.results.value.size).toBe(0);
+  });
+});
+
+describe("launch profiles", () => {
+  const launcher: LauncherVm = {
+    profile: "echo",
+    label: "Echo",
+    summary: "Says everything back.",
+    supported: true,
+    status: "stopped",
+    grants: [{ name: "log", label: "Log", required: true }],
+  };
+  const told = (status: string): LaunchVm => ({
+    requestId: "r",
+    profile: "echo",
+    status,
+    supported: true,
+    message: "It can.",
+    grants: status === "running" ? ["log"] : [],
+  });
+
+  it("are probed, then launched with what they are given; lists are read again then", async () => {
+    answers["POST /launch/probe"] = told("stopped");
+    await calls.probe(launcher);
+    expect(calls.launches.value.get("echo")?.result?.supported).toBe(true);
+    answers["POST /launch/start"] = told("running");
+    answers["GET /caps"] = { caps: [notes("c_1"), notes("c_3")] };
+    answers["GET /launchers"] = { launchers: [{ ...launcher, status: "running" }] };
+    await calls.launch(launcher, ["log"]);
+    expect(sent("POST /launch/probe")).toEqual([{ profile: "echo" }]);
+    expect(sent("POST /launch/start")).toEqual([{ profile: "echo", grants: ["log"] }]);
+    expect(calls.launches.value.get("echo")?.result?.grants).toEqual(["log"]);
+    await vi.waitFor(() => expect(calls.launchers.value?.result?.[0]?.status).toBe("running"));
+    await vi.waitFor(() => expect(store.operator.value?.caps).toHaveLength(2));
+  });
+
+  it("that are denied offer nothing to launch", async () => {
+    answers["POST /launch/probe"] = denied(503, "serviceUnavailable");
+    await calls.probe(launcher);
+    const answered = calls.launches.value.get("echo");
+    expect([answered?.result, answered?.trouble?.what]).toEqual([null, "Echo was not probed"]);
+  });
+});
+
+describe("whose the gateway is", () => {
+  it("is told when another browser gives it back", async () => {
+    answers["GET /state"] = state({
+      owner: { state: "inUse", since: "2026-11-24T12:00:00Z" },
+      session: null,
+      caps: [],
+    });
+    await store.loadOperator();
+    answers["GET /state"] = free();
+    await store.loadOperator();
+    expect(said.value?.text).toBe("The gateway is free.");
+  });
+
+  it("says why a session ended, but not after one's own sign-out", async () => {
+    answers["POST /logout"] = { ended: true };
+    answers["GET /state"] = free();
+    await store.leave();
+    expect([store.operator.value?.session, store.ended.value]).toEqual([null, null]);
+    answers["GET /state"] = state();
+    await store.loadOperator();
+    store.rows.value = [
+      {
+        seq: 1,
+        at: "2026-11-24T12:00:00Z",
+        kind: "end",
+        summary: "the session's time was over",
+        outcome: "ok",
+      },
+    ];
+    answers["GET /state"] = free();
+    await store.loadOperator();
+    expect(store.ended.value).toBe("the session's time was over");
+    store.rows.value = [];
+  });
+
+  it("lets the answer of a sign-in count for more than what was asked before it", async () => {
+    let late = (_: Response): void => {};
+    const slow = new Promise<Response>((arrive) => {
+      late = arrive;
+    });
+    answers["GET /state"] = free();
+    await store.loadOperator();
+    const plain = globalThis.fetch;
+    vi.stubGlobal("fetch", (path: string, init: RequestInit) =>
+      path.endsWith("/state") ? slow : plain(path, init),
+    );
+    const asking = store.loadOperator();
+    answers["POST /login/password"] = { state: state(), csrf: "c2" };
+    expect(await store.signIn("password", { account: "ada", password: "x" })).toBe(true);
+    late(new Response(JSON.stringify(free())));
+    await asking;
+    expect(store.operator.value?.session?.principalLabel).toBe("ada");
+    expect(JSON.parse(shelf.get("doorward.keys") ?? "").csrf).toBe("c2");
+    vi.stubGlobal("fetch", plain);
+  });
+});
