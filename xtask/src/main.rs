@@ -18,7 +18,7 @@ cargo xtask test [STAGE...] [--list]   install what the tests need, then run eve
 cargo xtask generate [--check]         write every derived file, or name those that are stale
 cargo xtask soak                       what takes too long for every change, all of it for the relay
 cargo xtask screenshots                take the pictures in docs/screenshots from `doorward serve --demo`
-cargo xtask bench drives|guard|media|relay [--quick]  measure speed and memory beside nginx, haproxy and others, into
+cargo xtask bench drives|gateway|guard|media|relay [--quick]  measure speed and memory beside nginx, haproxy and others, into
                                        benches/ and PERFORMANCE.md; a quick look is only printed
 ";
 
