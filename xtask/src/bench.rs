@@ -1,4 +1,4 @@
-//! `cargo xtask bench drives`, `guard`, `media` and `relay`: doorward, built for release, beside what else could do
+//! `cargo xtask bench drives`, `gateway`, `guard`, `media` and `relay`: doorward, built for release, beside what else could do
 //! its work.
 //!
 //! Every row holds one kind of work against a target. Runs are interleaved, so that whatever else the
@@ -12,6 +12,7 @@
 )]
 
 mod book;
+mod calls;
 mod door;
 mod drives;
 mod effort;
@@ -44,16 +45,20 @@ const GIB: u64 = 1024 * MIB;
 
 const END: &str = "<!-- end -->";
 
-/// Runs one of the four and writes its results; a quick look is only printed.
+/// Runs one of the five and writes its results; a quick look is only printed.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let quick = match words {
-        ["drives" | "guard" | "media" | "relay"] => false,
-        ["drives" | "guard" | "media" | "relay", "--quick"] => true,
+        ["drives" | "gateway" | "guard" | "media" | "relay"] => false,
+        [
+            "drives" | "gateway" | "guard" | "media" | "relay",
+            "--quick",
+        ] => true,
         ["profile"] => return profile(),
-        _ => bail!("cargo xtask bench drives|guard|media|relay [--quick], or bench profile"),
+        _ => bail!("cargo xtask bench drives|gateway|guard|media|relay [--quick], or bench profile"),
     };
     match words {
         ["drives", ..] => drives(quick),
+        ["gateway", ..] => gateway(quick),
         ["guard", ..] => guard(quick),
         ["relay", ..] => relay(quick),
         _ => media(quick),
@@ -111,6 +116,24 @@ fn drives(quick: bool) -> Result<()> {
     let text = results("drives", &drives::servers(), &how, &book, &load)?;
     write(&place::root()?.join("benches/DRIVES.md"), &text)?;
     publish("drives", &book)
+}
+
+fn gateway(quick: bool) -> Result<()> {
+    let effort = calls::Effort::new(quick);
+    let load = process::load();
+    let mut book = Book::default();
+    calls::measure(effort, &mut book)?;
+    if quick {
+        println!("\n{}", book.targets());
+        return Ok(());
+    }
+    let how = format!(
+        "Medians of {} rounds, with the least and the most.",
+        effort.rounds
+    );
+    let text = results("gateway", &calls::servers(), &how, &book, &load)?;
+    write(&place::root()?.join("benches/GATEWAY.md"), &text)?;
+    publish("gateway", &book)
 }
 
 fn guard(quick: bool) -> Result<()> {
