@@ -54,7 +54,9 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
             "--quick",
         ] => true,
         ["profile"] => return profile(),
-        _ => bail!("cargo xtask bench drives|gateway|guard|media|relay [--quick], or bench profile"),
+        _ => {
+            bail!("cargo xtask bench drives|gateway|guard|media|relay [--quick], or bench profile")
+        }
     };
     match words {
         ["drives", ..] => drives(quick),

@@ -7,7 +7,6 @@ use anyhow::{Context, Result, ensure};
 
 use super::book::Book;
 use crate::place;
-use crate::shell::cargo;
 
 const WORK: &str = "calls on a gateway, eight at once";
 
@@ -38,8 +37,7 @@ pub(super) fn servers() -> Vec<(&'static str, String)> {
 }
 
 pub(super) fn measure(effort: Effort, book: &mut Book) -> Result<()> {
-    let words = "build --release --package doorward --example calls --no-default-features";
-    cargo(words.split(' '))?.run()?;
+    super::door::examples()?;
     let program = place::target()?.join("release/examples/calls");
     for round in 1..=effort.rounds {
         println!("-- round {round} of {}", effort.rounds);

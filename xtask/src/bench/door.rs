@@ -33,7 +33,7 @@ pub(super) struct Sources<'a> {
 /// minutes to compile, and none of these has to do with them.
 pub(super) fn examples() -> Result<()> {
     let words = "build --release --package doorward --no-default-features \
-                 --example drives --example measured --example relay";
+                 --example calls --example drives --example measured --example relay";
     cargo(words.split(' '))?.run()
 }
 
