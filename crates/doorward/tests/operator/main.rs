@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use doorward::operator::Configured;
 use doorward::operator::rpc::{CapnpGateway, Place, interfaces};
-use doorward_gateway::{Accounts, Listen, Profile, Server, Settings};
+use doorward_gateway::{Accounts, Listen, Profile, Server, Service, Settings};
 use doorward_testkit::house::{Reply, TestHouse};
 use serde_json::{Value, json};
 
@@ -32,6 +32,13 @@ async fn open() -> Both {
     accounts
         .add_password("ada", Profile::Operator, "hunter2-right")
         .unwrap();
+    let service = Service {
+        label: "Bell".to_owned(),
+        summary: String::new(),
+        command: vec!["/bin/true".to_owned()],
+        grant: std::collections::BTreeMap::new(),
+    };
+    accounts.service.insert("bell".to_owned(), service);
     let settings = Settings::new(accounts);
     let server = Server::open(Listen::Tcp(0), settings).await.unwrap();
     let address = server.address().unwrap().to_string();
@@ -221,6 +228,7 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
     let mut replies = vec![sign_in(&mut house).await];
     let state = replies[0].json()["state"].clone();
     let (system, notes) = (alias(&state, "system"), alias(&state, "notes"));
+    let runner = alias(&state, "runner");
     let none = json!({});
     let planted =
         json!({ "name": "a", "text": format!("{address} {}", interfaces().next().unwrap()) });
@@ -247,6 +255,10 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
         ("call", call(&notes, "put", &planted)),
         ("call", call(&notes, "get", &json!({ "name": "a" }))),
         ("call", call(&notes, "delete", &json!({ "name": "a" }))),
+        (
+            "call",
+            call(&runner, "attach", &json!({ "profile": "bell" })),
+        ),
         ("call", call("c_AAAAAAAAAAA", "motd", &none)),
         ("call", "{".to_owned()),
         ("call", format!("\"{}\"", "x".repeat(70_000))),
