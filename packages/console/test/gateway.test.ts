@@ -206,6 +206,17 @@ describe("whose the gateway is", () => {
     store.rows.value = [];
   });
 
+  it("keeps quiet about one's own sign-out, whichever answer tells of it first", async () => {
+    answers["POST /logout"] = { ended: true };
+    answers["GET /state"] = free();
+    // The event's look comes between, and outruns the one after the sign-out.
+    const leaving = store.leave();
+    await vi.waitFor(() => expect(sent("GET /state")).toHaveLength(1));
+    await store.loadOperator();
+    await leaving;
+    expect([store.operator.value?.session, store.ended.value]).toEqual([null, null]);
+  });
+
   it("lets the answer of a sign-in count for more than what was asked before it", async () => {
     let late = (_: Response): void => {};
     const slow = new Promise<Response>((arrive) => {
