@@ -32,8 +32,9 @@ export class Directory extends EventTarget {
   #stop = new AbortController();
   #unwatch = () => {};
   #soon;
-  #reading = false;
-  #stale = false;
+  /** The reading under way, and the one that follows for whoever asks meanwhile. */
+  #reading = null;
+  #following = null;
 
   constructor(door) {
     super();
@@ -49,7 +50,7 @@ export class Directory extends EventTarget {
     Object.assign(this, { folder, path, entries: [], total: null, trouble: null, loading: true, query: "", searched: null });
     this.live = "behind";
     this.#next = null;
-    this.#reading = this.#stale = false;
+    this.#reading = this.#following = null;
     this.fresh.clear();
     this.#changed();
     if (!folder) return;
@@ -64,7 +65,7 @@ export class Directory extends EventTarget {
     this.open("", "");
   }
 
-  /** Reads it anew, as far as it was read. */
+  /** Reads it anew, as far as it was read; done once what is there now is shown. */
   reload() {
     return this.query ? this.search(this.query) : this.#read();
   }
@@ -80,19 +81,13 @@ export class Directory extends EventTarget {
   /** The next page, once someone scrolls there. */
   async more() {
     if (this.#reading || this.#next === null || this.query) return;
-    const run = this.#run;
-    this.#reading = true;
-    try {
+    await this.#one(async (isCurrent) => {
       const page = await this.#listing().page(this.#next);
-      if (run !== this.#run) return;
+      if (!isCurrent()) return;
       this.entries = [...this.entries, ...page.entries];
       this.#next = page.next;
       this.#changed();
-    } catch (cause) {
-      if (run === this.#run) this.#failed(cause);
-    } finally {
-      if (run === this.#run) this.#rest();
-    }
+    });
   }
 
   /** Shows what is found by name, here and below; no words show the directory again. */
@@ -122,37 +117,43 @@ export class Directory extends EventTarget {
     return this.#door.drives.list(this.folder, this.path, { ...this.sort, limit: PAGE, hidden: false });
   }
 
-  async #read() {
-    if (this.#reading) {
-      this.#stale = true;
-      return;
-    }
-    const run = this.#run;
-    this.#reading = true;
-    try {
+  #read() {
+    if (!this.#reading) return this.#pass();
+    // What changed meanwhile may not be in what is being read.
+    this.#following ??= this.#reading.then(() => {
+      this.#following = null;
+      return this.#read();
+    });
+    return this.#following;
+  }
+
+  #pass() {
+    return this.#one(async (isCurrent) => {
       const wanted = Math.max(1, this.entries.length);
       const entries = [];
       let page = { next: null };
       do {
         page = await this.#listing().page(page.next);
-        if (run !== this.#run || this.query) return;
+        if (!isCurrent() || this.query) return;
         entries.push(...page.entries);
       } while (page.next !== null && entries.length < wanted);
       Object.assign(this, { entries, total: page.total, trouble: null, loading: false });
       this.#next = page.next;
       this.#changed();
-    } catch (cause) {
-      if (run === this.#run) this.#failed(cause);
-    } finally {
-      if (run === this.#run) this.#rest();
-    }
+    });
   }
 
-  #rest() {
-    this.#reading = false;
-    if (!this.#stale) return;
-    this.#stale = false;
-    void this.#read();
+  /** One reading at a time; what is read of a directory that was left is dropped. */
+  #one(read) {
+    const run = this.#run;
+    const isCurrent = () => run === this.#run;
+    const reading = read(isCurrent)
+      .catch((cause) => isCurrent() && this.#failed(cause))
+      .finally(() => {
+        if (this.#reading === reading) this.#reading = null;
+      });
+    this.#reading = reading;
+    return reading;
   }
 
   #heard(event) {
@@ -165,7 +166,8 @@ export class Directory extends EventTarget {
     if (kind === "ready" || kind === "back" || kind === "resync") this.live = "live";
     if (kind === "lost") this.live = "behind";
     if (kind === "refused" || kind === "gone") this.live = "off";
-    if (kind !== "lost" && kind !== "refused") this.#later();
+    // Also if it is not watched: it may be gone since it was read.
+    if (kind !== "lost") this.#later();
     this.#changed();
   }
 

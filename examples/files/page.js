@@ -199,7 +199,15 @@ function drawPicked() {
   $("picked").replaceChildren(el("span", { class: "muted" }, some ? `${entries.length} selected${size ? `, ${bytes(size)}` : ""}` : ""), ...buttons);
 }
 
-directory.addEventListener("change", drawState);
+// What is selected may have come or gone with what the directory holds now.
+let picked = "";
+directory.addEventListener("change", () => {
+  drawState();
+  const now = JSON.stringify(selection.entries);
+  if (now === picked) return;
+  picked = now;
+  drawPicked();
+});
 selection.addEventListener("change", drawPicked);
 
 // === the tools ===

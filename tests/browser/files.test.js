@@ -5,10 +5,11 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFil
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FIRST_SECOND, startCompanion, startFiles } from "./lib/companion.js";
+import { FIRST_SECOND, startCompanion, startCompanionIn, startFiles } from "./lib/companion.js";
 import { inEngines } from "./lib/engines.js";
+import { needsKeyring, startKeyring } from "./lib/keyring.js";
 import { needsDaemon } from "./lib/places.js";
-import { pause, until } from "./lib/process.js";
+import { freePort, pause, until } from "./lib/process.js";
 import { needsFfmpeg, samples } from "./lib/samples.js";
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -76,6 +77,8 @@ const goes = (page, hash) =>
   }, hash);
 const at = (path) => `#body [data-path="${path}"] .words`;
 const press = async (page, path, key) => {
+  // The list draws what is in sight anew after every change of its shape.
+  await shows(page, path);
   await page.click(at(path));
   await page.evaluate(() => document.getElementById("list").focus());
   await page.press(key);
@@ -161,8 +164,6 @@ inFiles("what_other_programs_do_shows_at_once_and_what_is_deleted_is_in_the_tras
   await shows(page, "moved.txt");
   await hides(page, "came.txt");
 
-  // Where there is no folder of this user's data, the drive's own trash is used.
-  await mkdir(join(daemon.home, "data"), { recursive: true });
   await press(page, "moved.txt", "Delete");
   await hides(page, "moved.txt");
   await says(page, "toast", "trash");
@@ -194,6 +195,51 @@ inFiles("what_other_programs_do_shows_at_once_and_what_is_deleted_is_in_the_tras
   await says(page, "state", "forgot this page");
   assert.equal(await page.evaluate(() => document.getElementById("desk").hidden), true);
 });
+
+/** A quarter of 32 MiB, in numbers: the same in the page and here. */
+const LONG = 2 * 1024 * 1024;
+const words = () => Buffer.from(Uint32Array.from({ length: LONG }, (_, at) => Math.imul(at, 2_654_435_761)).buffer);
+
+inEngines(
+  "an_upload_outlives_a_companion_that_is_killed_and_goes_on_where_it_was",
+  async ({ page, t }) => {
+    const { files, shares } = await folders(t);
+    const vault = await startKeyring(t);
+    const port = String(await freePort());
+    const site = await startFiles(t);
+    const start = (home) => startCompanionIn(home, vault, "--companion-port", port, ...shares);
+    let daemon = await start(null);
+    t.after(() => daemon.stop());
+    await page.goto(`${site.origin}/?ports=${port}&folders=Files,Notes`);
+    await pairs(page, daemon);
+    await page.evaluate(
+      async (port, length) => {
+        const { connect } = await import("/doorward/index.js");
+        const { drives } = await connect({ ports: [port] });
+        const bytes = Uint32Array.from({ length }, (_, at) => Math.imul(at, 2_654_435_761));
+        window.told = [];
+        const onProgress = ({ state, sent }) => window.told.push({ state, sent });
+        window.upload = drives.upload("Files", "long.bin", new Blob([bytes, bytes, bytes, bytes]), { onProgress });
+      },
+      Number(port),
+      LONG,
+    );
+    await page.waitFor(() => window.told.some(({ sent }) => sent > 0), { why: "the first bytes to be there" });
+    await daemon.kill();
+    await page.waitFor(() => window.told.at(-1).state === "waiting", { why: "the page to notice" });
+    // Nothing of what is not whole can be taken for the file.
+    assert.ok(!(await readdir(files)).includes("long.bin"));
+    daemon = await start(daemon.home);
+    await page.waitFor(() => window.told.at(-1).state === "done", { timeout: 60_000, why: "the upload to go on" });
+    const told = await page.evaluate(() => window.told);
+    const before = told.slice(0, told.findIndex(({ state }) => state === "waiting")).at(-1).sent;
+    const after = told.slice(told.findLastIndex(({ state }) => state === "waiting")).filter(({ state }) => state !== "waiting");
+    assert.ok(before > 0 && after[0].sent >= before, JSON.stringify({ before, after: after[0] }));
+    assert.deepEqual(await readFile(join(files, "long.bin")), Buffer.concat(Array.from({ length: 4 }, words)));
+    assert.deepEqual((await readdir(files)).sort(), ["Letters", "clip.webm", "long.bin", "long.pdf", "note.txt", "picture.png"]);
+  },
+  { needs: () => needsDaemon() ?? needsFfmpeg() ?? needsKeyring() },
+);
 
 inFiles(
   "a_folder_that_is_dropped_goes_up_whole",
@@ -247,6 +293,7 @@ inFiles(
       await page.scheme(scheme);
       for (const width of [1280, 400]) {
         await page.size(width, 800);
+        await shows(page, "picture.png");
         await page.click(at("picture.png"));
         await clean(`rows, ${scheme}, ${width}`);
         await page.click("#look");

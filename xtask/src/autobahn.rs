@@ -6,8 +6,7 @@ use anyhow::Result;
 
 use crate::shell::{node_missing, step, version};
 use crate::stage::Ending;
-use crate::suite::PROFILE;
-use crate::{browser, place};
+use crate::{browser, place, programs};
 
 const SUITE: &str = "autobahntestsuite==0.8.2";
 const PYTHON: &str = "2.7.18";
@@ -32,7 +31,7 @@ fn fuzz(cases: &[&str]) -> Result<Ending> {
     }
     install()?;
     let folder = browser::prepare()?;
-    browser::build(&PROFILE, "debug")?;
+    programs::built()?;
     step("node", ["autobahn.js"].iter().chain(cases))?
         .inside(&folder)
         .env("AUTOBAHN_PYTHON", python)

@@ -1,4 +1,4 @@
-//! `cargo xtask bench drives`, `guard`, `media` and `relay`: doorward, built for release, beside what else could do
+//! `cargo xtask bench drives`, `gateway`, `guard`, `media` and `relay`: doorward, built for release, beside what else could do
 //! its work.
 //!
 //! Every row holds one kind of work against a target. Runs are interleaved, so that whatever else the
@@ -12,6 +12,7 @@
 )]
 
 mod book;
+mod calls;
 mod door;
 mod drives;
 mod effort;
@@ -22,6 +23,7 @@ mod media;
 mod peers;
 mod plot;
 mod process;
+mod profile;
 mod relay;
 mod targets;
 mod ws;
@@ -43,15 +45,22 @@ const GIB: u64 = 1024 * MIB;
 
 const END: &str = "<!-- end -->";
 
-/// Runs one of the four and writes its results; a quick look is only printed.
+/// Runs one of the five and writes its results; a quick look is only printed.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let quick = match words {
-        ["drives" | "guard" | "media" | "relay"] => false,
-        ["drives" | "guard" | "media" | "relay", "--quick"] => true,
-        _ => bail!("cargo xtask bench drives|guard|media|relay [--quick]"),
+        ["drives" | "gateway" | "guard" | "media" | "relay"] => false,
+        [
+            "drives" | "gateway" | "guard" | "media" | "relay",
+            "--quick",
+        ] => true,
+        ["profile"] => return profile(),
+        _ => {
+            bail!("cargo xtask bench drives|gateway|guard|media|relay [--quick], or bench profile")
+        }
     };
     match words {
         ["drives", ..] => drives(quick),
+        ["gateway", ..] => gateway(quick),
         ["guard", ..] => guard(quick),
         ["relay", ..] => relay(quick),
         _ => media(quick),
@@ -80,6 +89,19 @@ fn media(quick: bool) -> Result<()> {
     publish("media", &book)
 }
 
+fn profile() -> Result<()> {
+    cargo(["build", "--release", "--bin", "doorward"])?.run()?;
+    let load = process::load();
+    let functions = profile::page(&Field::new()?)?;
+    let text = format!(
+        "# Where the time goes: `cargo xtask bench profile`\n\nMachine: {}. Load average at the start: {load}.\n\n\
+         Shares of the daemon's processor time, by whose code it is and by function, in the rows of the media bench \
+         that are missed. `kernel copying` moves bytes to and from sockets; `memory` is allocation and copies.\n\n{functions}",
+        process::machine(),
+    );
+    write(&place::root()?.join("benches/PROFILE.md"), &text)
+}
+
 fn drives(quick: bool) -> Result<()> {
     let effort = drives::Effort::new(quick);
     let load = process::load();
@@ -96,6 +118,24 @@ fn drives(quick: bool) -> Result<()> {
     let text = results("drives", &drives::servers(), &how, &book, &load)?;
     write(&place::root()?.join("benches/DRIVES.md"), &text)?;
     publish("drives", &book)
+}
+
+fn gateway(quick: bool) -> Result<()> {
+    let effort = calls::Effort::new(quick);
+    let load = process::load();
+    let mut book = Book::default();
+    calls::measure(effort, &mut book)?;
+    if quick {
+        println!("\n{}", book.targets());
+        return Ok(());
+    }
+    let how = format!(
+        "Medians of {} rounds, with the least and the most.",
+        effort.rounds
+    );
+    let text = results("gateway", &calls::servers(), &how, &book, &load)?;
+    write(&place::root()?.join("benches/GATEWAY.md"), &text)?;
+    publish("gateway", &book)
 }
 
 fn guard(quick: bool) -> Result<()> {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::shell::{cargo, node_missing, step};
 use crate::stage::Ending;
 use crate::suite::PROFILE;
-use crate::{generate, place};
+use crate::{generate, place, programs};
 
 /// The stage.
 pub(crate) fn run() -> Result<Ending> {
@@ -15,7 +15,7 @@ pub(crate) fn run() -> Result<Ending> {
         return Ok(Ending::Skipped(why));
     }
     let folder = prepare()?;
-    let daemon = build(&PROFILE, "debug")?;
+    let daemon = programs::built()?.join("doorward");
     step("node", ["run.js"])?
         .inside(&folder)
         .env("DOORWARD_BIN", daemon)
@@ -30,7 +30,7 @@ pub(crate) fn screenshots() -> Result<()> {
     }
     generate::write()?;
     let folder = prepare()?;
-    let daemon = build(&PROFILE, "debug")?;
+    let daemon = programs::built()?.join("doorward");
     let to = place::root()?.join("docs/screenshots");
     std::fs::create_dir_all(&to).with_context(|| format!("making {}", to.display()))?;
     step("node", ["screenshots.js".as_ref(), to.as_os_str()])?
@@ -60,11 +60,4 @@ pub(crate) fn prepare() -> Result<PathBuf> {
         step("npm", ["ci"])?.inside(folder).run()?;
     }
     Ok(folder)
-}
-
-/// The daemon.
-pub(crate) fn build(profile: &[&str], folder: &str) -> Result<PathBuf> {
-    let words = ["build", "--workspace", "--bins"];
-    cargo(words.iter().chain(profile))?.run()?;
-    Ok(place::target()?.join(folder).join("doorward"))
 }

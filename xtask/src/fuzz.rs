@@ -3,13 +3,15 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::place;
 use crate::shell::{step, version};
 use crate::stage::Ending;
 
 const SECONDS: &str = "20";
+/// Targets that run at once, one a core.
+const AT_ONCE: usize = 2;
 
 /// What `cargo fuzz` would pass, so that it need not be installed.
 const FLAGS: &str = "--cfg fuzzing -Zsanitizer=address -Ccodegen-units=1 -Cpasses=sancov-module \
@@ -53,28 +55,40 @@ pub(crate) fn smoke() -> Result<Ending> {
     if targets.is_empty() {
         bail!("fuzz/seeds has no folder, so there is no target to run");
     }
-    for target in &targets {
-        println!("-- {target}, {SECONDS} s");
-        let corpus = place::scratch(&format!("fuzz-{target}"))?;
-        let limit = format!("-max_total_time={SECONDS}");
-        let artifacts = format!("-artifact_prefix={}/", folder.join("artifacts").display());
-        std::fs::create_dir_all(folder.join("artifacts")).context("making fuzz/artifacts")?;
-        let seeds = folder.join("seeds").join(target);
-        // libFuzzer writes what it finds into the first folder and only reads the second.
-        step(
-            binary,
-            [
-                limit.as_ref(),
-                artifacts.as_ref(),
-                "-print_final_stats=0".as_ref(),
-                corpus.as_os_str(),
-                seeds.as_os_str(),
-            ],
-        )?
-        .env("DOORWARD_FUZZ", target)
-        .run()?;
+    std::fs::create_dir_all(folder.join("artifacts")).context("making fuzz/artifacts")?;
+    for some in targets.chunks(AT_ONCE) {
+        std::thread::scope(|scope| {
+            let running: Vec<_> = some
+                .iter()
+                .map(|target| scope.spawn(|| run(binary, &folder, target)))
+                .collect();
+            running
+                .into_iter()
+                .try_for_each(|target| target.join().map_err(|_| anyhow!("a run panicked"))?)
+        })?;
     }
     Ok(Ending::Passed)
+}
+
+fn run(binary: &str, folder: &Path, target: &str) -> Result<()> {
+    println!("-- {target}, {SECONDS} s");
+    let corpus = place::scratch(&format!("fuzz-{target}"))?;
+    let limit = format!("-max_total_time={SECONDS}");
+    let artifacts = format!("-artifact_prefix={}/", folder.join("artifacts").display());
+    let seeds = folder.join("seeds").join(target);
+    // libFuzzer writes what it finds into the first folder and only reads the second.
+    step(
+        binary,
+        [
+            limit.as_ref(),
+            artifacts.as_ref(),
+            "-print_final_stats=0".as_ref(),
+            corpus.as_os_str(),
+            seeds.as_os_str(),
+        ],
+    )?
+    .env("DOORWARD_FUZZ", target)
+    .run()
 }
 
 fn targets(seeds: &Path) -> Result<Vec<String>> {

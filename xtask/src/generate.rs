@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::place;
-use crate::shell::{cargo, step, version};
-use crate::suite::PROFILE;
+use crate::shell::{step, version};
+use crate::{place, programs};
 
 /// Makes one file, or one folder of files.
 struct Generator {
@@ -120,18 +119,8 @@ fn make(generator: &Generator) -> Result<PathBuf> {
 
 fn wire(to: &Path) -> Result<()> {
     let folder = to.parent().context("an output is in a folder")?;
-    let words = [
-        "run",
-        "--quiet",
-        "--package",
-        "doorward-operator",
-        "--example",
-        "wire",
-    ];
-    let place = folder
-        .to_str()
-        .context("the target folder has a name in UTF-8")?;
-    cargo(words.into_iter().chain(PROFILE).chain(["--", place]))?.run()?;
+    let program = programs::built()?.join("examples/wire");
+    step(name(&program)?, [folder])?.run()?;
     // Which compiler made it is no part of what was made.
     let text = std::fs::read_to_string(to).with_context(|| format!("reading {}", to.display()))?;
     let lines = text
@@ -143,16 +132,9 @@ fn wire(to: &Path) -> Result<()> {
 
 /// The view models of gateways, as TypeScript in the console's style.
 fn operator(to: &Path) -> Result<()> {
-    let words = [
-        "run",
-        "--quiet",
-        "--package",
-        "doorward-operator",
-        "--example",
-        "types",
-    ];
+    let program = programs::built()?.join("examples/types");
     let raw = to.with_extension("raw");
-    let text = cargo(words.into_iter().chain(PROFILE))?.read()?;
+    let text = step(name(&program)?, [""; 0])?.read()?;
     std::fs::write(&raw, text).with_context(|| format!("writing {}", raw.display()))?;
     let folder = console_folder()?;
     let words = [
@@ -175,35 +157,19 @@ fn console_folder() -> Result<PathBuf> {
 }
 
 fn routes(format: &str, to: &Path) -> Result<()> {
-    let words = [
-        "run",
-        "--quiet",
-        "--package",
-        "doorward-cli",
-        "--bin",
-        "doorward",
-    ];
-    let text = cargo(
-        words
-            .into_iter()
-            .chain(PROFILE)
-            .chain(["--", "routes", format]),
-    )?
-    .read()?;
+    let program = programs::built()?.join("doorward");
+    let text = step(name(&program)?, ["routes", format])?.read()?;
     std::fs::write(to, text).with_context(|| format!("writing {}", to.display()))
 }
 
 fn console(to: &Path) -> Result<()> {
-    let folder = console_folder()?;
-    let to = to
-        .to_str()
-        .context("the target folder has a name in UTF-8")?;
-    step(
-        "npm",
-        ["run", "build", "--", "--outDir", to, "--emptyOutDir"],
-    )?
-    .inside(&folder)
-    .run()
+    let words = ["run", "build", "--", "--outDir", name(to)?, "--emptyOutDir"];
+    step("npm", words)?.inside(&console_folder()?).run()
+}
+
+fn name(path: &Path) -> Result<&str> {
+    path.to_str()
+        .context("the target folder has a name in UTF-8")
 }
 
 // === comparing and replacing ===

@@ -7,6 +7,7 @@ mod fuzz;
 mod generate;
 mod install;
 mod place;
+mod programs;
 mod shell;
 mod stage;
 mod suite;
@@ -18,8 +19,9 @@ cargo xtask test [STAGE...] [--list]   install what the tests need, then run eve
 cargo xtask generate [--check]         write every derived file, or name those that are stale
 cargo xtask soak                       what takes too long for every change, all of it for the relay
 cargo xtask screenshots                take the pictures in docs/screenshots from `doorward serve --demo`
-cargo xtask bench drives|guard|media|relay [--quick]  measure speed and memory beside nginx, haproxy and others, into
+cargo xtask bench drives|gateway|guard|media|relay [--quick]  measure speed and memory beside nginx, haproxy and others, into
                                        benches/ and PERFORMANCE.md; a quick look is only printed
+cargo xtask bench profile              where the time goes in the rows of media that are missed, into benches/PROFILE.md
 ";
 
 fn main() -> ExitCode {

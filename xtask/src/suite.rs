@@ -157,8 +157,9 @@ fn clippy() -> Result<Ending> {
 
 fn deny() -> Result<Ending> {
     if version("cargo-deny", &["--version"]).is_none() {
+        // Not optimised: it runs for a second, and takes minutes less to compile.
         println!("cargo-deny is installed once, from its sources; this takes some minutes");
-        cargo(["install", "cargo-deny", "--locked"])?.run()?;
+        cargo(["install", "cargo-deny", "--locked", "--debug"])?.run()?;
     }
     cargo([
         "deny",

@@ -111,6 +111,9 @@ pub(crate) struct Serve {
     /// Let the console open any folder or bucket that is typed or dropped there
     #[arg(long)]
     pub(crate) console_adds_sources: bool,
+    /// Let a script report how its run of the console goes. Its token is in the line that --json prints
+    #[arg(long, requires = "json")]
+    pub(crate) automation_report: bool,
     /// Let pages ask to be paired with this computer
     #[arg(long)]
     pub(crate) companion: bool,

@@ -6,12 +6,13 @@ mod check;
 mod pdf;
 mod store;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use doorward::config::Gateway;
 use doorward::guard::Token;
 use doorward::media::{Credentials, Location, StoreConfig};
-use doorward_gateway::{Accounts, Listen, Profile, Server, Settings};
+use doorward_gateway::{Accounts, Listen, Profile, Server, Service, Settings};
 use include_dir::{Dir, include_dir};
 use tempfile::TempDir;
 
@@ -87,7 +88,7 @@ impl Demo {
     }
 }
 
-/// `demo` with the password `demo`, guests, and anybody.
+/// `demo` with the password `demo`, guests, and anybody; a clock to be started.
 fn accounts() -> Result<Accounts, Failure> {
     let mut accounts = Accounts {
         guests: true,
@@ -98,6 +99,14 @@ fn accounts() -> Result<Accounts, Failure> {
     added.map_err(|error| {
         Failure::new(Code::Failed, "demo", "cannot make the gateway's account").why(error)
     })?;
+    let command = ["/bin/sh", "-c", "while date; do sleep 1; done"];
+    let clock = Service {
+        label: "Clock".to_owned(),
+        summary: "Says the time, every second.".to_owned(),
+        command: command.map(str::to_owned).to_vec(),
+        grant: BTreeMap::new(),
+    };
+    accounts.service.insert("clock".to_owned(), clock);
     Ok(accounts)
 }
 

@@ -12,8 +12,8 @@ use doorward::audit_log::AuditLog;
 use doorward::companion_core::defaults::VAULT_AT_START;
 use doorward::companion_core::drives::DrivePlaces;
 use doorward::config::{Config, Flags, VaultChoice};
-use doorward::guard::Clock;
 use doorward::guard::audit::{AuditSink as _, Event, Kind};
+use doorward::guard::{Clock, Token};
 use doorward::platform::tells_tcp_peers;
 use doorward::runtime::{Claim, Instance, RuntimeDir, RuntimeInfo};
 use doorward::{Bridge, CompanionSettings, Keep, Opener, Serving};
@@ -47,6 +47,7 @@ pub(crate) async fn run(mut serve: Serve, instance: Instance) -> Result<(), Fail
         false => None,
     };
     let log = Arc::new(AuditLog::open(&config.audit_path, &clock)?);
+    let automation = serve.automation_report.then(|| Token::random().reveal());
     let serving = open(
         &serve,
         &config,
@@ -55,12 +56,15 @@ pub(crate) async fn run(mut serve: Serve, instance: Instance) -> Result<(), Fail
         &log,
         &clock,
         wanted.clone(),
+        automation.as_deref().and_then(|token| Token::parse(token)),
     )
     .await?;
     let info = info(&serving, &instance, &claim);
     let relays = open_relays(&serving, &config)?;
     claim.publish(&info)?;
-    announce(&serve, &config, &serving, &info, &wanted, &relays)?;
+    let token = automation.as_ref().map(|token| token.as_str());
+    announce(&serve, &config, &serving, &info, &wanted, &relays, token)?;
+    drop(automation);
 
     let reason = until.told(&serving.house()).await;
     log.record(Event::allowed(Kind::DaemonStopped, "daemon").detail(reason.word()));
@@ -109,6 +113,7 @@ fn load(serve: &mut Serve) -> Result<Config, Failure> {
     Ok(Config::load(&here)?)
 }
 
+#[expect(clippy::too_many_arguments, reason = "all that a bridge is made of")]
 async fn open(
     serve: &Serve,
     config: &Config,
@@ -117,6 +122,7 @@ async fn open(
     log: &Arc<AuditLog>,
     clock: &Clock,
     wanted: Vec<Wanted>,
+    automation: Option<Token>,
 ) -> Result<Serving, Failure> {
     let mut builder = Bridge::builder()
         .config(config)
@@ -126,6 +132,9 @@ async fn open(
         .audit(Arc::clone(log) as _);
     for gateway in config.gateways.iter().filter_map(|one| one.configured()) {
         builder = builder.gateway(gateway);
+    }
+    if let Some(token) = automation {
+        builder = builder.automation(token);
     }
     if config.companion.enabled {
         builder = builder.companion(companion(serve, config, instance)?);
@@ -229,6 +238,7 @@ fn announce(
     info: &RuntimeInfo,
     wanted: &[Wanted],
     relays: &[OpenRelay],
+    automation: Option<&str>,
 ) -> Result<(), Failure> {
     let paint = Paint::stderr();
     for warning in &config.warnings {
@@ -248,7 +258,7 @@ fn announce(
     }
     let launch = serving.launch_url(false)?;
     if serve.json {
-        announce::json(info, &launch, relays)?;
+        announce::json(info, &launch, relays, automation)?;
     } else if serve.quiet {
         announce::quiet(&launch)?;
     } else {

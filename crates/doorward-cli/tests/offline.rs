@@ -25,7 +25,10 @@ fn routes_are_the_same_every_time_and_name_no_port() {
         .iter()
         .map(|listener| listener["name"].clone())
         .collect();
-    assert_eq!(listeners, ["control", "content", "companion", "native"]);
+    assert_eq!(
+        listeners,
+        ["control", "content", "companion", "compat", "native"]
+    );
     let markdown = home.done(&["routes", "--markdown"]);
     assert_eq!(markdown, home.done(&["routes", "--markdown"]));
     assert!(markdown.contains("| POST | `/api/session/claim` |"));

@@ -71,6 +71,12 @@ impl Incoming {
         limits: &Limits,
         slot: OwnedSemaphorePermit,
     ) -> Self {
+        // One that fits into the largest chunk is read as it comes: no reader can keep
+        // more of it waiting than there is.
+        let chunk = match framing {
+            Framing::Length(length) if length <= limits.read_buffer as u64 => limits.read_buffer,
+            _ => defaults::FIRST_CHUNK.min(limits.read_buffer),
+        };
         let mut body = Self {
             open: Some(Open {
                 stream,
@@ -84,7 +90,7 @@ impl Incoming {
             },
             failed: false,
             buffer,
-            chunk: defaults::FIRST_CHUNK.min(limits.read_buffer),
+            chunk,
             filled: 0,
             largest: limits.read_buffer,
             silence: limits.body_silence,

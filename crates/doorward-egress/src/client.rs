@@ -210,7 +210,7 @@ fn poll_exchange(
             let long = Malformed("its head is too long");
             return Poll::Ready(Err(Failed::Final(long.into())));
         }
-        let room = defaults::FIRST_CHUNK.min(*left);
+        let room = defaults::HEAD_READ.min(*left);
         bytes.reserve(room);
         let mut limited = (&mut *bytes).limit(room);
         let error = match pin!(stream.read_buf(&mut limited)).poll(cx) {

@@ -1,4 +1,5 @@
-//! Who may sign in, and how that is checked.
+//! Who may sign in, and how that is checked; what operators may run, and for how
+//! long they are lent what.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use doorward_guard::Secret;
 use serde::{Deserialize, Serialize};
 
-/// The accounts of a gateway: what stands in its file.
+use crate::capabilities;
+use crate::defaults;
+use crate::services::Service;
+
+/// The accounts of a gateway, and what they get: what stands in its file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accounts {
@@ -22,6 +27,12 @@ pub struct Accounts {
     /// Whether nobody in particular gets in.
     #[serde(default)]
     pub anonymous: bool,
+    /// What operators may run, by name.
+    #[serde(default)]
+    pub service: BTreeMap<String, Service>,
+    /// Capabilities that are lent for less than a session: seconds, by name.
+    #[serde(default)]
+    pub lease: BTreeMap<String, u64>,
 }
 
 /// One account.
@@ -30,7 +41,7 @@ pub struct Accounts {
 pub struct Account {
     /// What it may do.
     pub profile: Profile,
-    /// Argon2id, as a PHC string.
+    /// Argon2id, as a PHC string, at the cost that [`Accounts::add_password`] has.
     pub password: Option<String>,
     /// An Ed25519 public key, in base64.
     pub key: Option<String>,
@@ -55,12 +66,21 @@ pub enum AccountsError {
     /// The file is not what it has to be.
     #[error("the accounts cannot be read: {0}")]
     Malformed(String),
-    /// A hash that is none, or costs more than it may.
-    #[error("the password of {0} is not an Argon2id hash that is taken here")]
+    /// A hash that is none, or of another cost: its time would tell that there is
+    /// such an account.
+    #[error(
+        "the password of {0} is not an Argon2id hash as `doorward gateway add-account` makes it"
+    )]
     Hash(String),
     /// A key that is none.
     #[error("the key of {0} is not an Ed25519 public key in base64")]
     Key(String),
+    /// A service that could not be run as it is written.
+    #[error("the service {0}: {1}")]
+    Service(String, &'static str),
+    /// A lease of something that is lent to nobody, or for no time.
+    #[error("there is no capability {0:?} to be lent for some seconds")]
+    Lease(String),
     /// A password could not be hashed.
     #[error("the password cannot be hashed")]
     Unhashable,
@@ -68,6 +88,8 @@ pub enum AccountsError {
 
 /// An account that does not exist is checked against this: it takes as long.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// How each hash begins: all cost the same.
+const COST: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
 /// A PHC string is never longer.
 const HASH: usize = 512;
 
@@ -76,18 +98,32 @@ impl Accounts {
     ///
     /// # Errors
     ///
-    /// Text that is not TOML of this shape; hashes and keys that are none.
+    /// Text that is not TOML of this shape; hashes and keys that are none; services
+    /// without an absolute path, leases of nothing.
     pub fn parse(text: &str) -> Result<Self, AccountsError> {
         let accounts: Self =
             toml::from_str(text).map_err(|error| AccountsError::Malformed(error.to_string()))?;
         for (name, account) in &accounts.account {
-            let sound = |hash: &String| hash.starts_with("$argon2id$") && hash.len() <= HASH;
+            let sound = |hash: &String| hash.starts_with(COST) && hash.len() <= HASH;
             if !account.password.as_ref().is_none_or(sound) {
                 return Err(AccountsError::Hash(name.clone()));
             }
             let key = account.key.as_ref().map(|key| STANDARD.decode(key));
             if !key.is_none_or(|key| key.is_ok_and(|key| key.len() == 32)) {
                 return Err(AccountsError::Key(name.clone()));
+            }
+        }
+        if accounts.service.len() > defaults::SERVICES {
+            let name = accounts.service.keys().last().cloned().unwrap_or_default();
+            return Err(AccountsError::Service(name, "there are too many"));
+        }
+        for (name, service) in &accounts.service {
+            let sound = service.check(name);
+            sound.map_err(|why| AccountsError::Service(name.clone(), why))?;
+        }
+        for (name, seconds) in &accounts.lease {
+            if *seconds == 0 || !capabilities::NAMES.contains(&name.as_str()) {
+                return Err(AccountsError::Lease(name.clone()));
             }
         }
         Ok(accounts)
@@ -181,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_kept_as_argon2id_and_a_stranger_costs_as_much() {
+    fn op_a4_a_password_is_kept_as_argon2id_and_a_stranger_costs_as_much() {
         let mut accounts = Accounts::default();
         accounts
             .add_password("ada", Profile::Operator, "right")
@@ -206,8 +242,35 @@ mod tests {
             "[account.a]\nprofile = \"operator\"\nkey = \"AAAA\"",
             "[account.a]\nprofile = \"root\"",
             "[account.a]\nprofile = \"guest\"\nadmin = true",
+            "[service.a]\nlabel = \"A\"\ncommand = []",
+            "[service.a]\nlabel = \"A\"\ncommand = [\"true\"]",
+            "[service.a]\nlabel = \"A\"\ncommand = [\"/bin/a\\u0000b\"]",
+            "[service.a]\nlabel = \"A\"\ncommand = [\"/bin/a\"]\nshell = true",
+            "[service.a]\nlabel = \"A\"\ncommand = [\"/bin/a\"]\n[service.a.grant.g]\nlabel = \"G\"\nvariable = \"A=B\"\nvalue = \"1\"",
+            "[lease]\nrunner = 0",
+            "[lease]\nnothing = 5",
         ] {
             assert!(Accounts::parse(text).is_err(), "{text}");
+        }
+        let sound = "[service.a]\nlabel = \"A\"\ncommand = [\"/bin/a\", \"b c\"]\n\
+                     [service.a.grant.g]\nlabel = \"G\"\nvariable = \"A_1\"\nvalue = \"1\"\n\
+                     [lease]\nrunner = 5";
+        let accounts = Accounts::parse(sound).unwrap();
+        assert_eq!((accounts.service.len(), accounts.lease.len()), (1, 1));
+    }
+
+    #[test]
+    fn op_a4_a_hash_that_costs_less_or_more_is_not_taken() {
+        let mut accounts = Accounts::default();
+        accounts
+            .add_password("ada", Profile::Operator, "right")
+            .unwrap();
+        let text = accounts.to_toml().unwrap();
+        assert!(Accounts::parse(&text).is_ok());
+        for other in ["m=8,t=2,p=1", "m=19456,t=1,p=1", "m=1048576,t=2,p=1"] {
+            let text = text.replace("m=19456,t=2,p=1", other);
+            let refused = Accounts::parse(&text);
+            assert!(matches!(refused, Err(AccountsError::Hash(_))), "{other}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What sessions may use: by profile, and for as long as the session lives.
+//! What sessions may use: by profile, and for as long as the session lives and the
+//! lease runs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -7,63 +8,110 @@ use capnp::Error;
 use capnp::capability::Client as AnyClient;
 use capnp::traits::HasTypeId as _;
 use capnp_rpc::new_client;
+use doorward_guard::Moment;
 use doorward_operator::rpc::gateway_capnp::denied::Kind;
 use doorward_operator::rpc::gateway_capnp::{
-    audit_reader, chat, log_reader, notes, reply, service_catalog, system_info,
+    audit_reader, chat, log_reader, notes, reply, service_catalog, service_runner, system_info,
 };
 
 use crate::accounts::Profile;
 use crate::defaults;
+use crate::services::Runner;
 use crate::session::{Life, deny, read};
 
 /// One capability of a session.
 pub(crate) struct Held {
     pub(crate) name: &'static str,
     pub(crate) interface: u64,
+    pub(crate) until: Option<Moment>,
     pub(crate) client: AnyClient,
 }
 
 pub(crate) type Bundle = Vec<Held>;
 
-struct System(Rc<Life>);
-struct Chat(Rc<Life>);
-struct Notes(Rc<Life>);
-struct Log(Rc<Life>);
-struct Audit(Rc<Life>);
-struct Catalog(Rc<Life>);
+/// Names of all capabilities.
+pub(crate) const NAMES: [&str; 7] = [
+    "system", "services", "chat", "notes", "log", "audit", "runner",
+];
+
+/// A session, as long as it is lent one of its capabilities.
+pub(crate) struct Loan {
+    pub(crate) life: Rc<Life>,
+    until: Option<Moment>,
+}
+
+struct System(Loan);
+struct Chat(Loan);
+struct Notes(Loan);
+struct Log(Loan);
+struct Audit(Loan);
+struct Catalog(Loan);
 
 /// What policy lets a profile have.
 pub(crate) fn bundle(life: &Rc<Life>) -> Bundle {
-    let mut bundle = Vec::new();
-    let mut add = |name, interface, client| {
-        bundle.push(Held {
+    let held = |name, interface, make: &dyn Fn(Loan) -> AnyClient| {
+        let until = life.lent_until(name);
+        let life = Rc::clone(life);
+        Held {
             name,
             interface,
-            client,
-        });
+            until,
+            client: make(Loan { life, until }),
+        }
     };
-    let own = || Rc::clone(life);
-    let client: system_info::Client = new_client(System(own()));
-    add("system", system_info::Client::TYPE_ID, erased(client));
-    let client: service_catalog::Client = new_client(Catalog(own()));
-    add("services", service_catalog::Client::TYPE_ID, erased(client));
+    let mut bundle = vec![
+        held("system", system_info::Client::TYPE_ID, &|loan| {
+            erased::<system_info::Client>(new_client(System(loan)))
+        }),
+        held("services", service_catalog::Client::TYPE_ID, &|loan| {
+            erased::<service_catalog::Client>(new_client(Catalog(loan)))
+        }),
+    ];
     if life.profile != Profile::Anonymous {
-        let client: chat::Client = new_client(Chat(own()));
-        add("chat", chat::Client::TYPE_ID, erased(client));
+        bundle.push(held("chat", chat::Client::TYPE_ID, &|loan| {
+            erased::<chat::Client>(new_client(Chat(loan)))
+        }));
     }
     if life.profile == Profile::Operator {
-        let client: notes::Client = new_client(Notes(own()));
-        add("notes", notes::Client::TYPE_ID, erased(client));
-        let client: log_reader::Client = new_client(Log(own()));
-        add("log", log_reader::Client::TYPE_ID, erased(client));
-        let client: audit_reader::Client = new_client(Audit(own()));
-        add("audit", audit_reader::Client::TYPE_ID, erased(client));
+        bundle.extend([
+            held("notes", notes::Client::TYPE_ID, &|loan| {
+                erased::<notes::Client>(new_client(Notes(loan)))
+            }),
+            held("log", log_reader::Client::TYPE_ID, &|loan| {
+                erased::<log_reader::Client>(new_client(Log(loan)))
+            }),
+            held("audit", audit_reader::Client::TYPE_ID, &|loan| {
+                erased::<audit_reader::Client>(new_client(Audit(loan)))
+            }),
+            held("runner", service_runner::Client::TYPE_ID, &|loan| {
+                erased::<service_runner::Client>(new_client(Runner(loan)))
+            }),
+        ]);
     }
     bundle
 }
 
-fn erased(client: impl capnp::capability::FromClientHook) -> AnyClient {
+fn erased<C: capnp::capability::FromClientHook>(client: C) -> AnyClient {
     AnyClient::new(client.into_client_hook())
+}
+
+impl Held {
+    pub(crate) fn is_lent(&self, now: Moment) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl Loan {
+    /// Refuses once the session or the lease is over.
+    pub(crate) fn check(&self) -> Result<(), (Kind, &'static str)> {
+        self.life.check()?;
+        match self.until {
+            Some(until) if until <= self.life.world.clock.now() => {
+                Err((Kind::UnknownCap, "it is lent no more"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The rooms of the chat, and what waits for each member. Members are sessions.
@@ -135,15 +183,16 @@ fn table<const N: usize>(reply: reply::Builder<'_>, columns: [&str; N], rows: &[
     }
 }
 
-/// Answers with a denial, and is done, unless the session lives.
+/// Answers with a denial, and is done, unless the session lives and the lease runs.
 macro_rules! alive {
-    ($life:expr, $reply:ident) => {
-        if let Err(why) = $life.check() {
-            deny($reply.init_denied(), why);
+    ($loan:expr, $reply:ident) => {
+        if let Err(why) = $loan.check() {
+            $crate::session::deny($reply.init_denied(), why);
             return Ok(());
         }
     };
 }
+pub(crate) use alive;
 
 // === impl system_info::Server ===
 
@@ -154,18 +203,10 @@ impl system_info::Server for System {
         mut results: system_info::MotdResults,
     ) -> Result<(), Error> {
         #[cfg(feature = "faults")]
-        while self
-            .0
-            .world
-            .settings
-            .hang
-            .load(std::sync::atomic::Ordering::SeqCst)
-        {
-            tokio::time::sleep(defaults::SWEEP).await;
-        }
+        self.0.life.world.settings.faults.hang().await;
         let mut reply = results.get().init_reply();
         alive!(self.0, reply);
-        reply.set_text(&self.0.world.settings.motd);
+        reply.set_text(&self.0.life.world.settings.motd);
         Ok(())
     }
 
@@ -176,7 +217,7 @@ impl system_info::Server for System {
     ) -> Result<(), Error> {
         let mut reply = results.get().init_reply();
         alive!(self.0, reply);
-        reply.set_text(&self.0.world.settings.name);
+        reply.set_text(&self.0.life.world.settings.name);
         Ok(())
     }
 
@@ -193,7 +234,7 @@ impl system_info::Server for System {
             let words: Vec<_> = text.split_whitespace().take(words).collect();
             words.join(" ")
         };
-        let sessions = self.0.world.lives.borrow().len().to_string();
+        let sessions = self.0.life.world.lives.borrow().len().to_string();
         let pairs = [
             ("uptime in seconds", first(&uptime, 1)),
             ("load", first(&load, 3)),
@@ -221,9 +262,9 @@ impl chat::Server for Chat {
         let (channel, nickname) = (read(params.get_channel())?, read(params.get_nickname())?);
         let mut reply = results.get().init_reply();
         alive!(self.0, reply);
-        let mut rooms = self.0.world.rooms.borrow_mut();
+        let mut rooms = self.0.life.world.rooms.borrow_mut();
         let full = rooms.0.len() >= defaults::CHANNELS && !rooms.0.contains_key(&channel);
-        if full || channel.is_empty() || rooms.nickname(&channel, &self.0).is_some() {
+        if full || channel.is_empty() || rooms.nickname(&channel, &self.0.life).is_some() {
             deny(
                 reply.init_denied(),
                 (Kind::BadRequest, "full, nameless or joined already"),
@@ -232,7 +273,7 @@ impl chat::Server for Chat {
         }
         rooms.tell(&channel, &nickname, "joined", "");
         let member = Member {
-            life: Rc::as_ptr(&self.0),
+            life: Rc::as_ptr(&self.0.life),
             nickname,
             waiting: VecDeque::new(),
         };
@@ -249,7 +290,14 @@ impl chat::Server for Chat {
         let channel = read(params.get()?.get_channel())?;
         let mut reply = results.get().init_reply();
         alive!(self.0, reply);
-        if self.0.world.rooms.borrow_mut().leave(&channel, &self.0) {
+        if self
+            .0
+            .life
+            .world
+            .rooms
+            .borrow_mut()
+            .leave(&channel, &self.0.life)
+        {
             reply.set_done(());
         } else {
             deny(reply.init_denied(), (Kind::MethodDenied, "not joined"));
@@ -266,8 +314,8 @@ impl chat::Server for Chat {
         let (channel, text) = (read(params.get_channel())?, read(params.get_text())?);
         let mut reply = results.get().init_reply();
         alive!(self.0, reply);
-        let mut rooms = self.0.world.rooms.borrow_mut();
-        match rooms.nickname(&channel, &self.0) {
+        let mut rooms = self.0.life.world.rooms.borrow_mut();
+        match rooms.nickname(&channel, &self.0.life) {
             Some(nickname) => {
                 rooms.tell(&channel, &nickname, "message", &text);
                 reply.set_done(());
@@ -285,8 +333,8 @@ impl chat::Server for Chat {
         let channel = read(params.get()?.get_channel())?;
         let reply = results.get().init_reply();
         alive!(self.0, reply);
-        let rooms = self.0.world.rooms.borrow();
-        if rooms.nickname(&channel, &self.0).is_none() {
+        let rooms = self.0.life.world.rooms.borrow();
+        if rooms.nickname(&channel, &self.0.life).is_none() {
             deny(reply.init_denied(), (Kind::MethodDenied, "not joined"));
             return Ok(());
         }
@@ -305,8 +353,17 @@ impl chat::Server for Chat {
         let reply = results.get().init_reply();
         alive!(self.0, reply);
         let mut rows = Vec::new();
-        for member in self.0.world.rooms.borrow_mut().0.values_mut().flatten() {
-            if std::ptr::eq(member.life, Rc::as_ptr(&self.0)) {
+        for member in self
+            .0
+            .life
+            .world
+            .rooms
+            .borrow_mut()
+            .0
+            .values_mut()
+            .flatten()
+        {
+            if std::ptr::eq(member.life, Rc::as_ptr(&self.0.life)) {
                 let left = most.saturating_sub(rows.len()).min(member.waiting.len());
                 rows.extend(member.waiting.drain(..left));
             }
@@ -326,8 +383,8 @@ impl notes::Server for Notes {
     ) -> Result<(), Error> {
         let reply = results.get().init_reply();
         alive!(self.0, reply);
-        let notes = self.0.world.notes.borrow();
-        let own = notes.get(&self.0.account).into_iter().flatten();
+        let notes = self.0.life.world.notes.borrow();
+        let own = notes.get(&self.0.life.account).into_iter().flatten();
         let rows: Vec<_> = own
             .map(|(name, text)| [name.clone(), text.len().to_string()])
             .collect();
@@ -343,8 +400,11 @@ impl notes::Server for Notes {
         let name = read(params.get()?.get_name())?;
         let mut reply = results.get().init_reply();
         alive!(self.0, reply);
-        let notes = self.0.world.notes.borrow();
-        match notes.get(&self.0.account).and_then(|own| own.get(&name)) {
+        let notes = self.0.life.world.notes.borrow();
+        match notes
+            .get(&self.0.life.account)
+            .and_then(|own| own.get(&name))
+        {
             Some(text) => reply.set_text(text),
             None => deny(reply.init_denied(), (Kind::BadRequest, "no such note")),
         }
@@ -360,8 +420,8 @@ impl notes::Server for Notes {
         let (name, text) = (read(params.get_name())?, read(params.get_text())?);
         let mut reply = results.get().init_reply();
         alive!(self.0, reply);
-        let mut notes = self.0.world.notes.borrow_mut();
-        let own = notes.entry(self.0.account.clone()).or_default();
+        let mut notes = self.0.life.world.notes.borrow_mut();
+        let own = notes.entry(self.0.life.account.clone()).or_default();
         let full = own.len() >= defaults::NOTES && !own.contains_key(&name);
         if full || name.is_empty() || text.len() > defaults::NOTE {
             deny(
@@ -383,8 +443,8 @@ impl notes::Server for Notes {
         let name = read(params.get()?.get_name())?;
         let mut reply = results.get().init_reply();
         alive!(self.0, reply);
-        let mut notes = self.0.world.notes.borrow_mut();
-        let own = notes.get_mut(&self.0.account);
+        let mut notes = self.0.life.world.notes.borrow_mut();
+        let own = notes.get_mut(&self.0.life.account);
         match own.and_then(|own| own.remove(&name)) {
             Some(_) => reply.set_done(()),
             None => deny(reply.init_denied(), (Kind::BadRequest, "no such note")),
@@ -422,7 +482,7 @@ impl log_reader::Server for Log {
         let params = params.get()?;
         let reply = results.get().init_reply();
         alive!(self.0, reply);
-        let rows = lines(&self.0, params.get_cursor(), params.get_most(), true);
+        let rows = lines(&self.0.life, params.get_cursor(), params.get_most(), true);
         table(reply, ["cursor", "at", "kind", "text"], &rows);
         Ok(())
     }
@@ -437,7 +497,7 @@ impl audit_reader::Server for Audit {
         let most = params.get()?.get_most();
         let reply = results.get().init_reply();
         alive!(self.0, reply);
-        let rows = lines(&self.0, 0, most, false);
+        let rows = lines(&self.0.life, 0, most, false);
         table(reply, ["number", "at", "kind", "text"], &rows);
         Ok(())
     }
@@ -454,11 +514,16 @@ impl service_catalog::Server for Catalog {
         let result = results.get().init_result();
         alive!(self.0, result);
         let mut services = vec![("system", "System", "What this gateway says of itself.")];
-        if self.0.profile != Profile::Anonymous {
+        if self.0.life.profile != Profile::Anonymous {
             services.push(("chat", "Chat", "Rooms in which sessions talk."));
         }
-        if self.0.profile == Profile::Operator {
+        if self.0.life.profile == Profile::Operator {
             services.push(("notes", "Notes", "Short texts of an account."));
+            services.push((
+                "runner",
+                "Service runner",
+                "Starts and stops what may run here.",
+            ));
         }
         let count = u32::try_from(services.len()).unwrap_or(0);
         let mut entries = result.init_entries(count);

@@ -24,3 +24,9 @@ pub const CHANNELS: usize = 64;
 pub const EVENTS: usize = 500;
 /// Lines of the log, and of the audit, that are held.
 pub const LINES: usize = 1_000;
+/// Services that operators may run.
+pub const SERVICES: usize = 16;
+/// What one of them can be given.
+pub const GRANTS: usize = 16;
+/// What is kept of what a service says, in bytes: the last screens.
+pub const TAIL: usize = 16 * 1024;

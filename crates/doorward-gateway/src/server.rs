@@ -26,6 +26,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::accounts::Accounts;
 use crate::capabilities::Rooms;
 use crate::defaults;
+use crate::services::Services;
 use crate::session::{Door, Life};
 
 /// Where to listen.
@@ -52,9 +53,9 @@ pub struct Settings {
     pub guest_life: Duration,
     /// A clock.
     pub clock: Clock,
-    /// While it says so, `motd` is not answered: a fault, for tests.
+    /// What goes wrong, for tests.
     #[cfg(feature = "faults")]
-    pub hang: Arc<std::sync::atomic::AtomicBool>,
+    pub faults: Arc<crate::faults::Faults>,
 }
 
 /// A gateway that serves. Dropping it cuts every connection.
@@ -73,6 +74,7 @@ pub(crate) struct World {
     pub(crate) rooms: RefCell<Rooms>,
     /// By account.
     pub(crate) notes: RefCell<BTreeMap<String, BTreeMap<String, String>>>,
+    pub(crate) services: Services,
     pub(crate) log: RefCell<VecDeque<(u64, String, &'static str, String)>>,
     lines: Cell<u64>,
 }
@@ -89,7 +91,7 @@ impl Settings {
             guest_life: defaults::GUEST_LIFE,
             clock: Clock::system(),
             #[cfg(feature = "faults")]
-            hang: Arc::default(),
+            faults: Arc::default(),
         }
     }
 }
@@ -196,6 +198,7 @@ fn serve(
         lives: RefCell::default(),
         rooms: RefCell::default(),
         notes: RefCell::default(),
+        services: Services::default(),
         log: RefCell::default(),
         lines: Cell::new(0),
     });

@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+#[cfg(feature = "faults")]
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use capnp::Error;
@@ -73,6 +75,32 @@ impl Life {
         }
     }
 
+    /// Until when the capability `name` is lent; as long as the session, if `None`.
+    /// It counts from the sign-in, and more time for the session is none for it.
+    pub(crate) fn lent_until(&self, name: &str) -> Option<Moment> {
+        let lease = self.world.settings.accounts.lease.get(name)?;
+        Some(self.created.plus(Duration::from_secs(*lease)))
+    }
+
+    /// Whether `proof` is this session's password, for who signed in by one.
+    async fn proves(&self, proof: Vec<u8>) -> Result<(), (Kind, &'static str)> {
+        if self.profile != Profile::Operator {
+            return Err((Kind::MethodDenied, "only operators get more time"));
+        }
+        if self.strength != wire::AuthStrength::Password {
+            return Err((Kind::MethodDenied, "sign in again, with the key"));
+        }
+        if proof.is_empty() {
+            return Err((Kind::BadRequest, "the password, again"));
+        }
+        let own = self.world.password(&self.account, proof).await;
+        if own.is_none() {
+            self.world.note("denied", &self.account);
+            return Err((Kind::AuthenticationDenied, "no"));
+        }
+        Ok(())
+    }
+
     fn describe(&self, mut info: session_info::Builder<'_>) {
         let now = self.world.clock.now();
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -117,6 +145,18 @@ impl World {
         self.lives.borrow_mut().push(Rc::downgrade(&life));
         self.note("login", &format!("{account} as {}", profile.word()));
         new_client(Entered(life))
+    }
+
+    /// The profile of `account`, if that is its password. Takes as long if it is not,
+    /// and if there is no such account.
+    async fn password(&self, account: &str, password: Vec<u8>) -> Option<Profile> {
+        let (hash, profile) = self.settings.accounts.hash_of(account);
+        #[cfg(feature = "faults")]
+        self.settings.faults.checked.fetch_add(1, SeqCst);
+        // Tens of milliseconds: not on the thread that serves everybody.
+        let right = tokio::task::spawn_blocking(move || matches(&password, &hash));
+        let right = right.await.unwrap_or(false);
+        profile.filter(|_| right)
     }
 
     /// The profile that an account gets: its own, unless it asks for less.
@@ -240,16 +280,6 @@ impl session_gateway::Server for Door {
 
 // === impl auth_flow::Server ===
 
-impl Flow {
-    async fn password(&self, password: Vec<u8>) -> Option<Profile> {
-        let (hash, profile) = self.world.settings.accounts.hash_of(&self.account);
-        // Tens of milliseconds: not on the thread that serves everybody.
-        let right = tokio::task::spawn_blocking(move || matches(&password, &hash));
-        let right = right.await.unwrap_or(false);
-        profile.filter(|_| right)
-    }
-}
-
 impl auth_flow::Server for Flow {
     async fn next(
         self: Rc<Self>,
@@ -280,7 +310,8 @@ impl auth_flow::Server for Flow {
             let in_time = signed.filter(|_| until > now);
             (in_time, wire::AuthStrength::PublicKey)
         } else {
-            (self.password(answer).await, wire::AuthStrength::Password)
+            let own = self.world.password(&self.account, answer).await;
+            (own, wire::AuthStrength::Password)
         };
         self.over.set(true);
         let granted = own.and_then(|own| World::grant(own, &self.profile));
@@ -340,22 +371,28 @@ impl session::Server for Entered {
         params: session::RenewParams,
         mut results: session::RenewResults,
     ) -> Result<(), Error> {
-        let asked = Duration::from_millis(params.get()?.get_requested_duration_ms());
-        let result = results.get().init_result();
+        let (asked, proof) = {
+            let params = params.get()?;
+            let asked = Duration::from_millis(params.get_requested_duration_ms());
+            (asked, params.get_proof()?.to_vec())
+        };
         let life = &self.0;
-        if let Err(why) = life.check() {
+        let allowed = match life.check() {
+            // It may be over once the password is checked.
+            Ok(()) => life.proves(proof).await.and_then(|()| life.check()),
+            Err(why) => Err(why),
+        };
+        let result = results.get().init_result();
+        if let Err(why) = allowed {
             deny(result.init_denied(), why);
-        } else if life.profile != Profile::Operator {
-            deny(
-                result.init_denied(),
-                (Kind::MethodDenied, "only operators get more time"),
-            );
-        } else {
-            let most = life.world.settings.operator_life;
-            life.expires
-                .set(life.world.clock.now().plus(asked.min(most)));
-            life.describe(result.init_info());
+            return Ok(());
         }
+        let most = life.world.settings.operator_life;
+        life.expires
+            .set(life.world.clock.now().plus(asked.min(most)));
+        life.world
+            .note("session", &format!("{} got more time", life.account));
+        life.describe(result.init_info());
         Ok(())
     }
 
@@ -402,13 +439,29 @@ impl cap_set::Server for Caps {
             deny(result.init_denied(), why);
             return Ok(());
         }
-        let count = u32::try_from(self.bundle.len()).unwrap_or(0);
+        let now = self.life.world.clock.now();
+        let lent = || self.bundle.iter().filter(|held| held.is_lent(now));
+        let count = u32::try_from(lent().count()).unwrap_or(0);
         let mut entries = result.init_entries(count);
-        for (at, held) in (0..count).zip(&self.bundle) {
+        for (at, held) in (0..count).zip(lent()) {
             let mut entry = entries.reborrow().get(at);
             entry.set_name(held.name);
             entry.set_interface_id(held.interface);
+            #[cfg(feature = "faults")]
+            if self.life.world.settings.faults.mislabel.load(SeqCst) {
+                // The first is the last's, and so on round.
+                let other = self
+                    .bundle
+                    .iter()
+                    .rev()
+                    .nth(usize::try_from(at).unwrap_or(0));
+                entry.set_interface_id(other.map_or(0, |other| other.interface));
+            }
             entry.set_transfer_policy("none");
+            if let Some(until) = held.until {
+                let left = until.since(now).as_millis();
+                entry.set_lease_remaining_ms(u64::try_from(left).unwrap_or(u64::MAX));
+            }
         }
         Ok(())
     }
@@ -425,7 +478,9 @@ impl cap_set::Server for Caps {
             deny(result.init_denied(), why);
             return Ok(());
         }
-        let held = self.bundle.iter().find(|held| held.name == name);
+        let now = self.life.world.clock.now();
+        let mut lent = self.bundle.iter().filter(|held| held.is_lent(now));
+        let held = lent.find(|held| held.name == name);
         match held {
             None => deny(
                 result.init_denied(),

@@ -54,8 +54,27 @@ pub struct Rules {
     /// answers with.
     #[serde(skip_serializing_if = "Stranger::is_unknown")]
     pub stranger: Stranger,
+    /// What counts as use of the session.
+    #[serde(skip_serializing_if = "ActivityRule::is_usual")]
+    pub activity: ActivityRule,
     /// What goes on every answer.
     pub seal: SealRule,
+}
+
+/// What counts as use of a session, beside real input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ActivityRule {
+    /// Every state change.
+    Changes,
+    /// Nothing: a request that could change something may as well be a timer's.
+    InputAlone,
+}
+
+impl ActivityRule {
+    fn is_usual(&self) -> bool {
+        *self == Self::Changes
+    }
 }
 
 /// What callers hear of what is not there.
@@ -276,6 +295,15 @@ impl Policy<Session> {
             body_limit: defaults::API_BODY,
             ..Rules::closed(CallerKind::Session, SealRule::Control)
         })
+    }
+
+    /// Keeps a session alive only after real input: what is asked here may be asked
+    /// by a timer in a hidden tab, though it is a `POST`. A handler that changes
+    /// something calls [`Sessions::touch`](crate::Sessions::touch) itself.
+    #[must_use]
+    pub fn by_input_alone(mut self) -> Self {
+        self.rules.activity = ActivityRule::InputAlone;
+        self
     }
 
     /// The console's event stream: outside the in-flight and drain limits,
@@ -543,6 +571,7 @@ impl Rules {
                 _ => Some(defaults::IN_FLIGHT),
             },
             stranger: Stranger::Unknown,
+            activity: ActivityRule::Changes,
             seal,
         }
     }
@@ -636,6 +665,12 @@ impl Rules {
                 self.body_limit,
                 self.body_within.as_secs()
             ));
+        }
+        if self.activity == ActivityRule::InputAlone {
+            words.push(
+                "It keeps a session alive only where a person did something, or something was changed."
+                    .to_owned(),
+            );
         }
         if let Some(rate) = self.rate() {
             let who = match self.caller {

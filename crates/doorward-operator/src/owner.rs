@@ -173,6 +173,12 @@ impl Slot {
         }
     }
 
+    /// Whether nobody has it.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.held.is_none()
+    }
+
     /// Whether `session` is the owner.
     #[must_use]
     pub fn is_owned_by(&self, session: &SessionId) -> bool {

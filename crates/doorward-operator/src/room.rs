@@ -116,6 +116,13 @@ impl State {
     }
 }
 
+impl Known {
+    /// Whether its lease runs still.
+    fn is_lent(&self, now: Moment) -> bool {
+        self.lent_until.is_none_or(|until| now < until)
+    }
+}
+
 impl Configured {
     /// `gateway`, called `name`, at `address` as the configuration writes it.
     #[must_use]
@@ -310,6 +317,12 @@ impl Operator {
         if let Some(session) = orphan {
             self.session_ended(&session);
         }
+    }
+
+    /// Whether nobody has the slot.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.lock().slot.is_free()
     }
 
     /// Ends what is due. Call it about once a second.
@@ -635,9 +648,12 @@ impl Operator {
         (Arc::new(by_alias), Arc::new(order))
     }
 
+    /// What is lent no more is not shown.
     fn views(&self, order: &[Arc<Known>], veil: &Veil) -> Vec<CapVm> {
+        let now = self.clock.now();
         order
             .iter()
+            .filter(|known| known.is_lent(now))
             .map(|known| CapVm {
                 r#ref: known.alias.clone(),
                 name: veil.line(&known.capability.name, defaults::LABEL),

@@ -41,7 +41,6 @@ impl Operator {
             .get("/health", health)
             .get("/audit/recent", recent)
             .post("/config", config)
-            .post("/call", run)
             .post("/launch/probe", probe)
             .post("/launch/start", launch)
             .post("/session/renew", renew)
@@ -52,6 +51,15 @@ impl Operator {
         surface
             .get("/automation/report", report)
             .post("/automation/report", set_report)
+    }
+
+    /// `/api/operator/call`: operations. A chat that is polled in a hidden tab keeps
+    /// no session alive.
+    #[must_use]
+    pub fn call_surface(self: &Arc<Self>, sessions: &Arc<Sessions>) -> Surface<Session, Desk> {
+        let policy = Policy::console_api().by_input_alone();
+        self.at("operatorCall", "/api/operator/call", policy, sessions)
+            .post("/", run)
     }
 
     /// `/api/operator/login`: signing in, in small bodies.
@@ -284,6 +292,9 @@ impl Desk {
 async fn run(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome {
     let asked: CallRequest = call.json()?;
     let (session, request) = (&permit.proof().id, &permit.request_id());
+    if desk.operator.changes(session, &asked) {
+        desk.sessions.touch(session);
+    }
     Ok(Answer::json(
         &desk.operator.call(session, request, asked).await?,
     ))

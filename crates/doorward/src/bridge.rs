@@ -157,7 +157,12 @@ impl Bridge {
         let content = keep(content, config.content_terms(), sockets.content);
         let companion =
             companion.map(|guard| keep(guard, config.companion_terms(), sockets.companion));
-        let compat = compat.map(|guard| keep(guard, config.companion_terms(), sockets.compat));
+        let compat = compat.map(|guard| {
+            tracing::warn!(
+                "the compatible listener is on: pages there prove themselves in a weaker way"
+            );
+            keep(guard, config.companion_terms(), sockets.compat)
+        });
         let native = native
             .zip(sockets.native)
             .map(|(guard, socket)| keep(guard, config.native_terms(), vec![Socket::Unix(socket)]));

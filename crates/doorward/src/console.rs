@@ -27,6 +27,7 @@ pub(crate) fn mount(bridge: &mut Bridge) -> Result<(), MountError> {
     bridge.mount(house.media().grants_surface(house.sessions()))?;
     bridge.mount(house.relay().console_surface(house.sessions()))?;
     bridge.mount(house.operator().surface(house.sessions()))?;
+    bridge.mount(house.operator().call_surface(house.sessions()))?;
     bridge.mount(house.operator().login_surface(house.sessions()))?;
     if let Some(companion) = house.companion() {
         bridge.mount(companion.console_surface(house.sessions()))?;

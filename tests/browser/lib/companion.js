@@ -1,12 +1,13 @@
 // A daemon with its companion, and a page of another origin that uses the client library.
 
 import { execFile } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { promisify } from "node:util";
 import { startDaemon } from "./daemon.js";
 import { startForeign } from "./foreign.js";
-import { root, target } from "./places.js";
+import { root } from "./places.js";
 import { pause } from "./process.js";
 
 const run = promisify(execFile);
@@ -16,7 +17,8 @@ let built = null;
 function library() {
   built ??= (async () => {
     const folder = join(root, "packages/client");
-    const dist = join(target(), "browser/client");
+    const dist = mkdtempSync(join(tmpdir(), "dw-client-"));
+    process.on("exit", () => rmSync(dist, { recursive: true, force: true }));
     await run(join(folder, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json", "--outDir", dist], { cwd: folder });
     return dist;
   })();
@@ -51,10 +53,16 @@ export async function startFiles(t) {
  * a keyring keeps them is shown by crates/doorward-cli/tests/pairings.rs.
  */
 export async function startCompanion(t, ...args) {
-  const env = { DOORWARD_COMPANION_VAULT: "memory", DOORWARD_COMPANION_APPROVE: "command" };
-  const port = args.includes("--companion-port") ? [] : ["--companion-port", "0"];
-  const daemon = await startDaemon({ args: ["--companion", ...port, ...args], env });
+  const daemon = await startCompanionIn(null, { DOORWARD_COMPANION_VAULT: "memory" }, ...args);
   t.after(() => daemon.stop());
+  return daemon;
+}
+
+/** The same in the home of a daemon before, with what its environment says of where pairings are kept; the test stops it. */
+export async function startCompanionIn(home, vault, ...args) {
+  const env = { DOORWARD_COMPANION_APPROVE: "command", ...vault };
+  const port = args.includes("--companion-port") ? [] : ["--companion-port", "0"];
+  const daemon = await startDaemon({ args: ["--companion", ...port, ...args], env, ...(home && { home }) });
   const pair = async (...words) => {
     const { stdout } = await daemon.command("pair", ...words, "--json");
     return JSON.parse(stdout);

@@ -15,13 +15,13 @@ const run = promisify(execFile);
 /**
  * `doorward serve ... --json --no-open`. Resolves when the ready line has come.
  *
- * @param {{sources?: string[], args?: string[], env?: object}} [options]
+ * @param {{sources?: string[], args?: string[], env?: object, home?: string}} [options]  `home` is that of a daemon before, which it takes over
  */
-export async function startDaemon({ sources = [], args = [], env: more = {} } = {}) {
+export async function startDaemon({ sources = [], args = [], env: more = {}, home: before } = {}) {
   const binary = doorwardBinary();
-  const home = await mkdtemp(join(tmpdir(), "dw-"));
+  const home = before ?? (await mkdtemp(join(tmpdir(), "dw-")));
   // Without a private folder of its own, every daemon would meet the others in the temp folder's.
-  await mkdir(join(home, "run"), { mode: 0o700 });
+  await mkdir(join(home, "run"), { mode: 0o700, recursive: true });
   const env = { ...isolated(home), ...more };
   const child = keep(spawn(binary, ["serve", ...sources, "--json", "--no-open", ...args], { env, stdio: ["ignore", "pipe", "pipe"] }));
   const log = [];
@@ -44,6 +44,13 @@ export async function startDaemon({ sources = [], args = [], env: more = {} } = 
       return url;
     },
     command: (...words) => run(binary, words, { env }),
+    /** Ends it as a crash would. */
+    kill: () => {
+      child.ref();
+      const exit = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGKILL");
+      return exit;
+    },
     stop: async () => {
       const ended = child.exitCode !== null || child.signalCode !== null;
       if (!ended) {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::process::Process;
 use crate::place;
+use crate::shell::cargo;
 
 /// What one call of the native socket mints at most.
 const PER_CALL: usize = 500;
@@ -26,6 +27,14 @@ pub(super) struct Sources<'a> {
     pub(super) tls: u16,
     pub(super) ca: &'a Path,
     pub(super) far: u16,
+}
+
+/// Builds what drives parts of doorward alone. AWS profiles are left out: they take
+/// minutes to compile, and none of these has to do with them.
+pub(super) fn examples() -> Result<()> {
+    let words = "build --release --package doorward --no-default-features \
+                 --example calls --example drives --example measured --example relay";
+    cargo(words.split(' '))?.run()
 }
 
 impl Door {

@@ -11,7 +11,6 @@ use anyhow::{Context, Result};
 use super::book::Book;
 use super::process::Process;
 use crate::place;
-use crate::shell::cargo;
 
 const UPLOAD: &str = "a file is uploaded in signed chunks of 8 MiB";
 const LIST: &str = "a page of 1,000 entries is listed";
@@ -46,8 +45,7 @@ pub(super) fn servers() -> Vec<(&'static str, String)> {
 }
 
 pub(super) fn measure(effort: Effort, book: &mut Book) -> Result<()> {
-    let words = "build --release --package doorward --example drives --no-default-features";
-    cargo(words.split(' '))?.run()?;
+    super::door::examples()?;
     let folder = place::scratch("bench-drives")?;
     for round in 1..=effort.rounds {
         println!("-- round {round} of {}", effort.rounds);

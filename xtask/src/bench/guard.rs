@@ -17,7 +17,6 @@ use super::load::{Kept, Target};
 use super::peers;
 use super::process::{Process, free_port};
 use crate::place;
-use crate::shell::cargo;
 
 /// The kinds of requests: the file that they are in, and what they are called.
 const KINDS: [(&str, &str); 2] = [
@@ -77,8 +76,7 @@ pub(super) fn servers() -> Vec<(&'static str, String)> {
 }
 
 pub(super) fn measure(effort: Effort, book: &mut Book) -> Result<()> {
-    let words = "build --release --package doorward --example measured --no-default-features";
-    cargo(words.split(' '))?.run()?;
+    super::door::examples()?;
     let reference = peers::build_reference()?;
     let scratch = place::scratch("bench-guard")?;
     for run in 1..=effort.runs {

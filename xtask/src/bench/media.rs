@@ -37,6 +37,9 @@ struct Runner<'a> {
     large: Target,
 }
 
+/// Something that keeps the daemon busy for some seconds.
+type Work<'a> = Box<dyn Fn() -> Result<()> + 'a>;
+
 pub(super) struct Field {
     scratch: std::path::PathBuf,
     store: Store,
@@ -92,6 +95,40 @@ impl Field {
         self.grants(effort, book)?;
         targets::rows(book);
         Ok(())
+    }
+
+    /// The kinds of work whose rows are missed, each alone, for [`super::profile`].
+    pub(super) fn missed(&self) -> Vec<(&'static str, Work<'_>)> {
+        let bulk = |source, connections, times| {
+            move || {
+                let target = self.through_door(source)?.large;
+                (0..times).try_for_each(|_| load::read_all(&target, connections, LARGE))
+            }
+        };
+        let small =
+            |source| move || load::small(&self.small_of_door(source)?, 4_000, SMALL).map(drop);
+        let ranges = || {
+            let target = self.through_door("store")?.large;
+            load::ranges(&target, 20_000, RANGE, LARGE, 1).map(drop)
+        };
+        vec![
+            ("store, 1 stream", Box::new(bulk("store", 1, 4))),
+            ("store, 64 streams", Box::new(bulk("store", 64, 4))),
+            (
+                "objects of 16 KiB, 16 connections",
+                Box::new(small("store")),
+            ),
+            ("random ranges of 64 KiB", Box::new(ranges)),
+            ("local file, 8 streams", Box::new(bulk("local", 8, 12))),
+            (
+                "local files of 16 KiB, 16 connections",
+                Box::new(small("local")),
+            ),
+        ]
+    }
+
+    pub(super) fn daemon(&self) -> &Process {
+        &self.door.process
     }
 
     fn through_door(&self, source: &str) -> Result<Runner<'_>> {

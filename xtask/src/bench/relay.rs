@@ -13,7 +13,7 @@ use super::peers::{self, Peer};
 use super::process::{Process, free_port};
 use super::ws::{self, Place};
 use crate::place;
-use crate::shell::{cargo, version};
+use crate::shell::version;
 
 /// Connections at once, and what is sent over them.
 const CONNECTIONS: usize = 4;
@@ -68,9 +68,7 @@ pub(super) struct Field {
 
 impl Field {
     pub(super) fn new() -> Result<Self> {
-        // AWS profiles are left out: they take minutes to compile, and the relay has nothing to do with them.
-        let words = "build --release --package doorward --example relay --no-default-features";
-        cargo(words.split(' '))?.run()?;
+        super::door::examples()?;
         let scratch = place::scratch("bench-relay")?;
         let echo = free_port()?;
         let mut command = Command::new(peers::build_reference()?);

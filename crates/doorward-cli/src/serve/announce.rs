@@ -20,6 +20,8 @@ struct Ready<'a> {
     pid: u32,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     relays: &'a [OpenRelay],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    automation_token: Option<&'a str>,
 }
 
 /// A `[[relay]]` that is open. Its URL is told when it is ready, and not again.
@@ -31,7 +33,12 @@ pub(super) struct OpenRelay {
 }
 
 /// One line, and nothing else ever.
-pub(super) fn json(info: &RuntimeInfo, launch: &str, relays: &[OpenRelay]) -> Result<(), Failure> {
+pub(super) fn json(
+    info: &RuntimeInfo,
+    launch: &str,
+    relays: &[OpenRelay],
+    automation: Option<&str>,
+) -> Result<(), Failure> {
     say_json(&Ready {
         instance: info.instance.as_str(),
         control: &info.control,
@@ -40,6 +47,7 @@ pub(super) fn json(info: &RuntimeInfo, launch: &str, relays: &[OpenRelay]) -> Re
         launch_url: launch,
         pid: info.pid,
         relays,
+        automation_token: automation,
     })
 }
 

@@ -43,9 +43,11 @@ impl Trash {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::ffi::OsString;
+    use std::fs;
     use std::io::Write as _;
     use std::os::fd::AsRawFd as _;
     use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::DirBuilderExt as _;
     use std::path::{Path, PathBuf};
     use std::time::SystemTime;
 
@@ -99,10 +101,16 @@ mod linux {
         /// The user's own, if it is on the drive of `device`.
         pub(super) fn of_user(home: &Path, device: Identity) -> Option<Self> {
             let above = home.parent()?;
-            let dir = Dir::open_ambient_dir(above, ambient_authority()).ok()?;
-            if !Identity::of_dir(&dir).ok()?.is_on_device_of(device) {
+            let nearest = above
+                .ancestors()
+                .find_map(|path| Dir::open_ambient_dir(path, ambient_authority()).ok())?;
+            if !Identity::of_dir(&nearest).ok()?.is_on_device_of(device) {
                 return None;
             }
+            // Made if it is missing, for this user alone (XDG Base Directory Specification).
+            let mut private = fs::DirBuilder::new();
+            private.recursive(true).mode(0o700).create(above).ok()?;
+            let dir = Dir::open_ambient_dir(above, ambient_authority()).ok()?;
             Self::open(&dir, Path::new(home.file_name()?), None)
         }
 
@@ -243,7 +251,6 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let trash = Trash::new(Some(&temp.path().join("data")));
         fs::create_dir_all(temp.path().join("share/Ünï dir")).unwrap();
-        fs::create_dir(temp.path().join("data")).unwrap();
         let root = Dir::open_ambient_dir(temp.path().join("share"), ambient_authority()).unwrap();
         for text in ["one", "two"] {
             root.write("Ünï dir/a.txt", text).unwrap();

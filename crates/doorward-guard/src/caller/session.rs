@@ -26,6 +26,8 @@ pub struct Session;
 pub struct Activity {
     sessions: Arc<Sessions>,
     id: SessionId,
+    /// Whether it followed real input.
+    pub(crate) input: bool,
 }
 
 impl sealed::Sealed for Session {}
@@ -39,9 +41,11 @@ impl Caller for Session {
         let cookie = read_cookie(&ask.head.headers, book.cookie_name())?;
         let proof = read_proof(ask.head)?;
         let session = book.prove(cookie.as_ref(), proof.as_ref())?;
-        let activity = is_active(ask.head).then(|| Activity {
+        let input = is_input(ask.head);
+        let activity = (input || changes_state(&ask.head.method)).then(|| Activity {
             sessions: Arc::clone(book),
             id: session.id.clone(),
+            input,
         });
         Ok(Proven {
             bucket: Some(Arc::clone(&session.bucket)),
@@ -96,12 +100,10 @@ fn read_proof(head: &Parts) -> Result<Option<Token>, Refusal> {
     }
 }
 
-fn is_active(head: &Parts) -> bool {
-    changes_state(&head.method)
-        || head
-            .headers
-            .get(ACTIVE_HEADER)
-            .is_some_and(|value| value == "1")
+fn is_input(head: &Parts) -> bool {
+    head.headers
+        .get(ACTIVE_HEADER)
+        .is_some_and(|value| value == "1")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::id::RequestId;
 use crate::origin::Origin;
 use crate::permit::Permit;
-use crate::policy::{CallerKind, ContentRule, CorsRule, Rules, SealRule};
+use crate::policy::{ActivityRule, CallerKind, ContentRule, CorsRule, Rules, SealRule};
 use crate::refusal::{Refusal, Rule};
 use crate::rules;
 use crate::rules::cors::Readable;
@@ -353,7 +353,9 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
             ContentRule::Json | ContentRule::JsonOrForm | ContentRule::None => None,
         };
         let place = place.transpose()?;
-        if let Some(activity) = &proven.activity {
+        if let Some(activity) = &proven.activity
+            && (activity.input || rules.activity == ActivityRule::Changes)
+        {
             activity.note();
         }
         let (handler, state) = (Arc::clone(handler), Arc::clone(&self.state));

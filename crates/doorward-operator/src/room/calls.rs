@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use doorward_guard::audit::{Event, Kind};
-use doorward_guard::{Refusal, Rule, SessionId, defaults as guard};
+use doorward_guard::{Moment, Refusal, Rule, SessionId, defaults as guard};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
@@ -70,6 +70,14 @@ impl Operator {
         outcome
     }
 
+    /// Whether `call` is one that would change something over there, by its owner.
+    pub(crate) fn changes(&self, session: &SessionId, call: &CallRequest) -> bool {
+        self.holding(session).is_ok_and(|holding| {
+            let found = find(&holding, call, self.clock.now());
+            found.is_ok_and(|(_, operation)| operation.effect != Effect::Read)
+        })
+    }
+
     async fn run(
         &self,
         holding: &Holding,
@@ -77,7 +85,7 @@ impl Operator {
         request: &str,
         call: CallRequest,
     ) -> (String, Result<CallResultVm, Refusal>) {
-        let found = find(holding, &call);
+        let found = find(holding, &call, self.clock.now());
         let (known, operation) = match found {
             Ok(found) => found,
             Err(rule) => {
@@ -169,10 +177,12 @@ impl Operator {
             })
             .await;
         let listed = self.settled(&holding, session, request, "services", listed)?;
-        let veil = &holding.veil;
+        let (veil, now) = (&holding.veil, self.clock.now());
         let alias = |name: &String| {
             let known = holding.caps.values();
-            let mut known = known.filter(|known| known.capability.name == *name);
+            let mut known = known
+                .filter(|known| known.is_lent(now))
+                .filter(|known| known.capability.name == *name);
             known.next().map(|known| known.alias.clone())
         };
         Ok(listed
@@ -325,12 +335,16 @@ fn fits(profile: &str, grants: &[String]) -> Result<(), Refusal> {
     }
 }
 
-/// Capability and operation of a call, if both are of this session.
+/// Capability and operation of a call, if both are of this session still.
 fn find<'a>(
     holding: &'a Holding,
     call: &CallRequest,
+    now: Moment,
 ) -> Result<(&'a Arc<Known>, &'a Operation), Rule> {
-    let known = holding.caps.get(&call.r#ref).ok_or(Rule::UnknownCap)?;
+    let known = holding.caps.get(&call.r#ref);
+    let known = known
+        .filter(|known| known.is_lent(now))
+        .ok_or(Rule::UnknownCap)?;
     let mut operations = known.capability.operations.iter();
     let operation = operations
         .find(|operation| operation.name == call.operation)

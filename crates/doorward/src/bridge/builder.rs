@@ -256,10 +256,6 @@ impl BridgeBuilder {
             None => (Vec::new(), None),
             Some(port) => {
                 let (sockets, port) = first_free(&[port])?;
-                tracing::warn!(
-                    port,
-                    "the compatible listener is on: pages there prove themselves in a weaker way"
-                );
                 (sockets, Some(port))
             }
         };

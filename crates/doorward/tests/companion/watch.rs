@@ -1,5 +1,7 @@
 //! What a paired page hears of folders, over real sockets.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use doorward::CompanionSettings;
@@ -173,6 +175,81 @@ async fn r10_a_page_that_comes_back_hears_what_it_missed() {
     let told = page.next().await;
     assert_eq!(told["changes"][0]["name"], "two", "{told}");
     assert_eq!(told["sequence"], heard.as_u64().unwrap() + 1);
+}
+
+/// What is in the folder, as a page learns it: it looks at what it is told of, and lists
+/// all of it where it is told that something was missed.
+struct Known<'a> {
+    folder: &'a Path,
+    names: BTreeSet<String>,
+    sequence: u64,
+}
+
+impl Known<'_> {
+    fn hears(&mut self, told: &Value) {
+        assert_eq!(told["sequence"], self.sequence + 1, "{told}");
+        self.sequence += 1;
+        if told["kind"] == "resync" {
+            self.names = names(self.folder);
+            return;
+        }
+        for change in told["changes"].as_array().unwrap() {
+            for name in ["name", "from"].map(|key| change[key].as_str()) {
+                let Some(name) = name else { continue };
+                match self.folder.join(name).exists() {
+                    true => self.names.insert(name.to_owned()),
+                    false => self.names.remove(name),
+                };
+            }
+        }
+    }
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+/// A thousand changes, as fast as this computer makes them.
+fn a_thousand_changes(folder: &Path) {
+    for number in 0..250 {
+        let [new, kept, gone] = ["new", "kept", "gone"].map(|kind| {
+            let name = format!("{kind} {number}");
+            folder.join(name)
+        });
+        std::fs::write(&new, "").unwrap();
+        std::fs::rename(&new, &kept).unwrap();
+        std::fs::write(&gone, "").unwrap();
+        std::fs::remove_file(&gone).unwrap();
+    }
+    std::fs::write(folder.join("the last"), "").unwrap();
+}
+
+#[tokio::test]
+async fn r10_a_thousand_changes_at_once_are_heard_or_said_to_be_missed() {
+    let shares = Shares::open().await;
+    let mut page = shares.page().await;
+    page.subscribe("Read").await;
+    let folder = shares.read.path().to_owned();
+    let changes = tokio::task::spawn_blocking({
+        let folder = folder.clone();
+        move || a_thousand_changes(&folder)
+    });
+    let mut known = Known {
+        folder: &folder,
+        names: BTreeSet::new(),
+        sequence: 0,
+    };
+    while !known.names.contains("the last") {
+        let told = page.next().await;
+        known.hears(&told);
+    }
+    changes.await.unwrap();
+    // What came before the last is not told after it.
+    assert_eq!(known.names, names(&folder));
+    assert_eq!(known.names.len(), 251);
 }
 
 #[tokio::test]

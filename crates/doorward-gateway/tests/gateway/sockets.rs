@@ -1,159 +1,23 @@
-//! The operator room and the reference gateway, over real sockets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on must fail"
-)]
+//! Signing in, calls, and what goes wrong.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use doorward_gateway::{Accounts, Listen, Profile, Server, Settings};
-use doorward_guard::audit::{AuditSink, Ledger};
+use doorward_guard::audit::AuditSink;
 use doorward_guard::events::Events;
-use doorward_guard::table::sessions::SessionLimits;
-use doorward_guard::{Clock, Refusal, Rule, SessionId, Sessions};
+use doorward_guard::{Clock, Rule};
 use doorward_operator::gateway::{AuthKind, AuthStart, Proof};
-use doorward_operator::room::{CallRequest, Came};
+use doorward_operator::room::Came;
 use doorward_operator::rpc::{CapnpGateway, Place};
-use doorward_operator::vm::{CallResultVm, HealthState, OwnerState};
+use doorward_operator::vm::{HealthState, OwnerState};
 use doorward_operator::{Configured, Operator};
-use serde_json::{Value, json};
+use serde_json::json;
 
-struct House {
-    room: Arc<Operator>,
-    ledger: Arc<Ledger>,
-    sessions: Sessions,
-    server: Option<Server>,
-    hand: doorward_guard::FakeClock,
-    gateway: doorward_guard::FakeClock,
-    hang: Arc<std::sync::atomic::AtomicBool>,
-    key: Ed25519KeyPair,
-    socket: Option<tempfile::TempDir>,
-}
-
-fn accounts(key: &Ed25519KeyPair) -> Accounts {
-    let mut accounts = Accounts {
-        guests: true,
-        ..Accounts::default()
-    };
-    accounts
-        .add_password("ada", Profile::Operator, "right")
-        .unwrap();
-    accounts.add_key("kay", Profile::Operator, key.public_key().as_ref());
-    accounts
-}
-
-impl House {
-    async fn open(unix: bool, motd: &str) -> Self {
-        let key = Ed25519KeyPair::generate().unwrap();
-        let (gateway_clock, gateway) = Clock::fake();
-        let mut settings = Settings::new(accounts(&key));
-        settings.clock = gateway_clock;
-        motd.clone_into(&mut settings.motd);
-        let hang = Arc::clone(&settings.hang);
-        let socket = unix.then(|| tempfile::tempdir().unwrap());
-        let listen = match &socket {
-            Some(folder) => Listen::Unix(folder.path().join("gate")),
-            None => Listen::Tcp(0),
-        };
-        let server = Server::open(listen, settings).await.unwrap();
-        let address = match (&socket, server.address()) {
-            (Some(folder), _) => format!("unix:{}", folder.path().join("gate").display()),
-            (None, Some(address)) => address.to_string(),
-            (None, None) => panic!("no address"),
-        };
-        let (clock, hand) = Clock::fake();
-        let ledger = Arc::new(Ledger::new(&clock));
-        let audit: Arc<dyn AuditSink> = Arc::clone(&ledger) as _;
-        let place = Place::parse(&address).unwrap();
-        let gateways = vec![Configured::new(
-            "lab",
-            address,
-            Arc::new(CapnpGateway::new(place)),
-        )];
-        Self {
-            room: Operator::new(&clock, &Events::new(), &audit, gateways, None),
-            sessions: Sessions::new(&clock, 7000, SessionLimits::STANDARD),
-            ledger,
-            server: Some(server),
-            hand,
-            gateway,
-            hang,
-            key,
-            socket,
-        }
-    }
-
-    fn session(&self) -> SessionId {
-        let ticket = self.sessions.ticket(false).unwrap();
-        self.sessions.claim(&ticket.reveal(), None).unwrap().session
-    }
-
-    async fn login(
-        &self,
-        session: &SessionId,
-        kind: AuthKind,
-        account: &str,
-        password: Option<&str>,
-    ) -> Result<Came, Refusal> {
-        let start = AuthStart {
-            kind,
-            account: account.to_owned(),
-            profile: String::new(),
-            proof: password.map(|text| Proof::new(text.to_owned())),
-        };
-        self.room.login(session, "r", start).await
-    }
-
-    async fn as_ada(&self) -> SessionId {
-        let session = self.session();
-        let came = self.login(&session, AuthKind::Password, "ada", Some("right"));
-        assert_eq!(came.await.unwrap(), Came::ToASession);
-        session
-    }
-
-    async fn call(
-        &self,
-        session: &SessionId,
-        cap: &str,
-        operation: &str,
-        fields: &Value,
-    ) -> Result<CallResultVm, Refusal> {
-        let caps = self.room.state(session).caps;
-        let found = caps.iter().find(|one| one.name == cap);
-        let call = CallRequest {
-            r#ref: found.map_or_else(String::new, |one| one.r#ref.clone()),
-            operation: operation.to_owned(),
-            fields: fields.as_object().unwrap().clone(),
-            confirmed: true,
-        };
-        self.room.call(session, "r", call).await
-    }
-
-    /// Until the slot is free: told by the gateway or the socket, not by time here.
-    async fn until_free(&self) {
-        let stranger = self.session();
-        for _ in 0..3_000 {
-            if self.room.state(&stranger).owner.state == OwnerState::Free {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("it is still held");
-    }
-}
-
-fn rule<T>(outcome: Result<T, Refusal>) -> Option<Rule> {
-    outcome.err().map(|refusal| refusal.rule())
-}
+use crate::house::{House, rule};
 
 #[tokio::test]
 async fn op_r3_login_list_call_and_logout_over_tcp_and_a_unix_socket() {
@@ -165,7 +29,9 @@ async fn op_r3_login_list_call_and_logout_over_tcp_and_a_unix_socket() {
         let names: Vec<_> = state.caps.iter().map(|cap| cap.name.as_str()).collect();
         assert_eq!(
             names,
-            ["system", "services", "chat", "notes", "log", "audit"]
+            [
+                "system", "services", "chat", "notes", "log", "audit", "runner"
+            ]
         );
         let none = json!({});
         let motd = house.call(&ada, "system", "motd", &none).await.unwrap();
@@ -179,7 +45,7 @@ async fn op_r3_login_list_call_and_logout_over_tcp_and_a_unix_socket() {
         let gone = house.call(&ada, "notes", "get", &name).await;
         assert_eq!(rule(gone), Some(Rule::BadRequest));
         let services = house.room.services(&ada, "r").await.unwrap();
-        assert_eq!(services.len(), 3);
+        assert_eq!(services.len(), 4);
         assert!(services.iter().all(|service| service.r#ref.is_some()));
         let health = house.room.health(&ada).await.unwrap();
         assert_eq!(health.state, HealthState::Up);
@@ -224,6 +90,18 @@ async fn op_a5_unknown_accounts_and_wrong_passwords_are_denied_alike() {
         !caps.iter().any(|cap| cap.name == "notes"),
         "a guest has less"
     );
+}
+
+#[tokio::test]
+async fn op_a4_each_wrong_password_is_checked_once_whoever_it_is_for() {
+    let house = House::open(false, "").await;
+    let one = house.session();
+    for (times, account) in ["ada", "nobody", "kay", ""].into_iter().enumerate() {
+        let denied = house.login(&one, AuthKind::Password, account, Some("wrong"));
+        assert_eq!(rule(denied.await), Some(Rule::AuthenticationDenied));
+        assert_eq!(house.faults.checked.load(Ordering::SeqCst), times + 1);
+        house.hand.advance(Duration::from_secs(60));
+    }
 }
 
 #[tokio::test]
@@ -272,7 +150,7 @@ async fn op_r6_expiry_and_revoke_on_the_gateway_free_the_slot() {
 async fn op_f4_a_gateway_that_is_killed_in_the_middle_of_a_call_frees_the_slot() {
     let mut house = House::open(false, "").await;
     let ada = house.as_ada().await;
-    house.hang.store(true, Ordering::SeqCst);
+    house.faults.hang.store(true, Ordering::SeqCst);
     let (server, none) = (house.server.take(), json!({}));
     let (call, ()) = tokio::join!(house.call(&ada, "system", "motd", &none), async {
         tokio::task::yield_now().await;
@@ -371,4 +249,35 @@ async fn what_does_not_speak_the_protocol_is_no_gateway() {
         assert_eq!(rule(denied), Some(Rule::UpstreamDisconnected));
         assert_eq!(room.state(&session).owner.state, OwnerState::Free);
     }
+}
+
+#[tokio::test]
+async fn op_m2_a_gateway_that_does_not_answer_is_given_up_on_and_keeps_its_owner() {
+    let house = House::open(true, "late").await;
+    let ada = house.as_ada().await;
+    house.faults.hang.store(true, Ordering::SeqCst);
+    // The deadline comes at once, where nobody else does anything.
+    tokio::time::pause();
+    let call = house.call(&ada, "system", "motd", &json!({})).await;
+    tokio::time::resume();
+    assert_eq!(rule(call), Some(Rule::UpstreamTimeout));
+    assert_eq!(house.room.state(&ada).owner.state, OwnerState::Mine);
+    house.faults.hang.store(false, Ordering::SeqCst);
+    let motd = house.call(&ada, "system", "motd", &json!({})).await;
+    assert_eq!(motd.unwrap().text.as_deref(), Some("late"));
+}
+
+#[tokio::test]
+async fn op_m1_a_capability_of_another_kind_than_listed_is_a_mismatch() {
+    let house = House::open(false, "").await;
+    house.faults.mislabel.store(true, Ordering::SeqCst);
+    let ada = house.as_ada().await;
+    // The gateway lists its system as a runner, and checks what it gives.
+    let state = house.room.state(&ada);
+    let system = state.caps.iter().find(|cap| cap.name == "system").unwrap();
+    let operation = system.operations.first().unwrap();
+    let fields = json!({ "profile": "x" });
+    let call = house.call(&ada, "system", &operation.name, &fields).await;
+    assert_eq!(rule(call), Some(Rule::InterfaceMismatch));
+    assert_eq!(house.room.state(&ada).owner.state, OwnerState::Mine);
 }
