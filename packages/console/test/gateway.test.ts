@@ -206,6 +206,29 @@ describe("whose the gateway is", () => {
     store.rows.value = [];
   });
 
+  it("keeps quiet about one's own sign-out, whichever answer tells of it first", async () => {
+    answers["POST /logout"] = { ended: true };
+    answers["GET /state"] = free();
+    const plain = globalThis.fetch;
+    const looks: ((answer: Response) => void)[] = [];
+    vi.stubGlobal("fetch", (path: string, init: RequestInit) =>
+      path.endsWith("/state") ? new Promise<Response>((arrive) => looks.push(arrive)) : plain(path, init),
+    );
+    const leaving = store.leave();
+    await vi.waitFor(() => expect(looks).toHaveLength(1));
+    // The event comes while the look after the sign-out is under way: that one counts for nothing then.
+    const event = store.loadOperator();
+    for (const [look, done] of [
+      [looks[0], leaving],
+      [looks[1], event],
+    ] as const) {
+      look?.(new Response(JSON.stringify(free())));
+      await done;
+    }
+    vi.stubGlobal("fetch", plain);
+    expect([store.operator.value?.session, store.ended.value]).toEqual([null, null]);
+  });
+
   it("lets the answer of a sign-in count for more than what was asked before it", async () => {
     let late = (_: Response): void => {};
     const slow = new Promise<Response>((arrive) => {

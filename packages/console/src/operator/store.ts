@@ -29,6 +29,7 @@ const MOVED = new Set([
 ]);
 
 let asked = 0;
+/** The person ends the session: nobody has to be told, whichever answer says first that it is gone. */
 let leaving = false;
 
 export async function loadOperator(): Promise<void> {
@@ -55,6 +56,7 @@ function adopt(state: StateVm): void {
     ended.value = why ? endWords(why.summary) : "it is not known why";
     say("The session on the gateway is over.", true);
   }
+  if (!state.session) leaving = false;
   if (before?.owner.state === "inUse" && state.owner.state === "free") say("The gateway is free.");
 }
 
@@ -105,10 +107,10 @@ export async function leave(): Promise<void> {
     await door.post(`${ROOM}/logout`);
     say("Signed out of the gateway.");
   } catch (cause) {
+    leaving = false;
     complain(cause, "You were not signed out of the gateway");
   }
   await loadOperator();
-  leaving = false;
 }
 
 export async function renew(seconds: number, proof: string): Promise<boolean> {
@@ -132,10 +134,10 @@ export async function choose(gateway: string): Promise<void> {
     adopt(await door.post<StateVm>(`${ROOM}/config`, { gateway }));
     say(`The console turns to ${gateway} now.`);
   } catch (cause) {
+    leaving = false;
     follow(cause);
     complain(cause, `The console does not turn to ${gateway}`);
   }
-  leaving = false;
 }
 
 export async function loadCaps(): Promise<void> {
