@@ -124,7 +124,8 @@ pub(super) fn told(place: &Place, path: &RelPath) -> Value {
 pub(super) fn entry(place: &Place, path: &RelPath) -> Result<Entry, DriveError> {
     let (parent, _) = path.split().ok_or(DriveError::RootRefused)?;
     let entry = Entry::look(&place.parent, &parent, &place.name);
-    entry.ok_or(DriveError::PathUnknown)
+    // Why it could not be looked at, if that was it.
+    entry.ok_or_else(|| place.look().err().unwrap_or(DriveError::PathUnknown))
 }
 
 /// The last name of a path.

@@ -445,7 +445,8 @@ async fn closed_folders() {
     for route in ["list?path=closed", "info?path=closed/a"] {
         assert_eq!(
             desk.get(&format!("/drives/Files/{route}")).await.denial(),
-            "accessDenied"
+            "accessDenied",
+            "{route}"
         );
     }
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o500)).unwrap();
