@@ -25,7 +25,7 @@ export async function startGateway(t) {
   // The last 32 bytes of the structure are the key itself.
   const raw = publicKey.export({ type: "spki", format: "der" }).subarray(-32).toString("base64");
   await add(accounts, `${RIGHT.password}\n`, RIGHT.account);
-  await add(accounts, "", "grace", "--key", raw);
+  await add(accounts, null, "grace", "--key", raw);
   const child = keep(spawn(doorwardBinary(), ["gateway", "--accounts", accounts], { stdio: ["ignore", "pipe", "inherit"] }));
   const [address] = await once(createInterface({ input: child.stdout }), "line");
   child.stdout.unref?.();
@@ -34,16 +34,22 @@ export async function startGateway(t) {
     address,
     /** What `grace` answers to a challenge. */
     sign: (challenge) => sign(null, Buffer.from(challenge, "base64"), privateKey).toString("base64"),
-    kill: async () => {
+    kill: () => {
+      // What is kept does not hold this process open, but here it is waited for.
+      child.ref();
+      const exit = once(child, "exit");
       child.kill("SIGKILL");
-      if (child.signalCode === null) await once(child, "exit");
+      return exit;
     },
   };
 }
 
 async function add(accounts, password, ...words) {
-  const child = spawn(doorwardBinary(), ["gateway", "add-account", ...words, "--accounts", accounts], { stdio: ["pipe", "ignore", "inherit"] });
-  child.stdin.end(password);
+  const child = spawn(doorwardBinary(), ["gateway", "add-account", ...words, "--accounts", accounts], {
+    // Who signs with a key is asked for no password.
+    stdio: [password === null ? "ignore" : "pipe", "ignore", "inherit"],
+  });
+  child.stdin?.end(password);
   const [code] = await once(child, "exit");
   if (code !== 0) throw new Error(`doorward gateway add-account ended with ${code}`);
 }

@@ -97,7 +97,7 @@ impl Field {
         Ok(())
     }
 
-    /// The kinds of work whose rows are missed, each alone, for [`super::profile`].
+    /// The kinds of work whose rows are missed, each alone, for [`super::profile::page`].
     pub(super) fn missed(&self) -> Vec<(&'static str, Work<'_>)> {
         let bulk = |source, connections, times| {
             move || {
