@@ -38,14 +38,7 @@ pub(crate) fn screenshots() -> Result<()> {
         .env("DOORWARD_BIN", daemon)
         .run()?;
     // Of another program's window, by the test that looks at it.
-    let words = [
-        "test",
-        "--package",
-        "doorward-cli",
-        "--test",
-        "faces",
-        "dialog",
-    ];
+    let words = ["test", "--workspace", "--test", "faces", "dialog"];
     cargo(words.iter().chain(&PROFILE))?
         .env("DOORWARD_SCREENSHOTS", &to)
         .run()
