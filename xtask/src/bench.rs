@@ -70,23 +70,63 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
 fn media(quick: bool) -> Result<()> {
     cargo(["build", "--release", "--bin", "doorward"])?.run()?;
     let effort = Effort::new(quick);
-    let load = process::load();
-    let mut book = Book::default();
+    let mut report = Report::new("media", "RESULTS.md");
     let field = Field::new()?;
-    field.measure(effort, &mut book)?;
-    if quick {
-        println!("\n{}", book.targets());
-        return Ok(());
+    field.measure(effort, &mut report.book)?;
+    if !quick {
+        let picture = place::root()?.join("benches/results.svg");
+        write(&picture, &plot::svg(&report.book)?)?;
     }
     let how = format!(
         "Medians of {} interleaved rounds (memory: 2, grants: 1), with the least and the most.",
         effort.rounds
     );
-    let text = results("media", &field.servers(), &how, &book, &load)?;
-    let folder = place::root()?.join("benches");
-    write(&folder.join("RESULTS.md"), &text)?;
-    write(&folder.join("results.svg"), &plot::svg(&book)?)?;
-    publish("media", &book)
+    report.end(quick, &field.servers(), &how)
+}
+
+fn drives(quick: bool) -> Result<()> {
+    let effort = drives::Effort::new(quick);
+    let mut report = Report::new("drives", "DRIVES.md");
+    drives::measure(effort, &mut report.book)?;
+    let how = format!(
+        "Medians of {} rounds, with the least and the most.",
+        effort.rounds
+    );
+    report.end(quick, &drives::servers(), &how)
+}
+
+fn gateway(quick: bool) -> Result<()> {
+    let effort = calls::Effort::new(quick);
+    let mut report = Report::new("gateway", "GATEWAY.md");
+    calls::measure(effort, &mut report.book)?;
+    let how = format!(
+        "Medians of {} rounds, with the least and the most.",
+        effort.rounds
+    );
+    report.end(quick, &calls::servers(), &how)
+}
+
+fn guard(quick: bool) -> Result<()> {
+    let effort = guard::Effort::new(quick);
+    let mut report = Report::new("guard", "GUARD.md");
+    guard::measure(effort, &mut report.book)?;
+    let [signed, session] = effort.rounds();
+    let how = format!(
+        "Medians of {signed} rounds ({session} of a session's requests), with the least and the most."
+    );
+    report.end(quick, &guard::servers(), &how)
+}
+
+fn relay(quick: bool) -> Result<()> {
+    let effort = relay::Effort::new(quick);
+    let mut report = Report::new("relay", "RELAY.md");
+    let field = relay::Field::new()?;
+    field.measure(&effort, &mut report.book)?;
+    let how = format!(
+        "Medians of {} interleaved rounds (memory: 2), with the least and the most.",
+        effort.rounds
+    );
+    report.end(quick, &field.servers(), &how)
 }
 
 fn profile() -> Result<()> {
@@ -102,85 +142,45 @@ fn profile() -> Result<()> {
     write(&place::root()?.join("benches/PROFILE.md"), &text)
 }
 
-fn drives(quick: bool) -> Result<()> {
-    let effort = drives::Effort::new(quick);
-    let load = process::load();
-    let mut book = Book::default();
-    drives::measure(effort, &mut book)?;
-    if quick {
-        println!("\n{}", book.targets());
-        return Ok(());
-    }
-    let how = format!(
-        "Medians of {} rounds, with the least and the most.",
-        effort.rounds
-    );
-    let text = results("drives", &drives::servers(), &how, &book, &load)?;
-    write(&place::root()?.join("benches/DRIVES.md"), &text)?;
-    publish("drives", &book)
+/// What one bench measures, and where it goes.
+struct Report {
+    bench: &'static str,
+    page: &'static str,
+    /// The load average before it began.
+    load: String,
+    book: Book,
 }
 
-fn gateway(quick: bool) -> Result<()> {
-    let effort = calls::Effort::new(quick);
-    let load = process::load();
-    let mut book = Book::default();
-    calls::measure(effort, &mut book)?;
-    if quick {
-        println!("\n{}", book.targets());
-        return Ok(());
+impl Report {
+    fn new(bench: &'static str, page: &'static str) -> Self {
+        Self {
+            bench,
+            page,
+            load: process::load(),
+            book: Book::default(),
+        }
     }
-    let how = format!(
-        "Medians of {} rounds, with the least and the most.",
-        effort.rounds
-    );
-    let text = results("gateway", &calls::servers(), &how, &book, &load)?;
-    write(&place::root()?.join("benches/GATEWAY.md"), &text)?;
-    publish("gateway", &book)
-}
 
-fn guard(quick: bool) -> Result<()> {
-    let effort = guard::Effort::new(quick);
-    let load = process::load();
-    let mut book = Book::default();
-    guard::measure(effort, &mut book)?;
-    if quick {
+    /// Writes the page and the table in PERFORMANCE.md; a quick look is only printed.
+    fn end(self, quick: bool, servers: &[(&str, String)], how: &str) -> Result<()> {
+        let Self {
+            bench,
+            page,
+            load,
+            book,
+        } = self;
+        if !quick {
+            let text = results(bench, servers, how, &book, &load)?;
+            write(&place::root()?.join("benches").join(page), &text)?;
+        }
         println!("\n{}", book.targets());
-        return Ok(());
+        if quick {
+            return Ok(());
+        }
+        let page = place::root()?.join("PERFORMANCE.md");
+        let text = std::fs::read_to_string(&page).context("reading PERFORMANCE.md")?;
+        write(&page, &put_between(bench, &text, &book.targets())?)
     }
-    let [signed, session] = effort.rounds();
-    let how = format!(
-        "Medians of {signed} rounds ({session} of a session's requests), with the least and the most."
-    );
-    let text = results("guard", &guard::servers(), &how, &book, &load)?;
-    write(&place::root()?.join("benches/GUARD.md"), &text)?;
-    publish("guard", &book)
-}
-
-fn relay(quick: bool) -> Result<()> {
-    let effort = relay::Effort::new(quick);
-    let load = process::load();
-    let mut book = Book::default();
-    let field = relay::Field::new()?;
-    field.measure(&effort, &mut book)?;
-    if quick {
-        println!("\n{}", book.targets());
-        return Ok(());
-    }
-    let how = format!(
-        "Medians of {} interleaved rounds (memory: 2), with the least and the most.",
-        effort.rounds
-    );
-    let text = results("relay", &field.servers(), &how, &book, &load)?;
-    write(&place::root()?.join("benches/RELAY.md"), &text)?;
-    publish("relay", &book)
-}
-
-/// Puts the table of targets into PERFORMANCE.md.
-fn publish(bench: &str, book: &Book) -> Result<()> {
-    println!("\n{}", book.targets());
-    let page = place::root()?.join("PERFORMANCE.md");
-    let text = std::fs::read_to_string(&page).context("reading PERFORMANCE.md")?;
-    write(&page, &put_between(bench, &text, &book.targets())?)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -28,17 +28,17 @@ pub const SEND_BUFFER: u32 = 64 * 1024;
 /// The largest head of an answer, interim answers included, and the largest
 /// chunk of a body. A stream whose reader stalls holds one such chunk at most.
 pub const READ_BUFFER: usize = 64 * 1024;
-/// The first chunk of a body, and every chunk of one whose reader is slow. It
-/// doubles while reads fill it: a small object needs no large buffer.
+/// The first chunk of a body that is longer than `READ_BUFFER`, and every chunk of one
+/// whose reader is slow. It doubles while reads fill it.
 pub const FIRST_CHUNK: usize = 16 * 1024;
-/// What is read at once until the head is there: room for a usual head and, behind it,
-/// a small object, which then takes one read and goes on in one piece.
-pub const HEAD_READ: usize = FIRST_CHUNK + 2 * 1024;
 /// It doubles after so many reads that filled it: at full size after 6 MiB. A
 /// player that reads 512 KiB/s fills the kernel's buffers at once, and would hold
 /// chunks as large as it filled them with from then on: 130 KiB with 4 reads, 78
 /// with 32.
 pub const GROW_AFTER: u8 = 128;
+/// What is read at once until the head is there: room for a usual head and, behind it,
+/// an object of 16 KiB, which then takes one read and goes on in one piece.
+pub const HEAD_READ: usize = FIRST_CHUNK + 2 * 1024;
 /// A reader that comes back for more after this is slow: at 16 KiB each time
 /// that is less than 1 MB/s.
 pub const SLOW_READER: Duration = Duration::from_millis(20);

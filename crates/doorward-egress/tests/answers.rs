@@ -334,6 +334,35 @@ async fn m23_short_reads_share_their_memory() {
 }
 
 #[tokio::test]
+async fn a_small_body_goes_on_in_as_few_pieces_as_it_came() {
+    // The first with its head, in one read; what does not fit behind a head in one more.
+    for (length, pieces) in [(16 * 1024, 1), (60_000, 2)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sent, all) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            request(&mut stream).await.unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            let answer = [head.as_bytes(), &vec![7; length]].concat();
+            stream.write_all(&answer).await.unwrap();
+            sent.send(stream).unwrap();
+        });
+        let request = Request::get(format!("http://{address}/"));
+        let request = request.body(Bytes::new()).unwrap();
+        let answer = client().send(request).await.unwrap();
+        let _open = all.await.unwrap();
+        let mut body = answer.into_body();
+        let (mut got, mut frames) = (0, 0);
+        while let Some(frame) = body.frame().await {
+            got += frame.unwrap().into_data().unwrap().len();
+            frames += 1;
+        }
+        assert_eq!((got, frames), (length, pieces));
+    }
+}
+
+#[tokio::test]
 async fn an_early_answer_is_heard_and_its_connection_is_not_kept() {
     const LARGE: &str = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno";
     let (address, connections, _) = server(vec![vec![LARGE, HI], vec![HI]]).await;

@@ -1,14 +1,14 @@
 //! R28: nothing that passes the relay, and no address of it, is in any output.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward::{Bridge, Serving};
 use doorward_guard::audit::{AuditSink, Ledger, Select};
 use doorward_guard::{Clock, Origin, Origins};
 use doorward_relay::{Minted, RelayOptions, Upstream};
+use doorward_testkit::log::Log;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -16,20 +16,6 @@ use tokio::time::timeout;
 const PAGE: &str = "tauri://localhost";
 /// Ten times what any of it takes.
 const SLACK: Duration = Duration::from_secs(30);
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// An upstream that says `answer` to every request, and then what it is sent.
 async fn upstream(answer: &'static str) -> String {
@@ -89,12 +75,7 @@ async fn call(url: &str, path: &str, upgrade: &str) {
 
 #[tokio::test]
 async fn r28_nothing_that_passes_is_in_any_output_at_trace() {
-    let sink = Sink::default();
-    let writer = sink.clone();
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .init();
+    let log = Log::hear();
     tracing::trace!("the log is heard");
     let clock = Clock::system();
     let ledger = Arc::new(Ledger::new(&clock));
@@ -143,7 +124,7 @@ async fn r28_nothing_that_passes_is_in_any_output_at_trace() {
         "the audit is heard: {records:?}"
     );
     let mut said: String = records.iter().map(|record| record.line()).collect();
-    said += &String::from_utf8_lossy(&sink.0.lock().unwrap());
+    said += &log.text();
     for heard in ["the log is heard", "a tunnel ended", "cannot be reached"] {
         assert!(said.contains(heard), "{heard} is missing:\n{said}");
     }

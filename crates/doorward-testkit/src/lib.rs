@@ -6,5 +6,7 @@ pub mod fuzz_targets;
 #[cfg(feature = "house")]
 #[expect(clippy::panic, reason = "a test that cannot set its stage must fail")]
 pub mod house;
+#[cfg(feature = "log")]
+pub mod log;
 #[cfg(feature = "s3")]
 pub mod s3;

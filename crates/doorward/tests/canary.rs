@@ -1,36 +1,15 @@
 //! T61, T91: no secret is in any output, at any level.
 #![expect(clippy::unwrap_used, reason = "in a test, what fails must stop it")]
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use doorward::guard::audit::{AuditSink as _, Select};
 use doorward::media::MediaOptions;
 use doorward_testkit::corpus::Listener;
 use doorward_testkit::house::TestHouse;
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use doorward_testkit::log::Log;
 
 #[tokio::test]
 async fn t91_no_secret_is_in_any_output_at_trace() {
-    let sink = Sink::default();
-    let writer = sink.clone();
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .init();
+    let log = Log::hear();
     tracing::trace!("the log is heard");
 
     let name = "canary-object-name.txt";
@@ -93,7 +72,7 @@ async fn t91_no_secret_is_in_any_output_at_trace() {
     let records = house.ledger.select(&Select::after(0, usize::MAX));
     assert!(records.len() > 5, "the audit is heard: {records:?}");
     let mut said: String = records.iter().map(|record| record.line()).collect();
-    said += &String::from_utf8_lossy(&sink.0.lock().unwrap());
+    said += &log.text();
     assert!(said.contains("the log is heard"));
     for secret in [
         &*ticket,

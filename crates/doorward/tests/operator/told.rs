@@ -10,6 +10,7 @@ use doorward::operator::rpc::interfaces;
 use doorward_gateway::Service;
 use doorward_testkit::corpus::Listener;
 use doorward_testkit::house::{Reply, TestHouse};
+use doorward_testkit::log::Log;
 use serde_json::{Value, json};
 
 use crate::both::{
@@ -556,30 +557,9 @@ async fn op_l2_an_event_is_a_line_whatever_is_in_it() {
     }
 }
 
-/// A log that can be read again.
-#[derive(Clone, Default)]
-struct Sink(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn op_k6_op_l3_no_secret_is_in_any_output() {
-    let sink = Sink::default();
-    let writer = sink.clone();
-    // One process for each test: nobody else is heard.
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .init();
+    let log = Log::hear();
     tracing::trace!("the log is heard");
     let mut both = open().await;
     let mut secrets = vec![Tab::of(&both.house)];
@@ -616,7 +596,7 @@ async fn op_k6_op_l3_no_secret_is_in_any_output() {
         both.house.serving.house().operator(),
         both.server
     );
-    said += &String::from_utf8_lossy(&sink.0.lock().unwrap());
+    said += &log.text();
     assert!(said.contains("the log is heard") && said.contains("gateway.entered"));
     let known = secrets
         .into_iter()
