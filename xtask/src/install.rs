@@ -42,6 +42,16 @@ const NEEDS: &[(&str, &[&str])] = &[
     ),
     ("the wire format of gateways", &["capnproto"]),
     (
+        "a real SSH server, with accounts and passwords of the tests' own",
+        &[
+            "openssh-server",
+            "openssh-client",
+            "libnss-wrapper",
+            "libpam-wrapper",
+        ],
+    ),
+    ("a real PostgreSQL server", &["postgresql"]),
+    (
         "a store that keeps S3's promises",
         &["radosgw", "ceph-mon", "ceph-osd", "ceph-common"],
     ),
