@@ -50,6 +50,7 @@ const NEEDS: &[(&str, &[&str])] = &[
             "libpam-wrapper",
         ],
     ),
+    ("shells that quote otherwise", &["tcsh", "fish"]),
     ("a real PostgreSQL server", &["postgresql"]),
     (
         "a store that keeps S3's promises",

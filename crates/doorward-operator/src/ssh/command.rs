@@ -1,9 +1,9 @@
 //! Commands as they are declared, and as they are sent.
 //!
 //! SSH hands one text to the login shell over there, so each element is quoted:
-//! letters of every kind stand within single quotes, and the two that a shell reads
-//! even there, `'` and `\`, stand outside behind a backslash. That reads the same in
-//! POSIX shells, csh and fish. Control characters, line breaks among them, are
+//! letters of every kind stand within single quotes, and the three that some shell
+//! reads even there, `'`, `\` and `!`, stand outside behind a backslash. That reads
+//! the same in POSIX shells, csh and fish. Control characters, line breaks among them, are
 //! refused. A field is one whole element or none, and one that begins with a dash is
 //! refused unless `--` stands before it.
 
@@ -224,7 +224,7 @@ fn push(line: &mut String, element: &str) -> Result<(), Denied> {
     }
     let mut within = false;
     for c in element.chars() {
-        let outside = matches!(c, '\'' | '\\');
+        let outside = matches!(c, '\'' | '\\' | '!');
         if outside == within {
             line.push('\'');
             within = !within;
@@ -307,13 +307,13 @@ mod tests {
         .unwrap();
         assert_eq!(line(&command, &[]).unwrap(), "'journalctl' '-n' '' '--'");
         let all = [
-            ("unit", text("-a'b\\c $(d)")),
+            ("unit", text("-a'b\\c! $(d)")),
             ("lines", Argument::Number(3)),
             ("all", Argument::Flag(true)),
         ];
         assert_eq!(
             line(&command, &all).unwrap(),
-            r"'journalctl' '--all' '-n' '3' '' '--' '-a'\''b'\\'c $(d)'"
+            r"'journalctl' '--all' '-n' '3' '' '--' '-a'\''b'\\'c'\!' $(d)'"
         );
         let no = [("all", Argument::Flag(false))];
         assert_eq!(line(&command, &no).unwrap(), line(&command, &[]).unwrap());
