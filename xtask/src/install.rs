@@ -42,6 +42,17 @@ const NEEDS: &[(&str, &[&str])] = &[
     ),
     ("the wire format of gateways", &["capnproto"]),
     (
+        "a real SSH server, with accounts and passwords of the tests' own",
+        &[
+            "openssh-server",
+            "openssh-client",
+            "libnss-wrapper",
+            "libpam-wrapper",
+        ],
+    ),
+    ("shells that quote otherwise", &["tcsh", "fish"]),
+    ("a real PostgreSQL server", &["postgresql"]),
+    (
         "a store that keeps S3's promises",
         &["radosgw", "ceph-mon", "ceph-osd", "ceph-common"],
     ),

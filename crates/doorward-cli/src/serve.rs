@@ -124,13 +124,16 @@ async fn open(
     wanted: Vec<Wanted>,
     automation: Option<Token>,
 ) -> Result<Serving, Failure> {
+    let dialer = config.egress.dialer()?;
+    let gateways = config.gateways.iter();
+    let gateways: Vec<_> = gateways.filter_map(|one| one.configured(&dialer)).collect();
     let mut builder = Bridge::builder()
         .config(config)
-        .egress(config.egress.dialer()?)
+        .egress(dialer)
         .clock(clock.clone())
         .native_socket(claim.socket())
         .audit(Arc::clone(log) as _);
-    for gateway in config.gateways.iter().filter_map(|one| one.configured()) {
+    for gateway in gateways {
         builder = builder.gateway(gateway);
     }
     if let Some(token) = automation {

@@ -119,6 +119,34 @@ impl Dialer {
             .await
     }
 
+    /// The same for a target with TLS whose protocol asks for it first: `ask` speaks
+    /// in plain, and TLS begins with whatever comes after.
+    ///
+    /// # Errors
+    ///
+    /// As of [`dial`](Self::dial); `Connect` for what `ask` says.
+    pub async fn dial_asking(
+        &self,
+        target: &Target,
+        ask: impl AsyncFnOnce(&mut Stream) -> io::Result<()>,
+    ) -> Result<Stream, EgressError> {
+        let host = target.host();
+        let dialling = async {
+            let mut plain = self.dial_plain(target).await?;
+            ask(&mut plain)
+                .await
+                .map_err(|source| EgressError::Connect {
+                    host: host.clone(),
+                    source: Arc::new(source),
+                })?;
+            let trust = self.trust.without_pins();
+            self.speak_tls(&trust, target, plain, Speaks::Bytes).await
+        };
+        timeout(self.options.dial_within, dialling)
+            .await
+            .unwrap_or_else(|_| Err(EgressError::DialTimeout { host: host.clone() }))
+    }
+
     /// The same target by the first address of its name that the policy allows, for
     /// whoever must not be led elsewhere by a later answer. Only for targets without
     /// TLS: a certificate is for a name.
@@ -165,14 +193,21 @@ impl Dialer {
         trust: &Trust,
         speaks: Speaks,
     ) -> Result<Stream, EgressError> {
-        let plain = match self.proxies.for_target(target) {
-            None => Stream::Plain(self.connect_direct(target, &self.policy).await?),
-            Some(proxy) => proxy::through(self, proxy, target).await?,
-        };
+        let plain = self.dial_plain(target).await?;
         if !target.is_tls() {
             return Ok(plain);
         }
         self.speak_tls(trust, target, plain, speaks).await
+    }
+
+    async fn dial_plain(&self, target: &Target) -> Result<Stream, EgressError> {
+        match self.proxies.for_target(target) {
+            None => self
+                .connect_direct(target, &self.policy)
+                .await
+                .map(Stream::Plain),
+            Some(proxy) => proxy::through(self, proxy, target).await,
+        }
     }
 
     /// TCP to an address of `target` that `policy` allows.

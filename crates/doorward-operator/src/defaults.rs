@@ -46,6 +46,41 @@ pub const LABEL: usize = 256;
 pub const SENTENCE: usize = 1_024;
 /// Rows of a table from a gateway.
 pub const ROWS: usize = 2_000;
+/// Operations that a configuration declares for one gateway: what one capability
+/// has room for.
+pub const DECLARED: usize = OPERATIONS;
+/// Choices of one field. More is a list to search, not to choose from.
+pub const CHOICES: usize = 64;
+/// A pattern of a field, in bytes. It is compiled when the configuration is read.
+pub const PATTERN: usize = 256;
+/// A statement that a configuration declares, in bytes.
+pub const STATEMENT: usize = 16 * 1024;
+/// A command as it is sent to a shell, quoted: half of what Linux takes as one
+/// argument of a program (128 KiB), because the shell there may wrap it once more.
+pub const COMMAND: usize = 64 * 1024;
+/// A declared operation runs for this long, unless it says less. A second less than
+/// a call, so that the other side ends it and says so.
+pub const RUNNING: Duration = Duration::from_secs(14);
+/// A session on a gateway that knows no end of its own: a working day.
+pub const SESSION: Duration = Duration::from_secs(8 * 60 * 60);
+/// A private key's file, in bytes.
+pub const KEY_FILE: u64 = 16 * 1024;
+/// What is on its way in one channel of an SSH connection: a result, and not much
+/// more, because what is over that is thrown away.
+pub const WINDOW: u32 = 512 * 1024;
+/// An SSH connection that says nothing is asked after this whether it is there.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// And given up after this many questions.
+pub const KEEP_ALIVES: usize = 3;
+/// A machine that has no room for another command is asked again after this,
+pub const ROOM_FIRST: Duration = Duration::from_millis(20);
+/// after twice that each time, and for the last time after this. About two seconds
+/// and a half in all.
+pub const ROOM_LAST: Duration = Duration::from_millis(1_280);
+/// A statement that nobody waits for any more is cancelled within this, or its
+/// connection is cut.
+pub const CANCEL: Duration = Duration::from_secs(3);
+
 /// An account's name, in bytes.
 pub const ACCOUNT: usize = 256;
 /// A password or another proof, in bytes: a login body holds no more.

@@ -16,7 +16,8 @@
 //! | whose it is | [`owner`], [`login`] |
 //! | what the browser sees | [`vm`], [`text`], [`transcript`], [`report`] |
 //! | put together | [`room`] |
-//! | the kind `capnp` | [`rpc`] |
+//! | what a configuration declares, where it is, when it ends | [`declared`], `reach`, `end` |
+//! | the kinds `capnp`, `ssh`, `postgres` | [`rpc`], [`ssh`], [`postgres`] |
 //! | routes | `surface` |
 //!
 //! A gateway of a new kind implements [`Gateway`] and
@@ -24,14 +25,19 @@
 //! are the room's.
 
 pub mod actor;
+pub mod declared;
 pub mod defaults;
 pub mod denial;
+mod end;
 pub mod gateway;
 pub mod login;
 pub mod owner;
+pub mod postgres;
+mod reach;
 pub mod report;
 pub mod room;
 pub mod rpc;
+pub mod ssh;
 mod surface;
 pub mod text;
 pub mod transcript;
@@ -39,4 +45,5 @@ pub mod vm;
 
 pub use denial::{Denial, Denied};
 pub use gateway::{Gateway, Link};
+pub use reach::{NotAPlace, Place};
 pub use room::{Configured, Operator};

@@ -1,6 +1,6 @@
 //! The operator room: one slot, the gateway behind it, and what its owner may do.
 
-mod bounds;
+pub(crate) mod bounds;
 mod calls;
 mod signing_in;
 

@@ -33,67 +33,23 @@ mod link;
 )]
 pub mod gateway_capnp;
 
-use std::fmt;
-use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
-use doorward_egress::{AddressPolicy, Dialer, EgressError, Target, Trust};
+use doorward_egress::{AddressPolicy, Dialer, Trust};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::defaults;
-use crate::denial::{Denial, Denied};
+use crate::denial::Denied;
 use crate::gateway::{Asked, AuthKind, AuthMethod, Descriptor, Gateway, Link};
+use crate::reach::{self, Reach};
+pub use crate::reach::{NotAPlace, Place};
 pub use contracts::interfaces;
 use link::CapnpLink;
 
-/// Where a gateway of this kind is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A host and port.
-    Tcp(Target),
-    /// A socket of this user's, or of root's.
-    Unix(PathBuf),
-}
-
 /// A gateway that speaks Cap'n Proto RPC.
+#[derive(Debug)]
 pub struct CapnpGateway {
-    place: Place,
-    dialer: Dialer,
-    /// The address that the name had when it was first asked for.
-    pinned: Mutex<Option<Target>>,
-}
-
-/// A text that is no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write host:port, or unix: and an absolute path")]
-pub struct NotAPlace;
-
-impl Place {
-    /// Reads `host:port` or `unix:/path`.
-    ///
-    /// # Errors
-    ///
-    /// Anything else: no port, a host that a resolver would read as another, a path
-    /// that is not absolute.
-    pub fn parse(text: &str) -> Result<Self, NotAPlace> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            let path = PathBuf::from(path);
-            return if path.is_absolute() && !text.contains('\0') {
-                Ok(Self::Unix(path))
-            } else {
-                Err(NotAPlace)
-            };
-        }
-        let (_, port) = text.rsplit_once(':').ok_or(NotAPlace)?;
-        let stray = |c: char| matches!(c, '/' | '?' | '#' | '@') || c.is_whitespace();
-        if port.is_empty() || text.contains(stray) {
-            return Err(NotAPlace);
-        }
-        let uri: http::Uri = format!("http://{text}/").parse().map_err(|_| NotAPlace)?;
-        Target::parse(&uri).map(Self::Tcp).map_err(|_| NotAPlace)
-    }
+    reach: Reach,
 }
 
 impl CapnpGateway {
@@ -101,67 +57,17 @@ impl CapnpGateway {
     /// never a link-local address or a cloud's metadata service.
     #[must_use]
     pub fn new(place: Place) -> Self {
-        let policy = AddressPolicy::public().with_local_networks();
+        let dialer = Dialer::new(AddressPolicy::public(), Trust::platform());
         Self {
-            place,
-            dialer: Dialer::new(policy, Trust::platform()),
-            pinned: Mutex::default(),
+            reach: Reach::new(place, dialer),
         }
     }
-
-    /// The target, by the address that it had the first time.
-    async fn pinned(&self, target: &Target) -> Result<Target, Denied> {
-        let known = self.lock().clone();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let found = self
-            .dialer
-            .pin(target)
-            .await
-            .map_err(|error| unreached(&error))?;
-        // Of two that ask at once, the first stays.
-        Ok(self.lock().get_or_insert(found).clone())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Target>> {
-        self.pinned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn unreached(error: &EgressError) -> Denied {
-    let denial = if error.is_timeout() {
-        Denial::UpstreamTimeout
-    } else {
-        Denial::UpstreamDisconnected
-    };
-    denial.because(error.to_string())
 }
 
 async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
 ) -> Result<Rc<dyn Link>, Denied> {
     Ok(Rc::new(CapnpLink::over(stream).await?))
-}
-
-#[cfg(unix)]
-async fn unix(path: &std::path::Path) -> Result<Rc<dyn Link>, Denied> {
-    let stream = tokio::net::UnixStream::connect(path)
-        .await
-        .map_err(|error| Denial::UpstreamDisconnected.because(error.to_string()))?;
-    let peer = stream
-        .peer_cred()
-        .map_err(|error| Denial::HostKeyMismatch.because(error.to_string()))?;
-    if peer.uid() != rustix::process::getuid().as_raw() && peer.uid() != 0 {
-        let why = format!("the socket is of user {}", peer.uid());
-        return Err(Denial::HostKeyMismatch.because(why));
-    }
-    speak(stream).await
-}
-
-#[cfg(not(unix))]
-async fn unix(_: &std::path::Path) -> Result<Rc<dyn Link>, Denied> {
-    Err(Denial::ServiceUnavailable.because("there are no Unix sockets here"))
 }
 
 // === impl Gateway ===
@@ -189,37 +95,22 @@ impl Gateway for CapnpGateway {
 
     fn connect(&self) -> Asked<'_, Rc<dyn Link>> {
         Box::pin(async move {
-            match &self.place {
-                Place::Unix(path) => unix(path).await,
-                Place::Tcp(target) => {
-                    let target = self.pinned(target).await?;
-                    let stream = self.dialer.dial_bytes(&target).await;
-                    speak(stream.map_err(|error| unreached(&error))?).await
-                }
+            match self.reach.place() {
+                #[cfg(unix)]
+                Place::Unix(path) => speak(reach::unix(path, &[]).await?).await,
+                #[cfg(not(unix))]
+                Place::Unix(_) => Err(reach::no_sockets()),
+                Place::Tcp(_) => speak(self.reach.tcp().await?).await,
             }
         })
     }
 
     fn secrets(&self) -> Vec<String> {
-        let mut secrets = match &self.place {
-            Place::Tcp(target) => vec![target.authority()],
-            Place::Unix(path) => vec![path.display().to_string()],
-        };
-        if let Some(pinned) = self.lock().as_ref() {
-            secrets.push(pinned.authority());
-        }
+        let mut secrets = self.reach.secrets();
         for id in interfaces() {
             secrets.extend([format!("{id:#x}"), format!("{id:x}"), id.to_string()]);
         }
         secrets
-    }
-}
-
-impl fmt::Debug for CapnpGateway {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CapnpGateway")
-            .field("place", &self.place)
-            .finish_non_exhaustive()
     }
 }
 
@@ -231,35 +122,7 @@ fn most_words() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_place_is_a_host_and_port_or_an_absolute_socket() {
-        for good in [
-            "127.0.0.1:2327",
-            "[::1]:2327",
-            "gate.example:1",
-            "unix:/run/user/1/gate",
-        ] {
-            assert!(Place::parse(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "127.0.0.1",
-            "127.0.0.1:",
-            "127.0.0.1:0",
-            "127.0.0.1:99999",
-            "127.1:2327",
-            "0x7f.0.0.1:2327",
-            "a@b:1",
-            "a:1/x",
-            "http://a:1",
-            "unix:relative",
-            "unix:",
-            "a b:1",
-        ] {
-            assert_eq!(Place::parse(bad), Err(NotAPlace), "{bad}");
-        }
-    }
+    use crate::denial::Denial;
 
     #[tokio::test]
     async fn op_g2_metadata_and_link_local_addresses_are_not_dialled() {

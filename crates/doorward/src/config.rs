@@ -15,6 +15,7 @@
 
 mod companion;
 mod credentials;
+mod declared;
 mod egress;
 mod error;
 mod gateway;
@@ -29,7 +30,7 @@ pub use companion::{Companion, Face, VaultChoice};
 pub use credentials::Credentials;
 pub use egress::{Egress, WayOut};
 pub use error::{ConfigError, Whence};
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Way as GatewayWay};
 pub use relay::Relay;
 pub use source::{Addressing, Bucket, Cloud, Place, Source, Web};
 pub use text::{init, schema};
@@ -284,7 +285,7 @@ impl Written {
         warnings.extend(companion.warning());
         let sources = source::build(&self.sources, places, &mut warnings)?;
         let relays = relay::build(&self.relays)?;
-        let gateways = gateway::build(&self.gateways)?;
+        let gateways = gateway::build(&self.gateways, places)?;
         let egress = self.egress(places)?;
         let rows = keys::KEYS
             .iter()

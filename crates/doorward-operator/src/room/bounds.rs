@@ -51,7 +51,7 @@ fn is_callable(operation: &Operation) -> bool {
             .all(|field| is_field_name(&field.name) && names.insert(&field.name))
 }
 
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name
             .bytes()
@@ -59,7 +59,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// One that the guard lets into a body.
-fn is_field_name(name: &str) -> bool {
+pub(crate) fn is_field_name(name: &str) -> bool {
     let plain: String = name
         .chars()
         .filter(|c| !matches!(c, '-' | '_'))

@@ -49,6 +49,8 @@ pub(super) enum Kind {
     Ports(&'static [u16]),
     /// Schemes of URLs besides http and https; none unless they are written.
     Schemes,
+    /// A whole number, below zero too.
+    Whole,
     /// Some of these, each once; the first alone unless they are written.
     Several(&'static [&'static str]),
 }
@@ -105,6 +107,7 @@ const HEADER_COUNT: &str = "Most header lines.";
 const HEADERS_TOTAL: &str = "All header lines together, in bytes.";
 const COOKIE_LINE: &str = "Longest Cookie line, in bytes. Every local app's cookies arrive here.";
 
+const EFFECTS: &[&str] = &["read", "write", "destructive"];
 const RIGHTS: &[&str] = &["read", "write", "delete"];
 
 keys! { KEYS:
@@ -197,10 +200,102 @@ keys! { RELAY_KEYS:
 
 keys! { GATEWAY_KEYS:
     GATEWAY_NAME = "gateway.name" Kind::Text, "What it is called in the console.";
-    GATEWAY_KIND = "gateway.kind" Kind::OneOf(&["capnp"]), "What it speaks.";
+    GATEWAY_KIND = "gateway.kind" Kind::OneOf(&["capnp", "ssh", "postgres"]), "What it speaks.";
     GATEWAY_ADDRESS = "gateway.address" Kind::Text, "host:port, or unix: and the path of a socket.";
     GATEWAY_ALLOW = "gateway.allow" Kind::List, "Other addresses that the console may turn it to. No others can be reached.";
+    GATEWAY_SESSION = "gateway.session" time(doorward_operator::defaults::SESSION), "Of ssh and postgres: a session ends after this.";
+    GATEWAY_HOST_KEYS = "gateway.host_keys" Kind::List, "Of ssh: keys of the host, as in its .pub files, or their fingerprints (\"SHA256:...\"). No other host is believed.";
+    GATEWAY_KEY = "gateway.key" Kind::Path, "Of ssh: the file of a private key to sign in with, which only you may read. It stays on this computer.";
+    GATEWAY_DATABASE = "gateway.database" Kind::Text, "Of postgres: the name of the database.";
+    GATEWAY_TLS = "gateway.tls" Kind::OneOf(&["auto", "always"]), "Of postgres: where TLS is spoken. auto leaves it out on this computer alone.";
 }
+
+keys! { COMMAND_KEYS:
+    COMMAND_NAME = "gateway.command.name" Kind::Text, "What calls name: letters, digits, - and _.";
+    COMMAND_LABEL = "gateway.command.label" Kind::Text, "What people read. Unless set, its name.";
+    COMMAND_EFFECT = "gateway.command.effect" Kind::OneOf(EFFECTS), "What it does over there. What is destructive is asked about again.";
+    COMMAND_RUN = "gateway.command.run" Kind::List, "The program and its arguments, one text each. One that is {name} is replaced by that field.";
+    COMMAND_WITHIN = "gateway.command.within" time(doorward_operator::defaults::RUNNING), "It is ended after this.";
+}
+
+keys! { LAUNCH_KEYS:
+    LAUNCH_PROFILE = "gateway.launch.profile" Kind::Text, "What calls name: letters, digits, - and _.";
+    LAUNCH_LABEL = "gateway.launch.label" Kind::Text, "What people read. Unless set, its profile.";
+    LAUNCH_SUMMARY = "gateway.launch.summary" Kind::Text, "A sentence for people.";
+    LAUNCH_PROBE = "gateway.launch.probe" Kind::List, "A program and its arguments that ends with 0 if it runs.";
+    LAUNCH_START = "gateway.launch.start" Kind::List, "A program and its arguments that starts it, and ends.";
+}
+
+keys! { STATEMENT_KEYS:
+    STATEMENT_NAME = "gateway.statement.name" Kind::Text, "What calls name: letters, digits, - and _.";
+    STATEMENT_LABEL = "gateway.statement.label" Kind::Text, "What people read. Unless set, its name.";
+    STATEMENT_EFFECT = "gateway.statement.effect" Kind::OneOf(EFFECTS), "What it does over there. One that reads runs in a transaction that changes nothing; what is destructive is asked about again.";
+    STATEMENT_SQL = "gateway.statement.sql" Kind::Text, "One statement, in which $1 is the first field, and so on.";
+    STATEMENT_WITHIN = "gateway.statement.within" time(doorward_operator::defaults::RUNNING), "It is ended after this.";
+}
+
+keys! { FIELD_KEYS:
+    FIELD_NAME = "gateway.field.name" Kind::Text, "What calls name: letters, digits, - and _.";
+    FIELD_LABEL = "gateway.field.label" Kind::Text, "What people read. Unless set, its name.";
+    FIELD_KIND = "gateway.field.kind" Kind::OneOf(&["line", "text", "secret", "number", "choice", "flag"]), "What it takes. Commands take no texts of several lines and no secrets.";
+    FIELD_LEAST = "gateway.field.least" Kind::Whole, "The least number.";
+    FIELD_MOST = "gateway.field.most" Kind::Whole, "The largest number; of texts, the most bytes.";
+    FIELD_CHOICES = "gateway.field.choices" Kind::List, "What may be chosen.";
+    FIELD_PATTERN = "gateway.field.pattern" Kind::Text, "A regular expression that the whole text matches.";
+    FIELD_WORD = "gateway.field.word" Kind::Text, "Of a command's flag: the argument that is there if it is set.";
+    FIELD_OPTIONAL = "gateway.field.optional" Kind::Flag(false), "It may be left out.";
+}
+
+/// A list of tables within one of a list: `[[gateway.command]]`.
+#[derive(Debug)]
+pub(super) struct Nested {
+    /// The list that it is within.
+    pub(super) within: &'static str,
+    pub(super) name: &'static str,
+    /// What its keys begin with.
+    pub(super) path: &'static str,
+    pub(super) keys: &'static [&'static Key],
+}
+
+pub(super) static COMMAND: Nested = Nested {
+    within: "gateway",
+    name: "command",
+    path: "gateway.command",
+    keys: COMMAND_KEYS,
+};
+pub(super) static LAUNCH: Nested = Nested {
+    within: "gateway",
+    name: "launch",
+    path: "gateway.launch",
+    keys: LAUNCH_KEYS,
+};
+pub(super) static STATEMENT: Nested = Nested {
+    within: "gateway",
+    name: "statement",
+    path: "gateway.statement",
+    keys: STATEMENT_KEYS,
+};
+pub(super) static COMMAND_FIELD: Nested = Nested {
+    within: "gateway.command",
+    name: "field",
+    path: "gateway.field",
+    keys: FIELD_KEYS,
+};
+pub(super) static STATEMENT_FIELD: Nested = Nested {
+    within: "gateway.statement",
+    name: "field",
+    path: "gateway.field",
+    keys: FIELD_KEYS,
+};
+
+/// All of them.
+pub(super) static NESTED: &[&Nested] = &[
+    &COMMAND,
+    &LAUNCH,
+    &STATEMENT,
+    &COMMAND_FIELD,
+    &STATEMENT_FIELD,
+];
 
 impl Key {
     /// The name within its table.
@@ -269,7 +364,12 @@ mod tests {
     #[test]
     fn paths_are_single_and_in_known_tables() {
         let mut seen = std::collections::BTreeSet::new();
-        for key in KEYS.iter().chain(SOURCE_KEYS).chain(FOLDER_KEYS) {
+        let nested = [COMMAND_KEYS, LAUNCH_KEYS, STATEMENT_KEYS, FIELD_KEYS];
+        let lists = KEYS.iter().chain(SOURCE_KEYS).chain(FOLDER_KEYS);
+        for key in lists
+            .chain(GATEWAY_KEYS)
+            .chain(nested.into_iter().flatten())
+        {
             assert!(seen.insert(key.path), "{}", key.path);
             assert!(key.about.ends_with('.'), "{}", key.path);
         }

@@ -102,6 +102,8 @@ fn init_parses_and_equals_the_defaults() {
     let examples = examples.replace("Upstreams that", "# Upstreams that");
     let examples = examples.replace("told at the", "# told at the");
     let examples = examples.replace("Gateways that", "# Gateways that");
+    let examples = examples.replace("A machine, and", "# A machine, and");
+    let examples = examples.replace("A database, and", "# A database, and");
     let examples = build(&examples).unwrap();
     let kinds: Vec<_> = examples
         .sources
@@ -109,6 +111,9 @@ fn init_parses_and_equals_the_defaults() {
         .map(|source| source.place.kind())
         .collect();
     assert_eq!(kinds, ["folder", "s3", "s3", "gcs", "azure", "http", "s3"]);
+    let gateways = examples.gateways.iter();
+    let kinds: Vec<_> = gateways.map(|gateway| gateway.way.name()).collect();
+    assert_eq!(kinds, ["capnp", "ssh", "postgres"]);
 }
 
 #[test]

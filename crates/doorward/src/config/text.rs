@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json, json};
 
 use super::Config;
-use super::keys::{FOLDER_KEYS, GATEWAY_KEYS, KEYS, Key, Kind, RELAY_KEYS, SOURCE_KEYS, TABLES};
+use super::keys::{
+    self, FOLDER_KEYS, GATEWAY_KEYS, KEYS, Key, Kind, Nested, RELAY_KEYS, SOURCE_KEYS, TABLES,
+};
 
 const HEAD: &str = "\
 # doorward.toml
@@ -84,6 +86,43 @@ const GATEWAYS: &str = "
 # kind = \"capnp\"
 # address = \"127.0.0.1:2327\"  # or unix:/run/user/1000/gateway
 # allow = [\"10.0.0.7:2327\"]
+#
+# A machine, and the commands that may be run there.
+#
+# [[gateway]]
+# name = \"web server\"
+# kind = \"ssh\"
+# address = \"10.0.0.8:22\"
+# host_keys = [\"SHA256:UCUiLr7Pjs9wFFJMDByLgc3NrtdU344OgUM45wZPcIQ\"]
+# key = \"~/.ssh/id_ed25519\"
+#
+# [[gateway.command]]
+# name = \"log\"
+# label = \"Last lines of a service\"
+# run = [\"journalctl\", \"--no-pager\", \"-n\", \"{lines}\", \"-u\", \"{unit}\"]
+# field = [
+#   { name = \"unit\", kind = \"choice\", choices = [\"nginx\", \"ssh\"] },
+#   { name = \"lines\", kind = \"number\", least = 1, most = 500 },
+# ]
+#
+# [[gateway.launch]]
+# profile = \"nginx\"
+# probe = [\"systemctl\", \"is-active\", \"nginx\"]
+# start = [\"sudo\", \"systemctl\", \"start\", \"nginx\"]
+#
+# A database, and the statements that may be sent to it.
+#
+# [[gateway]]
+# name = \"shop\"
+# kind = \"postgres\"
+# address = \"127.0.0.1:5432\"
+# database = \"shop\"
+#
+# [[gateway.statement]]
+# name = \"orders\"
+# label = \"Orders since a day\"
+# sql = \"select id, total, placed from orders where placed >= $1 order by placed\"
+# field = [{ name = \"since\", label = \"Since\", most = 10, pattern = '[0-9]{4}-[0-9]{2}-[0-9]{2}' }]
 ";
 
 /// A commented `doorward.toml` that says what the defaults say: what `doorward
@@ -166,11 +205,32 @@ pub fn schema() -> String {
         "relay".to_owned(),
         json!({ "type": "array", "items": relay }),
     );
-    let gateway = table(
+    let mut gateway = table(
         "A gateway that the console signs in to.",
         GATEWAY_KEYS.iter().copied(),
         &["name", "address"],
     );
+    let mut command = part(
+        "Of ssh: a command that may be run.",
+        &keys::COMMAND,
+        &["name", "run"],
+    );
+    let mut statement = part(
+        "Of postgres: a statement that may be sent.",
+        &keys::STATEMENT,
+        &["name", "sql"],
+    );
+    let field = part("What it takes.", &keys::COMMAND_FIELD, &["name"]);
+    put_list(&mut command, &keys::COMMAND_FIELD, &field);
+    put_list(&mut statement, &keys::STATEMENT_FIELD, &field);
+    let launch = part(
+        "Of ssh: what can be launched.",
+        &keys::LAUNCH,
+        &["profile", "probe", "start"],
+    );
+    put_list(&mut gateway, &keys::COMMAND, &command);
+    put_list(&mut gateway, &keys::LAUNCH, &launch);
+    put_list(&mut gateway, &keys::STATEMENT, &statement);
     tables.insert(
         "gateway".to_owned(),
         json!({ "type": "array", "items": gateway }),
@@ -293,6 +353,20 @@ fn table(about: &str, keys: impl Iterator<Item = &'static Key>, required: &[&str
     })
 }
 
+fn part(about: &str, nested: &Nested, required: &[&str]) -> Json {
+    table(about, nested.keys.iter().copied(), required)
+}
+
+/// Puts a list of tables into one.
+fn put_list(table: &mut Json, nested: &Nested, items: &Json) {
+    if let Some(Json::Object(properties)) = table.get_mut("properties") {
+        properties.insert(
+            nested.name.to_owned(),
+            json!({ "type": "array", "items": items }),
+        );
+    }
+}
+
 fn property(key: &Key) -> Json {
     let mut property = match key.kind {
         Kind::Port => json!({ "type": "integer", "minimum": 0, "maximum": u16::MAX, "default": 0 }),
@@ -317,6 +391,7 @@ fn property(key: &Key) -> Json {
         }),
         Kind::Path | Kind::Text => json!({ "type": "string", "minLength": 1 }),
         Kind::Word(word) => json!({ "type": "string", "minLength": 1, "default": word }),
+        Kind::Whole => json!({ "type": "integer" }),
         Kind::List => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Choice(choices) => json!({ "enum": choices }),
         Kind::OneOf(choices) => json!({ "enum": choices, "default": choices.first() }),

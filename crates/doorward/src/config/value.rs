@@ -31,6 +31,7 @@ pub(super) enum Value {
     },
     Time(Duration),
     Count(u64),
+    Whole(i64),
     Path(PathBuf),
     Text(String),
     List(Vec<String>),
@@ -81,9 +82,11 @@ impl Raw {
         let text = text.trim();
         let as_text = || Self::Text(text.to_owned());
         match kind {
-            Kind::Port | Kind::PortElse(_) | Kind::Count { .. } | Kind::Extra { .. } => {
-                text.parse().map_or_else(|_| as_text(), Self::Number)
-            }
+            Kind::Port
+            | Kind::PortElse(_)
+            | Kind::Count { .. }
+            | Kind::Extra { .. }
+            | Kind::Whole => text.parse().map_or_else(|_| as_text(), Self::Number),
             Kind::Flag(_) => text.parse().map_or_else(|_| as_text(), Self::Flag),
             Kind::Bind | Kind::List | Kind::Schemes | Kind::Several(_) => {
                 let parts = text.split(',').map(str::trim);
@@ -154,6 +157,7 @@ impl Kind {
                     "it is 0, or a number from {least} to {most}"
                 ))),
             },
+            (Self::Whole, Raw::Number(number)) => Ok(Value::Whole(*number)),
             (Self::Path, Raw::Text(path)) if !path.is_empty() => Ok(Value::Path(path.into())),
             (Self::Text | Self::Word(_), Raw::Text(text)) if !text.trim().is_empty() => {
                 Ok(Value::Text(text.clone()))
@@ -210,7 +214,7 @@ impl Kind {
                 Some(Value::List(first.into_iter().collect()))
             }
             Self::List => Some(Value::List(Vec::new())),
-            Self::Path | Self::Text | Self::Choice(_) => None,
+            Self::Path | Self::Text | Self::Choice(_) | Self::Whole => None,
         }
     }
 
@@ -221,7 +225,7 @@ impl Kind {
             Self::Flag(_) => "true or false".to_owned(),
             Self::Bind => "a list of addresses, such as [\"127.0.0.1\", \"::1\"]".to_owned(),
             Self::Time { .. } => "a time, such as \"30m\"".to_owned(),
-            Self::Count { .. } | Self::Extra { .. } => "a number".to_owned(),
+            Self::Count { .. } | Self::Extra { .. } | Self::Whole => "a number".to_owned(),
             Self::Path => "a path in quotes".to_owned(),
             Self::Text | Self::Word(_) => "a text in quotes, not an empty one".to_owned(),
             Self::List => "a list of texts in quotes, none of them empty".to_owned(),
@@ -310,6 +314,7 @@ impl Value {
             Self::Bind { ipv6: true } => "[\"127.0.0.1\", \"::1\"]".to_owned(),
             Self::Time(time) => format!("\"{}\"", show_time(*time)),
             Self::Count(number) => number.to_string(),
+            Self::Whole(number) => number.to_string(),
             Self::Path(path) => toml::Value::String(path.display().to_string()).to_string(),
             Self::Text(text) => toml::Value::String(text.clone()).to_string(),
             Self::List(list) => toml::Value::from(list.clone()).to_string(),

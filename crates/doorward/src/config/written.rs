@@ -11,7 +11,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Whence};
 use super::keys::{
-    self, FOLDER_KEYS, GATEWAY_KEYS, KEYS, Key, LATER, RELAY_KEYS, SOURCE_KEYS, TABLES,
+    self, FOLDER_KEYS, GATEWAY_KEYS, KEYS, Key, LATER, NESTED, Nested, RELAY_KEYS, SOURCE_KEYS,
+    TABLES,
 };
 use super::value::{Raw, Unfit, Value};
 
@@ -72,6 +73,8 @@ pub(super) struct Settings(BTreeMap<&'static str, (Value, Whence)>);
 pub(super) struct Entry {
     pub(super) settings: Settings,
     pub(super) whence: Whence,
+    /// Tables within it, by the list that they are of.
+    parts: Vec<(&'static str, Entry)>,
 }
 
 impl Written {
@@ -206,6 +209,7 @@ impl Written {
             self.sources.push(Entry {
                 settings,
                 whence: Whence::Flag,
+                parts: Vec::new(),
             });
         }
         Ok(self)
@@ -236,8 +240,11 @@ fn shared(text: &str) -> Result<Entry, ConfigError> {
             Whence::Flag,
         )?;
     }
-    let whence = Whence::Flag;
-    Ok(Entry { settings, whence })
+    Ok(Entry {
+        settings,
+        whence: Whence::Flag,
+        parts: Vec::new(),
+    })
 }
 
 /// A file while it is read.
@@ -283,7 +290,19 @@ impl File<'_> {
                     .ok_or_else(|| wrong(whence.clone()))?;
                 let mut settings = Settings::default();
                 self.settings(keys, name, table, &mut settings)?;
-                Ok(Entry { settings, whence })
+                let mut parts = Vec::new();
+                for nested in NESTED.iter().filter(|nested| nested.within == name) {
+                    let Some(value) = table.get(nested.name) else {
+                        continue;
+                    };
+                    let within = self.entries(nested.path, nested.keys, value)?;
+                    parts.extend(within.into_iter().map(|part| (nested.path, part)));
+                }
+                Ok(Entry {
+                    settings,
+                    whence,
+                    parts,
+                })
             })
             .collect()
     }
@@ -296,7 +315,9 @@ impl File<'_> {
         settings: &mut Settings,
     ) -> Result<(), ConfigError> {
         for (name, value) in values {
-            if (table, name.get_ref().as_ref()) == FOLDERS {
+            let list_within =
+                |nested: &&Nested| (nested.within, nested.name) == (table, name.get_ref().as_ref());
+            if (table, name.get_ref().as_ref()) == FOLDERS || NESTED.iter().any(list_within) {
                 continue;
             }
             let whence = self.at(&name.span());
@@ -375,6 +396,15 @@ fn unknown_key(
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Entry {
+    /// The tables of a list within it.
+    pub(super) fn parts(&self, nested: &Nested) -> impl Iterator<Item = &Self> {
+        let parts = self.parts.iter();
+        let path = nested.path;
+        parts.filter_map(move |(known, part)| (*known == path).then_some(part))
     }
 }
 

@@ -1,0 +1,459 @@
+//! One connection to a database, and the session on it.
+//!
+//! It runs one transaction at a time; others wait for their turn. A statement that
+//! nobody waits for any more is cancelled before the next may begin.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
+use tokio::time::timeout;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{CancelToken, Client, NoTls};
+
+use super::cell::{Cell, is_shown};
+use super::statement::{Bound, Statement};
+use super::wire::{Seen, Watched};
+use super::{Connected, Way};
+use crate::defaults;
+use crate::denial::{Denial, Denied};
+use crate::end::{End, Lasting};
+use crate::gateway::{
+    Asked, AuthKind, AuthOutcome, AuthStart, AuthStrength, Capability, Invocation, Link, Output,
+    Proof, SessionInfo, Value,
+};
+
+/// The name of the one capability, and of what it is.
+const STATEMENTS: &str = "statements";
+
+/// A connection to a database.
+pub(super) struct PostgresLink {
+    way: Arc<Way>,
+    stage: RefCell<Stage>,
+    end: End,
+}
+
+/// How far it has come. Borrowed for moments, never across an await.
+enum Stage {
+    Connected(Connected),
+    /// Somebody is signing in, or was turned down.
+    Busy,
+    In(Rc<Session>),
+    Out,
+}
+
+struct Session {
+    client: Arc<Mutex<Client>>,
+    cancel: CancelToken,
+    leftovers: Leftovers,
+    seen: Seen,
+    account: String,
+    strength: AuthStrength,
+    lasting: Lasting,
+}
+
+/// Turns whose statements nobody waits for any more. One task ends them.
+type Leftovers = mpsc::Sender<OwnedMutexGuard<Client>>;
+
+/// A turn, which goes to the leftovers if it is dropped before its statement ended.
+struct Turn {
+    client: Option<OwnedMutexGuard<Client>>,
+    leftovers: Leftovers,
+}
+
+// === impl PostgresLink ===
+
+impl PostgresLink {
+    pub(super) fn new(connected: Connected, way: Arc<Way>) -> Self {
+        Self {
+            way,
+            stage: RefCell::new(Stage::Connected(connected)),
+            end: End::new(),
+        }
+    }
+
+    fn held(&self) -> Result<Rc<Session>, Denied> {
+        match &*self.stage.borrow() {
+            Stage::In(session) => {
+                session.lasting.remaining()?;
+                Ok(Rc::clone(session))
+            }
+            Stage::Out => Err(Denial::StaleSession.into()),
+            Stage::Connected(_) | Stage::Busy => Err(Denial::Unauthenticated.into()),
+        }
+    }
+
+    async fn sign_in(
+        &self,
+        connected: Connected,
+        account: String,
+        password: &Proof,
+    ) -> Result<Session, Denied> {
+        let seen = Seen::default();
+        let mut config = tokio_postgres::Config::new();
+        config
+            .user(&account)
+            .password(password.reveal())
+            .dbname(&self.way.database.name)
+            .application_name("doorward")
+            // Where there is TLS, it is spoken already.
+            .ssl_mode(SslMode::Disable);
+        let watched = Watched::over(connected, seen.clone());
+        let (client, connection) = config.connect_raw(watched, NoTls).await.map_err(|error| {
+            if seen.objected() {
+                let why = "it asks for the password without SCRAM or TLS";
+                return Denial::DisabledAuthMethod.because(why);
+            }
+            unsigned(&error)
+        })?;
+        let end = self.end.clone();
+        tokio::task::spawn_local(async move {
+            let note = match connection.await {
+                Ok(()) => "the connection was closed".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            end.tell(Denial::UpstreamDisconnected.because(note));
+        });
+        let cancel = client.cancel_token();
+        let strength = match seen.asked() {
+            true => AuthStrength::Password,
+            false => AuthStrength::None,
+        };
+        let lasting = Lasting::from_now(self.way.database.session);
+        self.end.tell_after(lasting);
+        Ok(Session {
+            client: Arc::new(Mutex::new(client)),
+            leftovers: leftovers(Arc::clone(&self.way), cancel.clone(), self.end.clone()),
+            cancel,
+            seen,
+            account,
+            strength,
+            lasting,
+        })
+    }
+
+    fn info(&self, session: &Session) -> Result<SessionInfo, Denied> {
+        Ok(SessionInfo {
+            profile: self.way.database.name.clone(),
+            principal: session.account.clone(),
+            strength: session.strength,
+            remaining: Some(session.lasting.remaining()?),
+        })
+    }
+}
+
+impl Link for PostgresLink {
+    fn begin_auth(&self, start: AuthStart) -> Asked<'_, AuthOutcome> {
+        Box::pin(async move {
+            let Stage::Connected(connected) = self.stage.replace(Stage::Busy) else {
+                return Err(Denial::BadRequest.because("somebody signed in here before"));
+            };
+            if start.kind != AuthKind::Password {
+                return Err(Denial::DisabledAuthMethod.into());
+            }
+            let password = start.proof.ok_or(Denial::BadRequest)?;
+            if start.account.is_empty() {
+                return Err(Denial::BadRequest.because("an account is needed"));
+            }
+            let session = self.sign_in(connected, start.account, &password).await?;
+            let info = self.info(&session)?;
+            self.stage.replace(Stage::In(Rc::new(session)));
+            Ok(AuthOutcome::Session(info))
+        })
+    }
+
+    fn continue_auth(&self, _: Proof) -> Asked<'_, AuthOutcome> {
+        Box::pin(async { Err(Denial::BadRequest.because("nothing was asked")) })
+    }
+
+    fn cancel_auth(&self) -> LocalBoxFuture<'_, ()> {
+        self.stage.replace(Stage::Out);
+        Box::pin(async {})
+    }
+
+    fn session(&self) -> Asked<'_, SessionInfo> {
+        Box::pin(async move { self.info(&*self.held()?) })
+    }
+
+    fn renew(&self, _: Option<Proof>, _: Duration) -> Asked<'_, SessionInfo> {
+        Box::pin(async move {
+            self.held()?;
+            Err(Denial::MethodDenied.because("sign in again for more time"))
+        })
+    }
+
+    fn list(&self) -> Asked<'_, Vec<Capability>> {
+        Box::pin(async move {
+            let session = self.held()?;
+            let statements = self.way.database.statements.iter();
+            Ok(vec![Capability {
+                name: STATEMENTS.to_owned(),
+                contract: STATEMENTS.to_owned(),
+                label: "Statements".to_owned(),
+                operations: statements
+                    .map(|statement| statement.outline().operation().clone())
+                    .collect(),
+                lease: Some(session.lasting.remaining()?),
+            }])
+        })
+    }
+
+    fn invoke(&self, call: Invocation) -> Asked<'_, Output> {
+        Box::pin(async move {
+            let session = self.held()?;
+            if call.capability != STATEMENTS {
+                return Err(Denial::UnknownCap.into());
+            }
+            if call.contract != STATEMENTS {
+                return Err(Denial::InterfaceMismatch.into());
+            }
+            let mut statements = self.way.database.statements.iter();
+            let statement = statements
+                .find(|statement| statement.outline().operation().name == call.operation)
+                .ok_or(Denial::MethodDenied)?;
+            let bound = statement.bind(&call)?;
+            let client = Arc::clone(&session.client).lock_owned().await;
+            // It may have ended while others had their turn.
+            self.held()?;
+            let mut turn = Turn {
+                client: Some(client),
+                leftovers: session.leftovers.clone(),
+            };
+            let output = turn.run(statement, bound, &session.seen).await;
+            turn.client = None;
+            output
+        })
+    }
+
+    fn logout(&self) -> LocalBoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Stage::In(session) = self.stage.replace(Stage::Out)
+                && session.client.try_lock().is_err()
+            {
+                // Whoever has the turn loses it with the connection.
+                let _ = self.way.cancel(&session.cancel).await;
+            }
+        })
+    }
+
+    fn health(&self) -> Asked<'_, ()> {
+        Box::pin(async move {
+            let session = self.held()?;
+            // A server that works on a statement is there.
+            if let Ok(client) = session.client.try_lock() {
+                client
+                    .check_connection()
+                    .await
+                    .map_err(|error| denied(&error))?;
+            }
+            match self.end.told() {
+                Some(denied) => Err(denied),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn ended(&self) -> LocalBoxFuture<'_, Denied> {
+        self.end.comes()
+    }
+}
+
+// === impl Turn ===
+
+impl Turn {
+    /// Runs `statement` in a transaction of its own. What is not read to its end is
+    /// not done.
+    async fn run(
+        &mut self,
+        statement: &Statement,
+        bound: Vec<Bound>,
+        seen: &Seen,
+    ) -> Result<Output, Denied> {
+        let Some(client) = &mut self.client else {
+            return Err(Denial::ServiceUnavailable.into());
+        };
+        let broken = |error: tokio_postgres::Error| denied(&error);
+        seen.left_out();
+        let transaction = client
+            .build_transaction()
+            .read_only(statement.read_only())
+            .start()
+            .await
+            .map_err(broken)?;
+        let milliseconds = statement.outline().time().as_millis();
+        transaction
+            .batch_execute(&format!("SET LOCAL statement_timeout = {milliseconds}"))
+            .await
+            .map_err(broken)?;
+        let prepared = transaction.prepare(statement.sql()).await.map_err(broken)?;
+        if prepared.params().len() != bound.len() {
+            let why = "the statement has other parameters than its fields";
+            return Err(Denial::ServiceUnavailable.because(why));
+        }
+        let columns = prepared.columns();
+        if let Some(column) = columns.iter().find(|column| !is_shown(column.type_())) {
+            let (name, ty) = (column.name(), column.type_());
+            let why = format!("{name} is of type {ty}: cast it to text in the statement");
+            return Err(Denial::ServiceUnavailable.because(why));
+        }
+        let columns: Vec<_> = columns.iter().map(|one| one.name().to_owned()).collect();
+        let portal = transaction
+            .bind_raw(&prepared, bound)
+            .await
+            .map_err(broken)?;
+        // One more than are shown, to know whether there are more.
+        let most = i32::try_from(defaults::ROWS + 1).unwrap_or(i32::MAX);
+        let given = transaction.query_portal_raw(&portal, most).await;
+        let mut given = pin!(given.map_err(broken)?);
+        let mut size = columns.iter().map(String::len).sum::<usize>();
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        while let Some(row) = given.try_next().await.map_err(broken)? {
+            let mut cells = Vec::with_capacity(columns.len());
+            for at in 0..columns.len() {
+                let Cell(text) = row.try_get(at).map_err(broken)?;
+                size += text.len();
+                cells.push(text);
+            }
+            if size > defaults::RESULT {
+                return Err(Denial::ResultTooLarge.into());
+            }
+            rows.push(cells);
+        }
+        if seen.left_out() {
+            return Err(Denial::ResultTooLarge.into());
+        }
+        let changed = given.rows_affected();
+        transaction.commit().await.map_err(broken)?;
+        if columns.is_empty() {
+            let changed = changed.unwrap_or(0).to_string();
+            let fields = vec![("rows".to_owned(), changed)];
+            return Ok(Output::whole(Value::Fields(fields)));
+        }
+        let truncated = rows.len() > defaults::ROWS;
+        rows.truncate(defaults::ROWS);
+        Ok(Output {
+            value: Value::Table { columns, rows },
+            truncated,
+        })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            // There is one turn, so there is room, unless the task is gone with the
+            // thread and the connection.
+            let _ = self.leftovers.try_send(client);
+        }
+    }
+}
+
+// === impl Way ===
+
+impl Way {
+    /// Tells the server, over a connection of its own, to give up what it does for
+    /// the session. Comes back once it was told.
+    async fn cancel(&self, token: &CancelToken) -> Result<(), Denied> {
+        let mut connected = self.take().await?;
+        let stream = &mut connected.stream;
+        let sent = token.cancel_query_raw(&mut *stream, NoTls).await;
+        sent.map_err(|error| denied(&error))?;
+        // It hangs up when it has passed that on.
+        let _ = stream.read(&mut [0]).await;
+        Ok(())
+    }
+}
+
+fn leftovers(way: Arc<Way>, cancel: CancelToken, end: End) -> Leftovers {
+    let (sender, mut left) = mpsc::channel::<OwnedMutexGuard<Client>>(1);
+    tokio::task::spawn_local(async move {
+        while let Some(client) = left.recv().await {
+            let ending = async {
+                way.cancel(&cancel).await?;
+                // Behind what was cancelled; its transaction was given up before.
+                let checked = client.check_connection().await;
+                checked.map_err(|error| denied(&error))
+            };
+            let ended = timeout(defaults::CANCEL, ending).await;
+            if !matches!(ended, Ok(Ok(()))) {
+                let why = "a statement could not be cancelled";
+                end.tell(Denial::UpstreamDisconnected.because(why));
+            }
+        }
+    });
+    sender
+}
+
+/// Why somebody is not signed in.
+fn unsigned(error: &tokio_postgres::Error) -> Denied {
+    let source = std::error::Error::source(error);
+    let is_io = source.is_some_and(|source| source.is::<std::io::Error>());
+    if error.as_db_error().is_some() || error.is_closed() || is_io {
+        return denied(error);
+    }
+    // What is left is a proof of the server's that does not hold.
+    Denial::HostKeyMismatch.because(error.to_string())
+}
+
+/// What the server says, in our terms.
+fn denied(error: &tokio_postgres::Error) -> Denied {
+    let Some(said) = error.as_db_error() else {
+        return Denial::UpstreamDisconnected.because(error.to_string());
+    };
+    let code = said.code().code();
+    denial(code).because(format!("{code} {}", said.message()))
+}
+
+/// A SQLSTATE (PostgreSQL, appendix A), the longest part that decides first.
+fn denial(code: &str) -> Denial {
+    match code {
+        // No privilege; a change in a transaction that makes none.
+        "42501" | "25006" => Denial::MethodDenied,
+        // Cancelled, by its own time or by us.
+        "57014" => Denial::UpstreamTimeout,
+        // No such database.
+        "3D000" => Denial::ServiceUnavailable,
+        _ => match code.get(..2) {
+            Some("08") => Denial::UpstreamDisconnected,
+            // Values that are none, and constraints that they break.
+            Some("22" | "23") => Denial::BadRequest,
+            Some("28") => Denial::AuthenticationDenied,
+            // It shuts down, or crashed.
+            Some("57") => Denial::UpstreamDisconnected,
+            _ => Denial::ServiceUnavailable,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn op_d5_what_the_server_says_has_a_denial() {
+        for (code, expected) in [
+            ("42501", Denial::MethodDenied),
+            ("25006", Denial::MethodDenied),
+            ("57014", Denial::UpstreamTimeout),
+            ("57P01", Denial::UpstreamDisconnected),
+            ("08006", Denial::UpstreamDisconnected),
+            ("28P01", Denial::AuthenticationDenied),
+            ("28000", Denial::AuthenticationDenied),
+            ("3D000", Denial::ServiceUnavailable),
+            ("22P02", Denial::BadRequest),
+            ("23505", Denial::BadRequest),
+            ("42P01", Denial::ServiceUnavailable),
+            ("53300", Denial::ServiceUnavailable),
+            ("XX000", Denial::ServiceUnavailable),
+            ("", Denial::ServiceUnavailable),
+        ] {
+            assert_eq!(denial(code), expected, "{code}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Who proves what to whom: passwords, TLS, sockets.
+
+use std::sync::Arc;
+
+use doorward_egress::{AddressPolicy, Dialer, Trust};
+use doorward_operator::gateway::{AuthOutcome, AuthStrength};
+use doorward_operator::postgres::PostgresGateway;
+use doorward_operator::{Denial, Gateway, Place};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use super::common::{begin, by_password, dialer, invoke, sign_in};
+use super::server::{PASSWORD, Postgres, ROLE};
+use super::{database, gateway, look};
+
+#[tokio::test]
+async fn op_a5_a_password_is_told_by_scram_or_not_at_all() {
+    let server = Postgres::start().await;
+    let gateway = || gateway(&server, vec![look("one", &[], "select 1")]);
+    let (_actor, outcome) = begin(gateway(), by_password(ROLE, PASSWORD)).await.unwrap();
+    let AuthOutcome::Session(info) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(info.strength, AuthStrength::Password);
+    for (role, password, denial) in [
+        (ROLE, "wrong", Denial::AuthenticationDenied),
+        ("nobody", PASSWORD, Denial::AuthenticationDenied),
+        ("", PASSWORD, Denial::BadRequest),
+        // In clear, and hashed as of old.
+        ("clear", PASSWORD, Denial::DisabledAuthMethod),
+        ("old", PASSWORD, Denial::DisabledAuthMethod),
+    ] {
+        let denied = sign_in(gateway(), by_password(role, password)).await;
+        assert_eq!(denied.unwrap_err(), denial, "{role}");
+    }
+    let launch = sign_in(gateway(), super::common::by_key(ROLE)).await;
+    assert_eq!(launch.unwrap_err(), Denial::DisabledAuthMethod);
+}
+
+#[tokio::test]
+async fn with_tls_the_server_is_who_a_root_says_or_nothing_is_told_to_it() {
+    let mut root = CertificateParams::default();
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &root).unwrap();
+    let (pem, key) = (leaf.pem(), key.serialize_pem());
+    let server = Postgres::with_tls(Some((&pem, &key))).await;
+    let trusting = Trust::with_extra_pem([root.pem().as_bytes()]).unwrap();
+    let trusting = Dialer::new(AddressPolicy::public(), trusting);
+    let over_tls = |server: &Postgres, dialer: &Dialer| -> Arc<dyn Gateway> {
+        let database = database(vec![look(
+            "tls",
+            &[],
+            "select ssl from pg_stat_ssl where pid = pg_backend_pid()",
+        )]);
+        let gateway = PostgresGateway::new(server.place(), dialer, database);
+        Arc::new(gateway.always_with_tls())
+    };
+    // A server that is proven may ask as it likes.
+    for role in [ROLE, "clear", "old"] {
+        let actor = sign_in(over_tls(&server, &trusting), by_password(role, PASSWORD))
+            .await
+            .unwrap();
+        let told = invoke(&actor, "statements", "tls", vec![]).await.unwrap();
+        assert!(format!("{told:?}").contains("true"), "{told:?}");
+    }
+    let doubted = sign_in(over_tls(&server, &dialer()), by_password(ROLE, PASSWORD)).await;
+    assert_eq!(doubted.unwrap_err(), Denial::HostKeyMismatch);
+    let plain = Postgres::start().await;
+    let none = sign_in(over_tls(&plain, &trusting), by_password(ROLE, PASSWORD)).await;
+    assert_eq!(none.unwrap_err(), Denial::HostKeyMismatch);
+}
+
+#[tokio::test]
+async fn a_socket_is_of_whoever_keeps_its_folder() {
+    let server = Postgres::start().await;
+    let at = |path: &std::path::Path| -> Arc<dyn Gateway> {
+        let place = Place::parse(&format!("unix:{}", path.display())).unwrap();
+        let database = database(vec![look("one", &[], "select 1")]);
+        Arc::new(PostgresGateway::new(place, &dialer(), database))
+    };
+    let actor = sign_in(at(&server.socket()), by_password(ROLE, PASSWORD))
+        .await
+        .unwrap();
+    invoke(&actor, "statements", "one", vec![]).await.unwrap();
+    let none = sign_in(
+        at(&server.socket().with_extension("1")),
+        by_password(ROLE, PASSWORD),
+    );
+    assert_eq!(none.await.unwrap_err(), Denial::UpstreamDisconnected);
+}
