@@ -58,4 +58,4 @@ pub use seal::{SealConfig, Sealed};
 pub use secret::{Secret, Token, TokenHash};
 pub use surface::{Ceiling, Handler, Surface};
 pub use table::grants::{Grant, GrantId, GrantOptions, Grants};
-pub use table::sessions::{SessionId, Sessions};
+pub use table::sessions::{CookieTransport, SessionId, Sessions};

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use doorward_guard::audit::{AuditSink, Event, Kind, Select};
 use doorward_guard::events::Events;
+use doorward_guard::table::sessions::EndReason;
 use doorward_guard::{Clock, Moment, Refusal, Rule, Secret, SessionId, Token};
 use serde_json::json;
 use tokio_util::task::TaskTracker;
@@ -298,8 +299,17 @@ impl Operator {
     }
 
     /// The browser session is over: so is what it had.
-    pub fn session_ended(&self, session: &SessionId) {
-        self.end(session, "browserSessionEnded");
+    pub fn session_ended(&self, session: &SessionId, reason: EndReason) {
+        self.forget(session, reason.word());
+    }
+
+    /// The browser session was over before what it gained could be its own.
+    pub(crate) fn orphaned(&self, session: &SessionId) {
+        self.forget(session, "orphaned");
+    }
+
+    fn forget(&self, session: &SessionId, why: &str) {
+        self.end(session, why);
         self.failures.session_ended(session);
         self.transcript.forget(session);
         self.lock().former.remove(session);
@@ -315,7 +325,7 @@ impl Operator {
             holder.filter(|session| !live.contains(session)).cloned()
         };
         if let Some(session) = orphan {
-            self.session_ended(&session);
+            self.orphaned(&session);
         }
     }
 

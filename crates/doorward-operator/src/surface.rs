@@ -275,7 +275,7 @@ impl Desk {
         }
         let rotated = self.sessions.rotate(session).inspect_err(|_| {
             // It ended meanwhile: nobody could use what it gained.
-            self.operator.session_ended(&session.id);
+            self.operator.orphaned(&session.id);
         })?;
         let cookie = HeaderValue::from_str(&self.sessions.set_cookie(&rotated.cookie))
             .map_err(|_| Rule::Internal)?;

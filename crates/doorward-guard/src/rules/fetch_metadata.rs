@@ -31,9 +31,13 @@ pub fn check(rule: FetchRule, head: &Parts) -> Result<(), Refusal> {
     let (site, mode, dest) = (read(head, &SITE)?, read(head, &MODE)?, read(head, &DEST)?);
     match rule {
         FetchRule::Any => Ok(()),
-        FetchRule::Page => match site {
-            None | Some("none" | "same-origin") => Ok(()),
-            Some(other) => Err(rejected(other)),
+        FetchRule::Page => match (site, dest) {
+            // Nothing frames the console, itself included.
+            (_, Some(dest @ ("iframe" | "frame" | "fencedframe" | "embed" | "object"))) => {
+                Err(rejected(dest))
+            }
+            (None | Some("none" | "same-origin"), _) => Ok(()),
+            (Some(other), _) => Err(rejected(other)),
         },
         FetchRule::Api => match (site, mode, dest) {
             (

@@ -4,6 +4,8 @@
 //! the cookie alone opens nothing. Every call also carries the proof of its tab,
 //! which lives in `sessionStorage`, and that is kept per origin, port included.
 
+mod cookie;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +15,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 
+pub use self::cookie::CookieTransport;
+use self::cookie::SessionCookie;
 use crate::clock::{Clock, Moment};
 use crate::defaults;
 use crate::id::Id;
@@ -38,7 +42,7 @@ pub struct SessionLimits {
 /// All sessions and launch tickets of one control listener.
 pub struct Sessions {
     clock: Clock,
-    cookie: String,
+    cookie: SessionCookie,
     limits: SessionLimits,
     table: Mutex<Table>,
     attempts: Attempts,
@@ -146,12 +150,23 @@ pub enum EndReason {
 
 impl Sessions {
     /// No sessions yet. `port` is the control listener's: it is part of the
-    /// cookie's name, because cookies are not kept apart by port.
+    /// cookie's name. The cookie is for [`CookieTransport::Plain`].
     #[must_use]
     pub fn new(clock: &Clock, port: u16, limits: SessionLimits) -> Self {
+        Self::over(CookieTransport::Plain, clock, port, limits)
+    }
+
+    /// The same for browsers that come over `transport`.
+    #[must_use]
+    pub fn over(
+        transport: CookieTransport,
+        clock: &Clock,
+        port: u16,
+        limits: SessionLimits,
+    ) -> Self {
         Self {
             clock: clock.clone(),
-            cookie: cookie_name(port),
+            cookie: SessionCookie::new(port, transport),
             limits: SessionLimits {
                 idle: limits.idle.min(defaults::SESSION_IDLE),
                 absolute: limits.absolute.min(defaults::SESSION_ABSOLUTE),
@@ -165,7 +180,7 @@ impl Sessions {
     /// The name of the session cookie.
     #[must_use]
     pub fn cookie_name(&self) -> &str {
-        &self.cookie
+        self.cookie.name()
     }
 
     /// Calls `farewell` once for every session that ends, after it is dead.
@@ -367,25 +382,16 @@ impl Sessions {
         self.list().into_iter().find(|view| view.id == *id)
     }
 
-    /// The value of `Set-Cookie` for `id`. No `Secure`: WebKitGTK drops such
-    /// cookies on plaintext loopback.
+    /// The value of `Set-Cookie` for `id`, which lasts as long as a session may.
     #[must_use]
     pub fn set_cookie(&self, id: &Token) -> String {
-        format!(
-            "{}={}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}",
-            self.cookie,
-            id.reveal().as_str(),
-            self.limits.absolute.as_secs()
-        )
+        self.cookie.set(id, self.limits.absolute)
     }
 
     /// The value of `Set-Cookie` that removes the cookie.
     #[must_use]
     pub fn clear_cookie(&self) -> String {
-        format!(
-            "{}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0",
-            self.cookie
-        )
+        self.cookie.clear()
     }
 
     fn open(
@@ -526,12 +532,6 @@ impl Table {
         record.gone.store(true, Ordering::Release);
         Some(record)
     }
-}
-
-/// `doorward_<port>`.
-#[must_use]
-pub fn cookie_name(port: u16) -> String {
-    format!("doorward_{port}")
 }
 
 impl SessionProof {

@@ -5,6 +5,7 @@ mod scripted;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use doorward_guard::table::sessions::EndReason;
 use doorward_guard::{Rule, SessionId};
 use serde_json::{Value as Json, json};
 
@@ -123,7 +124,7 @@ async fn op_f4_logout_loss_and_the_end_of_the_browser_session_free_it() {
                 house.script.hung_up().await;
             }
             "browser" => {
-                house.room.session_ended(&one);
+                house.room.session_ended(&one, EndReason::Revoked);
                 house.script.hung_up().await;
             }
             "lost" => {
@@ -402,7 +403,7 @@ async fn op_d5_every_denial_of_a_gateway_is_told_in_our_words() {
         assert!(!refusal.to_string().contains(scripted::UPSTREAM_WORDS));
         let ended = house.room.state(&one).owner.state == OwnerState::Free;
         assert_eq!(ended, denial.ends_the_session(), "{denial:?}");
-        house.room.session_ended(&one);
+        house.room.session_ended(&one, EndReason::Revoked);
     }
     let log = format!("{:?}", house.ledger.recent(0, 1_000));
     assert!(!log.contains("upstream says"), "{log}");

@@ -12,8 +12,8 @@ use doorward_guard::guard::MountError;
 use doorward_guard::policy::SealRule;
 use doorward_guard::table::sessions::{SessionLimits, Sessions};
 use doorward_guard::{
-    Answer, Call, Clock, Guard, HostSet, Open, Origin, Permit, Policy, SealConfig, Secret, Surface,
-    Token, defaults,
+    Answer, Call, Clock, CookieTransport, Guard, HostSet, Open, Origin, Permit, Policy, SealConfig,
+    Secret, Surface, Token, defaults,
 };
 use doorward_media::Media;
 use doorward_operator::{Configured, Operator};
@@ -35,6 +35,7 @@ pub struct BridgeBuilder {
     native: Option<PathBuf>,
     disk: Option<(PathBuf, u64)>,
     console: bool,
+    cookie: CookieTransport,
     companion: Option<CompanionSettings>,
     app_origins: Vec<Origin>,
     clock: Clock,
@@ -86,6 +87,7 @@ impl BridgeBuilder {
             native: None,
             disk: None,
             console: true,
+            cookie: CookieTransport::default(),
             companion: None,
             app_origins: Vec::new(),
             clock: Clock::system(),
@@ -129,6 +131,16 @@ impl BridgeBuilder {
     #[must_use]
     pub fn native_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.native = Some(path.into());
+        self
+    }
+
+    /// What browsers reach the control listener over: [`CookieTransport::Plain`]
+    /// unless this says otherwise. With [`CookieTransport::Secure`] the session's
+    /// cookie is `Secure` and named `__Host-…`; a browser that drops such cookies on
+    /// plain HTTP (WebKitGTK does) then has no session.
+    #[must_use]
+    pub fn cookie_transport(mut self, transport: CookieTransport) -> Self {
+        self.cookie = transport;
         self
     }
 
@@ -360,7 +372,8 @@ impl BridgeBuilder {
         companion: Option<(&CompanionSettings, u16)>,
     ) -> Arc<House> {
         let clock = self.clock.clone();
-        let sessions = Arc::new(Sessions::new(&clock, control, self.config.control.sessions));
+        let limits = self.config.control.sessions;
+        let sessions = Arc::new(Sessions::over(self.cookie, &clock, control, limits));
         let events = Events::new();
         let audit: Arc<dyn AuditSink> = self
             .audit

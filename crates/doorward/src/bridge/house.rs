@@ -313,7 +313,7 @@ impl House {
     pub(super) fn session_ended(&self, id: &SessionId, reason: EndReason) {
         self.media.session_ended(id);
         self.relay.session_ended(id);
-        self.operator.session_ended(id);
+        self.operator.session_ended(id, reason);
         let kind = match reason {
             EndReason::Idle | EndReason::Absolute => Kind::SessionExpired,
             EndReason::Revoked | EndReason::TakenOver | EndReason::Shutdown => Kind::SessionRevoked,

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use doorward::BridgeBuilder;
 use doorward::guard::FakeClock;
 use doorward::operator::Configured;
@@ -19,16 +22,20 @@ pub(crate) const LOGIN: &str = "/api/operator/login/password";
 pub(crate) const RIGHT: &str = r#"{"account":"ada","password":"hunter2-right"}"#;
 pub(crate) const WRONG: &str = r#"{"account":"ada","password":"hunter2-wrong"}"#;
 
-/// What every answer of the control listener has.
-const SEAL: [&str; 10] = [
+/// What every answer of the control listener has, to the letter.
+const SEAL: [(&str, &str); 7] = [
+    ("x-frame-options", "DENY"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-embedder-policy", "require-corp"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cache-control", "no-store"),
+];
+
+/// And what else it has: its values are compared where they are made.
+const MORE: [&str; 3] = [
     "content-security-policy",
-    "x-frame-options",
-    "x-content-type-options",
-    "referrer-policy",
-    "cross-origin-opener-policy",
-    "cross-origin-embedder-policy",
-    "cross-origin-resource-policy",
-    "cache-control",
     "permissions-policy",
     "content-type",
 ];
@@ -66,6 +73,17 @@ pub(crate) struct Raw {
     pub(crate) body: Vec<u8>,
 }
 
+/// Kay's.
+fn key() -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()
+}
+
+/// What kay answers to a challenge.
+pub(crate) fn answer_to(step: &Value) -> String {
+    let challenge = STANDARD.decode(step["challenge"].as_str().unwrap());
+    STANDARD.encode(key().sign(&challenge.unwrap()))
+}
+
 pub(crate) fn settings() -> Settings {
     let mut accounts = Accounts {
         guests: true,
@@ -75,7 +93,7 @@ pub(crate) fn settings() -> Settings {
     accounts
         .add_password("ada", Profile::Operator, "hunter2-right")
         .unwrap();
-    accounts.add_key("kay", Profile::Operator, &[7; 32]);
+    accounts.add_key("kay", Profile::Operator, key().public_key().as_ref());
     Settings::new(accounts)
 }
 
@@ -159,8 +177,34 @@ impl Silent {
     }
 }
 
+/// Every route below `prefix`, as the checked-in table has it.
+pub(crate) fn routes(prefix: &str) -> Vec<(String, String)> {
+    let table: Value = serde_json::from_str(include_str!("../../../../docs/routes.json")).unwrap();
+    let mut found = Vec::new();
+    let mut open = vec![&table];
+    while let Some(value) = open.pop() {
+        if let (Some(method), Some(path)) = (value["method"].as_str(), value["path"].as_str())
+            && path.starts_with(prefix)
+        {
+            found.push((method.to_owned(), path.to_owned()));
+        }
+        open.extend(value.as_array().into_iter().flatten());
+        open.extend(
+            value
+                .as_object()
+                .into_iter()
+                .flat_map(|fields| fields.values()),
+        );
+    }
+    assert!(found.len() > 25, "{found:?}");
+    found
+}
+
 pub(crate) fn is_sealed(reply: &Reply) {
-    for name in SEAL {
+    for (name, value) in SEAL {
+        assert_eq!(reply.header(name), Some(value), "{name}: {reply:?}");
+    }
+    for name in MORE {
         assert!(reply.header(name).is_some(), "{name} is missing: {reply:?}");
     }
     assert!(reply.header("server").is_none());

@@ -14,8 +14,8 @@ use doorward_testkit::house::TestHouse;
 use serde_json::{Value, json};
 
 use crate::both::{
-    LOGIN, RIGHT, Raw, Silent, Tab, WRONG, alias, call, configured, open, open_with, owner,
-    settings, sign_in, stranger, take, until_free,
+    LOGIN, RIGHT, Raw, Silent, Tab, WRONG, alias, answer_to, call, configured, open, open_with,
+    owner, settings, sign_in, stranger, take, until_free,
 };
 
 const STATE: &str = "/api/operator/state";
@@ -154,10 +154,7 @@ async fn op_f4_whatever_ends_the_owner_lets_the_next_one_in() {
         match how {
             "logout" => drop(both.house.post("/api/operator/logout", "{}").await),
             "revoked" => drop(both.house.post("/api/session/revoke", "{}").await),
-            "idle" => {
-                both.house.hand.advance(guard::SESSION_IDLE);
-                both.house.serving.sessions().sweep();
-            }
+            "idle" => both.house.hand.advance(guard::SESSION_IDLE),
             "expired" => both
                 .gateway
                 .advance(doorward_gateway::defaults::OPERATOR_LIFE),
@@ -186,7 +183,8 @@ async fn op_f5_a_sign_in_that_nobody_goes_on_with_is_given_up() {
     let state = both.house.get(STATE).await.json();
     assert!(state["step"]["challenge"].is_string(), "{state}");
     both.house.hand.advance(defaults::ASKING);
-    both.house.serving.house().operator().sweep();
+    // The house itself looks after it.
+    until_free(&both.house).await;
     let late = both
         .house
         .post("/api/operator/login/step", r#"{"answer":"eA=="}"#)
@@ -238,8 +236,22 @@ async fn op_f6_claims_denials_and_releases_are_written_down_with_their_session()
             ("gateway.released", true, None),
         ]
     );
-    let reasons = written.iter().map(|record| record.detail.as_str());
-    assert_eq!(reasons.clone().filter(|why| *why == "logout").count(), 1);
+    let reasons: Vec<_> = written
+        .iter()
+        .map(|record| record.detail.as_str())
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "",
+            "notSignedIn",
+            "password",
+            "",
+            "operator",
+            "password",
+            "logout"
+        ]
+    );
     assert!(written.iter().all(|record| record.time.ends_with('Z')));
 }
 
@@ -273,6 +285,9 @@ async fn op_f7_another_browser_is_told_since_when_and_nothing_else() {
         house
             .post("/api/operator/session/renew", r#"{"seconds":60}"#)
             .await,
+        house
+            .post("/api/operator/login/step", r#"{"answer":"eA=="}"#)
+            .await,
         house.post(CONFIG, r#"{"gateway":"lab"}"#).await,
     ] {
         assert_eq!(reply.status, 409, "{}", reply.text());
@@ -281,9 +296,124 @@ async fn op_f7_another_browser_is_told_since_when_and_nothing_else() {
     }
     let ended = house.post("/api/operator/logout", "{}").await;
     assert_eq!(ended.json()["ended"], false, "of what is not its own");
+    let cancelled = house.post("/api/operator/login/cancel", "{}").await;
+    assert_eq!(cancelled.json()["cancelled"], false);
+    // How one may sign in is no secret of whoever did.
+    let methods = house.get("/api/operator/auth/methods").await;
+    assert_eq!(methods.status, 200, "{}", methods.text());
     let rows = house.get("/api/operator/transcript/redacted").await.json();
     let mine = rows["rows"].as_array().unwrap();
     assert!(mine.iter().all(|row| row["outcome"] != "ok"), "{rows}");
+}
+
+/// Why each slot was given back, newest last.
+fn releases(house: &TestHouse) -> Vec<String> {
+    let written = house.ledger.select(&Select {
+        kind: Some("gateway".to_owned()),
+        ..Select::after(0, 1_000)
+    });
+    let released = written
+        .into_iter()
+        .filter(|record| record.kind == "gateway.released");
+    released.map(|record| record.detail.to_string()).collect()
+}
+
+#[tokio::test]
+async fn op_f6_a_release_says_what_ended_it() {
+    let mut both = open().await;
+    sign_in(&mut both.house).await;
+    both.gateway
+        .advance(doorward_gateway::defaults::OPERATOR_LIFE);
+    until_free(&both.house).await;
+    sign_in(&mut both.house).await;
+    both.server.revoke("ada").await;
+    until_free(&both.house).await;
+    let step = r#"{"account":"kay"}"#;
+    both.house.post("/api/operator/login/publickey", step).await;
+    both.house.post("/api/operator/login/cancel", "{}").await;
+    both.house.post("/api/operator/login/publickey", step).await;
+    both.house.hand.advance(defaults::ASKING);
+    until_free(&both.house).await;
+    sign_in(&mut both.house).await;
+    both.house.hand.advance(guard::SESSION_IDLE);
+    until_free(&both.house).await;
+    both.house.cookie.clear();
+    let next = stranger(&mut both.house).await;
+    next.enter(&mut both.house);
+    sign_in(&mut both.house).await;
+    both.house.post("/api/session/revoke", "{}").await;
+    until_free(&both.house).await;
+    assert_eq!(
+        releases(&both.house),
+        [
+            "staleSession",
+            "staleSession",
+            "cancelled",
+            "tooLate",
+            "idle",
+            "revoked"
+        ]
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn op_m1_a_service_is_probed_and_started_and_denials_have_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("rung");
+    let script = format!("echo rung > '{}'; exec sleep 600", mark.display());
+    let mut settings = settings();
+    let bell = doorward_gateway::Service {
+        label: "Bell".to_owned(),
+        summary: String::new(),
+        command: ["/bin/sh", "-c", &script].map(str::to_owned).to_vec(),
+        grant: std::collections::BTreeMap::new(),
+    };
+    settings.accounts.service.insert("bell".to_owned(), bell);
+    let mut both = open_with(settings, |builder| builder).await;
+    let state = sign_in(&mut both.house).await.json();
+    let runner = alias(&state["state"], "runner");
+    let house = &both.house;
+    let bell = json!({ "profile": "bell" });
+    let post = async |path: &str| house.post(path, &bell.to_string()).await.json();
+    let listed = house.get("/api/operator/launchers").await.json();
+    assert_eq!(listed["launchers"][0]["status"], "stopped");
+    let probed = post("/api/operator/launch/probe").await;
+    assert_eq!(
+        (&probed["status"], &probed["supported"]),
+        (&json!("stopped"), &json!(true))
+    );
+    assert!(!mark.exists(), "a probe starts nothing");
+    let started = post("/api/operator/launch/start").await;
+    assert_eq!(started["status"], "running", "{started}");
+    while !mark.exists() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        post("/api/operator/launch/probe").await["status"],
+        "running"
+    );
+    let stop = json!({ "ref": runner, "operation": "stop", "fields": bell, "confirmed": true });
+    let stop = stop.to_string();
+    assert_eq!(house.post(CALL, &stop).await.status, 200);
+    let again = house.post(CALL, &stop).await;
+    assert_eq!(
+        (again.status, again.denial().as_deref()),
+        (503, Some("serviceUnavailable"))
+    );
+    // Whoever came by a key has no password to ask for more time with.
+    let kay = r#"{"account":"kay"}"#;
+    house.post("/api/operator/login/publickey", kay).await;
+    let step = house.get(STATE).await.json()["step"].clone();
+    let answer = json!({ "answer": answer_to(&step) }).to_string();
+    let entered = house.post("/api/operator/login/step", &answer).await;
+    take(&mut both.house, &entered);
+    let more = r#"{"seconds":60,"proof":"x"}"#;
+    let more = both.house.post("/api/operator/session/renew", more).await;
+    assert_eq!(
+        (more.status, more.denial().as_deref()),
+        (403, Some("methodDenied"))
+    );
 }
 
 // === failures and rates ===
@@ -340,18 +470,34 @@ async fn op_a2_ten_failures_shut_the_door_and_a_new_cookie_opens_nothing() {
 }
 
 #[tokio::test]
-async fn op_a3_a_session_has_a_rate() {
-    let silent = Silent::open().await;
-    let raw = Raw::get(&silent.house, STATE);
-    let burst = raw.bytes().repeat(guard::SESSION_RATE.burst as usize + 20);
-    let count = guard::SESSION_RATE.burst as usize + 20;
-    let replies = silent.house.send(Listener::Control, &burst, count).await;
-    let limited: Vec<_> = replies.iter().filter(|reply| reply.status == 429).collect();
-    assert!(!limited.is_empty(), "{} answers", replies.len());
-    assert_eq!(limited[0].denial().as_deref(), Some("rateLimited"));
-    assert!(limited[0].header("retry-after").is_some());
-    silent.house.hand.advance(Duration::from_secs(2));
-    assert_eq!(silent.house.get(STATE).await.status, 200);
+async fn op_a3_a_session_has_a_rate_of_its_own() {
+    let mut silent = Silent::open().await;
+    let next = stranger(&mut silent.house).await;
+    // Full again after the claims.
+    silent.house.hand.advance(Duration::from_secs(60));
+    let rate = guard::SESSION_RATE;
+    assert_eq!((rate.per_second, rate.burst), (50, 200));
+    let raw = Raw::get(&silent.house, STATE).bytes();
+    for passing in [200, 50] {
+        let count = passing + 20;
+        let burst = silent
+            .house
+            .send(Listener::Control, &raw.repeat(count), count)
+            .await;
+        let (passed, limited) = burst.split_at(passing);
+        assert!(passed.iter().all(|reply| reply.status == 200), "{passing}");
+        for reply in limited {
+            assert_eq!(reply.denial().as_deref(), Some("rateLimited"));
+            assert_eq!(reply.status, 429);
+            assert!(reply.header("retry-after").is_some());
+        }
+        // Another session pays for nothing of it.
+        let mine = Tab::of(&silent.house);
+        next.enter(&mut silent.house);
+        assert_eq!(silent.house.get(STATE).await.status, 200);
+        mine.enter(&mut silent.house);
+        silent.house.hand.advance(Duration::from_secs(1));
+    }
 }
 
 #[tokio::test]

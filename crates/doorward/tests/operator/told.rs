@@ -14,8 +14,8 @@ use doorward_testkit::log::Log;
 use serde_json::{Value, json};
 
 use crate::both::{
-    Both, LOGIN, RIGHT, Raw, Silent, Tab, WRONG, alias, call, is_sealed, open, open_with, settings,
-    sign_in, stranger, until_free,
+    Both, LOGIN, RIGHT, Raw, Silent, Tab, WRONG, alias, call, is_sealed, open, open_with, routes,
+    settings, sign_in, stranger, until_free,
 };
 
 const STATE: &str = "/api/operator/state";
@@ -107,6 +107,9 @@ fn forbidden(both: &Both, tab: &Tab) -> BTreeMap<String, &'static str> {
         (tab.cookie.clone(), "the session's id"),
         (both.house.folder().display().to_string(), "a folder"),
         (format!("\"{}\"", std::process::id()), "the process"),
+        (format!(":{},", std::process::id()), "the process"),
+        (format!(":{}}}", std::process::id()), "the process"),
+        (tab.csrf.clone(), "the CSRF token"),
     ]);
     for id in interfaces() {
         words.insert(id.to_string(), "an interface");
@@ -126,6 +129,16 @@ fn forbidden(both: &Both, tab: &Tab) -> BTreeMap<String, &'static str> {
         .into_iter()
         .map(|(word, what)| (word.to_lowercase(), what))
         .collect()
+}
+
+/// What a gateway may know and no browser: interface ids in every way of writing,
+/// and a key.
+fn secrets() -> String {
+    let ids: Vec<_> = interfaces()
+        .map(|id| format!("{id:#X} {id:016x} {id}"))
+        .collect();
+    let ids = ids.join(" ");
+    format!("{ids}\n-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n")
 }
 
 /// Every request with the fields of a hostile page on top, and what came of it.
@@ -168,11 +181,14 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
     let config = written.build(&places).unwrap();
     let mut settings = settings();
     let service = Service {
-        label: "Bell".to_owned(),
-        summary: String::new(),
-        command: vec!["/bin/true".to_owned()],
+        label: format!("Bell {}", secrets().lines().next().unwrap()),
+        summary: secrets(),
+        command: ["/bin/echo", &secrets(), " end"]
+            .map(str::to_owned)
+            .to_vec(),
         grant: BTreeMap::new(),
     };
+    settings.motd = format!("{} end", secrets());
     settings.accounts.service.insert("bell".to_owned(), service);
     let mut both = open_with(settings, |builder| builder.config(&config)).await;
     let mut matrix = Matrix {
@@ -182,20 +198,21 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
     let state = login.json()["state"].clone();
     let tab = Tab::of(&both.house);
     let words = forbidden(&both, &tab);
-    let (system, notes, runner) = (
-        alias(&state, "system"),
-        alias(&state, "notes"),
-        alias(&state, "runner"),
-    );
+    let [system, notes, runner, chat, log, audit] =
+        ["system", "notes", "runner", "chat", "log", "audit"].map(|name| alias(&state, name));
     let none = json!({});
-    let planted = words.keys().cloned().collect::<Vec<_>>().join(" ");
+    // What the gateway has to say in all that it can be made to say.
     let planted = format!(
-        "{} {planted} \n-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n",
-        interfaces()
-            .map(|id| format!("{id:#X} {id:016x} {id}"))
-            .collect::<Vec<_>>()
-            .join(" ")
+        "{} {} {} {} {} end",
+        both.address,
+        secrets(),
+        tab.proof,
+        tab.cookie,
+        tab.csrf
     );
+    let attach = call(&runner, "attach", &json!({ "profile": "bell" }));
+    // A line of chat is short.
+    let line = format!("{} {} end", both.address, tab.proof);
     let house = &both.house;
 
     // What works, and what the gateway says with everything planted in it.
@@ -215,7 +232,6 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
     ] {
         matrix.get(house, &format!("/api/operator/{path}")).await;
     }
-    let own = format!("{} {:x}", both.address, interfaces().next().unwrap());
     for (path, body) in [
         ("call", call(&system, "motd", &none)),
         ("call", call(&system, "hostname", &none)),
@@ -223,7 +239,7 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
         ("call", call(&system, "nothing", &none)),
         (
             "call",
-            call(&notes, "put", &json!({ "name": "a", "text": own })),
+            call(&notes, "put", &json!({ "name": "a", "text": planted })),
         ),
         ("call", call(&notes, "get", &json!({ "name": "a" }))),
         ("call", call(&notes, "list", &none)),
@@ -231,13 +247,26 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
         ("call", call(&notes, "get", &json!({ "name": "missing" }))),
         (
             "call",
-            call(&runner, "attach", &json!({ "profile": "bell" })),
+            call(&runner, "attach", &json!({ "profile": "none" })),
+        ),
+        ("call", attach.clone()),
+        ("launch/start", r#"{"profile":"bell"}"#.to_owned()),
+        ("launch/probe", r#"{"profile":"bell"}"#.to_owned()),
+        (
+            "call",
+            call(
+                &chat,
+                "join",
+                &json!({ "channel": "lobby", "nickname": "ada" }),
+            ),
         ),
         (
             "call",
-            call(&runner, "attach", &json!({ "profile": "none" })),
+            call(&chat, "send", &json!({ "channel": "lobby", "text": line })),
         ),
-        ("launch/probe", r#"{"profile":"bell"}"#.to_owned()),
+        ("call", call(&chat, "poll", &json!({ "most": 10 }))),
+        ("call", call(&log, "read", &json!({ "most": 100 }))),
+        ("call", call(&audit, "read", &json!({ "most": 100 }))),
         ("call", call("c_AAAAAAAAAAA", "motd", &none)),
         ("call", "{".to_owned()),
         ("call", format!("{{\"ref\":\"{}\"}}", "x".repeat(60_000))),
@@ -255,11 +284,26 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
             .post(house, &format!("/api/operator/{path}"), &body)
             .await;
     }
+    loop {
+        matrix.post(house, CALL, &attach).await;
+        let (_, last) = matrix.replies.last().unwrap();
+        assert_eq!(last.status, 200, "{}", last.text());
+        if last.text().contains(" end") {
+            break;
+        }
+        both.house.hand.advance(Duration::from_secs(1));
+    }
+    // All of it arrived, and came back without what must not leave.
+    let ends = matrix
+        .replies
+        .iter()
+        .filter(|(_, reply)| reply.status == 200 && reply.text().contains(" end"));
+    let ends: Vec<_> = ends.map(|(_, reply)| reply.text()).collect();
+    assert!(ends.len() >= 4, "motd, note, chat and service: {ends:?}");
     for field in AUTHORITY {
         let body = json!({ "account": "a", "password": "b", field: planted }).to_string();
-        if body.len() < 4_096 {
-            matrix.post(house, LOGIN, &body).await;
-        }
+        assert!(body.len() < 4_096, "{}", body.len());
+        matrix.post(house, LOGIN, &body).await;
     }
     // What the door refuses.
     let state = || Raw::get(house, STATE);
@@ -287,6 +331,8 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
         Raw::get(house, "/healthz"),
         Raw::get(house, "/"),
         Raw::get(house, "/nothing.js"),
+        Raw::get(house, "/assets/console.js"),
+        Raw::get(house, "/assets/console.css"),
         Raw {
             body: b"{".to_vec(),
             ..login()
@@ -352,6 +398,11 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
         for word in ["10.1.2.3", "secret-proxy", "private key"] {
             assert!(!whole.contains(word), "{word} in {line}: {whole}");
         }
+        // The caller's own address, or another of this machine, with its port.
+        let text = reply.text();
+        let ports = text.split("127.0.0.1:").skip(1);
+        let mut told = ports.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        assert!(told.next().is_none(), "an address in {line}: {whole}");
     }
 }
 
@@ -359,27 +410,33 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
 
 #[tokio::test]
 async fn op_d3_a_body_that_claims_an_authority_reaches_no_gateway() {
-    let silent = Silent::open().await;
-    for field in AUTHORITY {
-        for (path, body) in [
-            (
-                LOGIN,
-                json!({ "account": "a", "password": "b", field: "x" }),
-            ),
-            ("/api/operator/login/guest", json!({ field: 1 })),
-            (
-                CALL,
-                json!({ "ref": "a", "operation": "b", "fields": { field: 1 } }),
-            ),
-            (CONFIG, json!({ "gateway": "lab", field: {} })),
-            (
-                "/api/operator/launch/start",
-                json!({ "profile": "x", "grants": [{ field: 1 }] }),
-            ),
-        ] {
-            let raw = Raw::post(&silent.house, path, &body.to_string());
+    let posts = routes("/api/operator");
+    let posts = posts.iter().filter(|(method, _)| method == "POST");
+    let token = doorward::guard::Token::random();
+    let text = token.reveal().to_string();
+    let silent = Silent::open_with(|builder| builder.automation(token)).await;
+    for (_, path) in posts {
+        for field in AUTHORITY {
+            let raw = Raw::post(&silent.house, path, &json!({ field: "x" }).to_string());
+            let raw = raw.also("X-Automation-Token", &text);
             silent.refuses(&raw, 400, "authorityFieldRejected").await;
         }
+    }
+    // However deep, and among what is in order.
+    for (path, body) in [
+        (LOGIN, json!({ "account": "a", "password": "b", "slot": 1 })),
+        (
+            CALL,
+            json!({ "ref": "a", "operation": "b", "fields": { "capId": 1 } }),
+        ),
+        (CONFIG, json!({ "gateway": "lab", "sessionId": {} })),
+        (
+            "/api/operator/launch/start",
+            json!({ "profile": "x", "grants": [{ "source": 1 }] }),
+        ),
+    ] {
+        let raw = Raw::post(&silent.house, path, &body.to_string());
+        silent.refuses(&raw, 400, "authorityFieldRejected").await;
     }
     assert!(silent.house.serving.house().operator().is_free());
     let written = silent.house.ledger.select(&Select {
@@ -470,6 +527,7 @@ async fn op_d4_an_alias_is_of_one_session_and_ends_with_it() {
 
 #[tokio::test]
 async fn op_d5_a_gateways_words_are_not_the_answers() {
+    let log = Log::hear();
     let mut both = open().await;
     let state = sign_in(&mut both.house).await.json();
     let notes = alias(&state["state"], "notes");
@@ -482,6 +540,13 @@ async fn op_d5_a_gateways_words_are_not_the_answers() {
     assert!(!missing.text().contains("such note"), "{}", missing.text());
     let written = both.house.ledger.select(&Select::after(0, 1_000));
     assert!(!format!("{written:?}").contains("such note"));
+    // Whoever runs doorward finds it in the log.
+    let heard = log.text();
+    let said = heard.lines().find(|line| line.contains("such note"));
+    assert!(
+        said.is_some_and(|line| line.contains("badRequest")),
+        "{heard}"
+    );
 }
 
 // === transcript and logs ===

@@ -253,10 +253,24 @@ fn t44_a_ticket_that_races_has_one_winner() {
 }
 
 #[test]
-fn the_cookie_is_named_for_the_port() {
-    let (sessions, _hand) = sessions();
-    let cookie = sessions.set_cookie(&Token::random());
-    assert!(cookie.starts_with("doorward_7000="));
-    assert!(cookie.ends_with("; HttpOnly; SameSite=Strict; Path=/; Max-Age=43200"));
-    assert!(!cookie.contains("Secure"));
+fn op_k4_the_cookie_is_named_for_the_port_and_secure_by_one_switch() {
+    for (transport, name, secure) in [
+        (CookieTransport::Plain, "doorward_7000", ""),
+        (CookieTransport::Secure, "__Host-doorward_7000", "; Secure"),
+    ] {
+        let clock = Clock::system();
+        let sessions = Sessions::over(transport, &clock, 7000, SessionLimits::STANDARD);
+        assert_eq!(sessions.cookie_name(), name);
+        let id = Token::random();
+        let value = id.reveal();
+        let attributes = format!("HttpOnly; SameSite=Strict; Path=/{secure}");
+        assert_eq!(
+            sessions.set_cookie(&id),
+            format!("{name}={}; {attributes}; Max-Age=43200", value.as_str())
+        );
+        assert_eq!(
+            sessions.clear_cookie(),
+            format!("{name}=; {attributes}; Max-Age=0")
+        );
+    }
 }
