@@ -2,22 +2,26 @@
 // denials in words, chat, transcript; and who hears what when two browsers want the same gateway.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { ok } from "./lib/console.js";
 import { inEngines, launch } from "./lib/engines.js";
 import { call, give, openPanel, operation, press, RIGHT, shown, signIn, startGateway, startOperator, toPanel } from "./lib/gateway.js";
 import { needsDaemon } from "./lib/places.js";
-import { pause } from "./lib/process.js";
+import { pause, until } from "./lib/process.js";
 
-/** As `inEngines`; the body gets the gateway `lab`, the daemon, and `page` at the Operator panel. `more`: other gateways. */
-function atPanel(name, body, { more = [], ...options } = {}) {
+/**
+ * As `inEngines`; the body gets the gateway `lab`, the daemon, and `page` at the Operator panel. `more`: other gateways;
+ * `accounts`: what the file of a gateway's accounts says besides.
+ */
+function atPanel(name, body, { more = [], accounts, ...options } = {}) {
   inEngines(
     name,
     async (context) => {
       const { page, t } = context;
       const gateways = {};
-      for (const called of ["lab", ...more]) gateways[called] = await startGateway(t);
+      for (const called of ["lab", ...more]) gateways[called] = await startGateway(t, accounts);
       const daemon = await startOperator(t, gateways);
       await openPanel(page, daemon.launchUrl);
       await body({ ...context, daemon, ...gateways });
@@ -230,6 +234,38 @@ atPanel("a_key_signs_in_in_two_steps_and_giving_up_frees_the_gateway", async ({ 
   assert.match(await shown(page, '[data-testid="gateway-session"]', "the session"), /Signed in asgrace.*Provenby a key/);
 });
 
+atPanel("op_r5_more_time_is_asked_for_with_the_password_again_and_said_in_words_where_there_is_none", async ({ page, lab }) => {
+  const form = '[data-testid="ask-more-time"]';
+  const left = () => page.evaluate(() => [...document.querySelectorAll('[data-testid="gateway-session"] dt')].find((it) => it.textContent === "Time left").nextElementSibling.textContent);
+  await signIn(page);
+  const before = await left();
+  await press(page, '[data-testid="more-time"]');
+  assert.match(await shown(page, form), /^The gateway asks for your password again: so it knows that it is you/);
+  await give(page, form, { minutes: "2" });
+  await page.waitFor((it) => document.querySelector(`${it} .wrong`)?.textContent === "This is needed." && document.activeElement?.dataset.field === "proof", { args: [form], why: "the password that is missing" });
+  await give(page, form, { minutes: "2", proof: "hunter2-wrong" });
+  assert.match(await shown(page, `${form} [data-testid="trouble"]`), /^The session was not given more time\. .*\(authenticationDenied\)/);
+  await pause(1_100);
+  await give(page, form, { minutes: "2", proof: RIGHT.password });
+  await page.waitFor((it) => document.querySelector(it) === null, { args: [form], why: "the form to go once it is given" });
+  assert.notEqual(await left(), before);
+  assert.match(await left(), /^(2 min|1 min|\d+ s)/);
+  await press(page, '[data-testid="leave"]');
+  // Who signed in by a key has no password to give, and is given no more time.
+  await shown(page, '[data-way="publicKey"]');
+  await press(page, '[data-way="publicKey"]');
+  await give(page, '[data-testid="sign-in"]', { account: "grace" });
+  const challenge = await shown(page, '[data-testid="challenge"]', "the challenge");
+  await give(page, '[data-testid="step"]', { answer: lab.sign(challenge) });
+  await shown(page, '[data-testid="more-time"]');
+  await press(page, '[data-testid="more-time"]');
+  assert.equal(await page.evaluate((it) => document.querySelectorAll(`${it} input`).length, form), 1);
+  await give(page, form, { minutes: "2" });
+  const why = await shown(page, `${form} [data-testid="trouble"]`, "why not");
+  assert.match(why, /\(methodDenied\)\.It gives none to who signed in like this\. Sign in again once the session is over\./);
+  await shown(page, '[data-testid="gateway-session"]', "the session all the same");
+});
+
 atPanel("op_f4_a_gateway_that_is_gone_ends_the_session_in_words_and_another_can_be_chosen", async ({ page, lab }) => {
   await signIn(page);
   await lab.kill();
@@ -250,6 +286,96 @@ atPanel("op_f4_a_gateway_that_is_gone_ends_the_session_in_words_and_another_can_
   // Nobody is told of an end that was asked for.
   assert.equal(await page.evaluate(() => document.querySelector('[data-testid="ended"]')), null);
 }, { more: ["spare"] });
+
+/** Says in a file what it was given and who it is, and goes on until it is stopped. */
+const bell = (at) => `
+[service.bell]
+label = "The bell"
+summary = "Rings until it is stopped."
+command = ["/bin/sh", "-c", 'echo "$TONE,$LOUD,$$" >> "$0"; exec sleep 100', ${JSON.stringify(at("rung"))}]
+grant.tone = { label = "Its tone", variable = "TONE", value = "low", required = true }
+grant.loud = { label = "Loud", variable = "LOUD", value = "very" }
+grant.long = { label = "Long", variable = "LONG", value = "1" }
+
+[service.gone]
+label = "Gone"
+command = ["/nonexistent/program"]
+`;
+
+atPanel("op_m1_a_service_is_probed_then_launched_and_runs_once_until_it_is_stopped", async ({ browser, page, lab, t }) => {
+  const [card, gone] = ['[data-profile="bell"]', '[data-profile="gone"]'];
+  const [told, start] = [`${card} [data-testid="launch-told"]`, `${card} [data-testid="launch"]`];
+  const says = (at, words) => at.waitFor((it, text) => document.querySelector(it)?.textContent === text, { args: [told, words], why: `"${words}"` });
+  const has = (at, selector) => at.evaluate((it) => document.querySelector(it) !== null, selector);
+  const probe = (at, what = card) => press(at, `${what} [data-testid="probe"]`);
+  const rung = async () => (await readFile(lab.at("rung"), "utf8")).trim().split("\n").map((line) => line.split(","));
+  const runs = (pid) => existsSync(`/proc/${pid}`);
+
+  await signIn(page);
+  assert.equal(await shown(page, card, "the launch profile"), "The bellbellstoppedProbeRings until it is stopped.");
+  assert.match(await shown(page, gone), /cannot be launched: missing/);
+  // Nothing is launched that was not probed, nor what cannot be.
+  assert.equal(await has(page, '[data-testid="launch"]'), false);
+  await probe(page, gone);
+  await shown(page, `${gone} [data-testid="launch-told"]`, "what became of the probe");
+  assert.equal(await has(page, '[data-testid="launch"]'), false);
+  await probe(page);
+  await says(page, "stopped It can be started.");
+  const boxes = await page.evaluate((it) => [...document.querySelectorAll(`${it} label`)].map((label) => [label.textContent.trim(), label.control.checked, label.control.disabled]), card);
+  assert.deepEqual(boxes, [
+    ["Long", false, false],
+    ["Loud", false, false],
+    ["Its tone needed", true, true],
+  ]);
+  assert.equal(existsSync(lab.at("rung")), false, "a probe starts nothing");
+
+  // Another house finds it stopped as well, and will come late.
+  const away = await startOperator(t, { lab });
+  const second = await browser.newPage();
+  await openPanel(second, away.launchUrl);
+  await signIn(second);
+  await shown(second, card, "the launch profile over there");
+  await probe(second);
+  await says(second, "stopped It can be started.");
+
+  await page.evaluate((it) => [...document.querySelectorAll(`${it} label`)].find((label) => label.textContent.includes("Loud")).click(), card);
+  await press(page, start);
+  await says(page, "running It runs. It was given loud, tone.");
+  await page.waitFor((it) => document.querySelector(it) === null, { args: [start], why: "nothing to launch any more" });
+  await until(() => existsSync(lab.at("rung")), 10_000, "the service to run");
+  const [[tone, loud, first]] = await rung();
+  assert.deepEqual([tone, loud, runs(first)], ["low", "very", true]);
+
+  await press(second, start);
+  await says(second, "running It runs.");
+  assert.equal((await rung()).length, 1, "it runs once");
+
+  // Whoever may, stops it, and is asked first; the card follows by itself.
+  await call(page, "runner", "stop", { profile: "bell" });
+  assert.match(await shown(page, '[data-testid="confirm"]'), /^Stop\?Service runner \(runner\) · Profile: bell This cannot be undone\./);
+  assert.equal(runs(first), true, "a question stops nothing");
+  await press(page, '[data-testid="confirm-yes"]');
+  await page.waitFor((it) => document.querySelector(it)?.textContent.startsWith("The bellbellstoppedProbe"), { args: [card], why: "the card to say that it stopped" });
+  await until(() => !runs(first), 10_000, "the service to end");
+
+  // Another launch starts another one, with what is needed alone.
+  await probe(page);
+  await says(page, "stopped It can be started.");
+  await press(page, start);
+  await says(page, "running It runs. It was given tone.");
+  await until(async () => (await rung()).length === 2, 10_000, "the service to run again");
+  const [, [, silent, next]] = await rung();
+  assert.deepEqual([silent, runs(next), next !== first], ["", true, true]);
+  // It goes on after a sign-out, for whoever comes next.
+  await press(page, '[data-testid="leave"]');
+  await signIn(page);
+  await page.waitFor((it) => document.querySelector(it)?.textContent.startsWith("The bellbellrunningProbe"), { args: [card], why: "that it still runs" });
+  await call(page, "runner", "stop", { profile: "bell" });
+  await shown(page, '[data-testid="confirm"]');
+  await press(page, '[data-testid="confirm-yes"]');
+  await until(() => !runs(next), 10_000, "the service to end");
+  assert.deepEqual(await page.violations(), []);
+}, { accounts: bell });
 
 atPanel("op_l3_the_transcript_is_saved_as_text_and_as_json", async ({ page, t }) => {
   await signIn(page);

@@ -163,11 +163,59 @@ describe("launch profiles", () => {
     await vi.waitFor(() => expect(store.operator.value?.caps).toHaveLength(2));
   });
 
+  it("are told anew once the list says that something else became of them", async () => {
+    answers["POST /launch/start"] = told("running");
+    answers["GET /launchers"] = { launchers: [{ ...launcher, status: "running" }] };
+    await calls.launch(launcher, ["log"]);
+    await vi.waitFor(() => expect(calls.launchers.value?.result?.[0]?.status).toBe("running"));
+    expect(calls.launches.value.get("echo")?.result?.grants).toEqual(["log"]);
+    // Something that changes what is there is done: it may have been that.
+    answers["GET /launchers"] = { launchers: [{ ...launcher, status: "stopped" }] };
+    answers["POST /call"] = done("");
+    const [cap] = state().caps as [CapVm];
+    const [get, remove] = cap.operations as [OperationVm, OperationVm];
+    calls.run(cap, get, { name: "a" });
+    await vi.waitFor(() => expect(calls.results.value.get("c_1 get")?.busy).toBe(false));
+    expect(calls.launches.value.size).toBe(1);
+    calls.run(cap, remove, { name: "echo" });
+    calls.question.value?.act();
+    await vi.waitFor(() => expect(calls.launchers.value?.result?.[0]?.status).toBe("stopped"));
+    expect(calls.launches.value.size).toBe(0);
+  });
+
+  it("whose list never says whether they run keep what was told", async () => {
+    answers["GET /launchers"] = { launchers: [{ ...launcher, status: "unknown" }] };
+    await calls.loadLaunchers();
+    answers["POST /launch/start"] = told("started");
+    await calls.launch(launcher, []);
+    await calls.loadLaunchers();
+    expect(calls.launches.value.get("echo")?.result?.status).toBe("started");
+  });
+
   it("that are denied offer nothing to launch", async () => {
     answers["POST /launch/probe"] = denied(503, "serviceUnavailable");
     await calls.probe(launcher);
     const answered = calls.launches.value.get("echo");
     expect([answered?.result, answered?.trouble?.what]).toEqual([null, "Echo was not probed"]);
+  });
+});
+
+describe("more time", () => {
+  it("is asked for with the password, if there is one, and said to be given", async () => {
+    answers["POST /session/renew"] = state();
+    expect(await store.renew(600, "right")).toBeNull();
+    expect(await store.renew(600, "")).toBeNull();
+    expect(sent("POST /session/renew")).toEqual([{ seconds: 600, proof: "right" }, { seconds: 600 }]);
+  });
+
+  it("that is never given says what to do instead; a wrong password says its own", async () => {
+    answers["POST /session/renew"] = denied(403, "methodDenied");
+    expect(await store.renew(600, "")).toMatchObject({
+      what: "The session was not given more time",
+      advice: expect.stringContaining("Sign in again once the session is over."),
+    });
+    answers["POST /session/renew"] = denied(403, "authenticationDenied");
+    expect((await store.renew(600, "wrong"))?.advice).toMatch(/^Check the account/);
   });
 });
 

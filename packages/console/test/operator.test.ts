@@ -3,7 +3,15 @@ import { heard, isChat, type Line, lineWords, pauseAfter } from "../src/operator
 import { hintWords, rangeWords, readFields } from "../src/operator/fields";
 import { added, folded } from "../src/operator/rows";
 import type { CallResultVm, CapVm, FieldVm, TranscriptRowVm } from "../src/operator/wire";
-import { effectWords, endWords, healthWords, leftWords, strengthWords } from "../src/operator/words";
+import {
+  effectWords,
+  endWords,
+  healthWords,
+  launchWords,
+  leftWords,
+  lentUntil,
+  strengthWords,
+} from "../src/operator/words";
 
 const field = (name: string, kind: FieldVm["kind"], change: Partial<FieldVm> = {}): FieldVm => ({
   name,
@@ -188,6 +196,25 @@ describe("a gateway in words", () => {
     expect(healthWords(null).word).toBe("not asked yet");
     const words = (["read", "write", "destructive"] as const).map((effect) => effectWords(effect).word);
     expect(new Set(words).size).toBe(3);
+  });
+
+  it("raises no alarm that something cannot be launched because it runs", () => {
+    const words = (status: string, supported: boolean) => launchWords({ status, supported });
+    expect(words("running", false)).toEqual({ word: "running", tone: "chip g" });
+    expect(words("started", true).word).toBe("started");
+    expect(words("stopped", true)).toEqual({ word: "stopped", tone: "chip" });
+    expect(words("missing", false)).toEqual({ word: "cannot be launched: missing", tone: "chip r" });
+  });
+
+  it("says how long something is lent where the session lasts longer", () => {
+    const until = (lease: string | null, session: string | null) =>
+      lentUntil(
+        { ...chat(), leaseExpiresAt: lease },
+        { profile: "p", principalLabel: "ada", authStrength: "password", expiresAt: session },
+      );
+    const [soon, same, later] = ["2026-11-24T12:00:00Z", "2026-11-24T12:14:59.9Z", "2026-11-24T12:15:00Z"];
+    expect([until(soon, later), until(soon, null)]).toEqual([soon, soon]);
+    expect([until(same, later), until(null, later)]).toEqual([null, null]);
   });
 
   it("says who was proven how, what is left, and how it ended", () => {

@@ -4,10 +4,9 @@ import { execFileSync, spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, keep, pause } from "./process.js";
+import { answers, freePort, keep, pause } from "./process.js";
 
 const BINARY = "/usr/bin/turnserver";
 const SECRET = "a-secret-of-the-test";
@@ -61,9 +60,3 @@ export async function startCoturn() {
     },
   };
 }
-
-const answers = (port) =>
-  new Promise((resolve) => {
-    const socket = net.connect(port, "127.0.0.1", () => resolve(true) ?? socket.destroy());
-    socket.once("error", () => resolve(false));
-  });

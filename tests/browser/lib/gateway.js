@@ -4,23 +4,28 @@
 import { spawn } from "node:child_process";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { enter } from "./console.js";
 import { startDaemon } from "./daemon.js";
 import { doorwardBinary } from "./places.js";
-import { keep } from "./process.js";
+import { end, keep } from "./process.js";
 
 export const RIGHT = { account: "ada", password: "hunter2-right" };
 
-/** `doorward gateway` with the account of `RIGHT`, guests, and `grace`, who signs with `key`. */
-export async function startGateway(t) {
+/**
+ * `doorward gateway` with the account of `RIGHT`, guests, and `grace`, who signs with a key. `more` is what the file of
+ * its accounts says besides, given the paths of an empty folder.
+ */
+export async function startGateway(t, more = () => "") {
   const folder = await mkdtemp(join(tmpdir(), "dw-gateway-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const accounts = join(folder, "accounts.toml");
-  await writeFile(accounts, "guests = true\nanonymous = true\n", { mode: 0o600 });
+  await mkdir(join(folder, "empty"));
+  const at = (name) => join(folder, "empty", name);
+  await writeFile(accounts, `guests = true\nanonymous = true\n${more(at)}`, { mode: 0o600 });
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   // The last 32 bytes of the structure are the key itself.
   const raw = publicKey.export({ type: "spki", format: "der" }).subarray(-32).toString("base64");
@@ -32,15 +37,10 @@ export async function startGateway(t) {
   t.after(() => child.kill("SIGKILL"));
   return {
     address,
+    at,
     /** What `grace` answers to a challenge. */
     sign: (challenge) => sign(null, Buffer.from(challenge, "base64"), privateKey).toString("base64"),
-    kill: () => {
-      // What is kept does not hold this process open, but here it is waited for.
-      child.ref();
-      const exit = once(child, "exit");
-      child.kill("SIGKILL");
-      return exit;
-    },
+    kill: () => end(child),
   };
 }
 
@@ -54,11 +54,11 @@ async function add(accounts, password, ...words) {
   if (code !== 0) throw new Error(`doorward gateway add-account ended with ${code}`);
 }
 
-/** A daemon whose console may sign in to `gateways`, by name. */
+/** A daemon whose console may sign in to `gateways`, by name; `entry` is what is written of one besides its address. */
 export async function startOperator(t, gateways) {
   const folder = await mkdtemp(join(tmpdir(), "dw-operator-"));
   const config = join(folder, "doorward.toml");
-  const tables = Object.entries(gateways).map(([name, { address }]) => `[[gateway]]\nname = "${name}"\naddress = "${address}"\n`);
+  const tables = Object.entries(gateways).map(([name, { address, entry = "" }]) => `[[gateway]]\nname = "${name}"\naddress = "${address}"\n${entry}`);
   await writeFile(config, tables.join("\n"));
   const daemon = await startDaemon({ args: ["--config", config] });
   t.after(() => daemon.stop());
@@ -86,7 +86,10 @@ export async function give(page, scope, values) {
   await page.evaluate(
     (it, given) => {
       const form = document.querySelector(`${it} .fields`);
-      for (const [name, value] of Object.entries(given)) form.querySelector(`[data-field="${name}"]`).value = value;
+      for (const [name, value] of Object.entries(given)) {
+        const input = form.querySelector(`[data-field="${name}"]`);
+        input[typeof value === "boolean" ? "checked" : "value"] = value;
+      }
       form.querySelector('[data-testid="run"]').click();
     },
     scope,

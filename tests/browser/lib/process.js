@@ -1,5 +1,6 @@
 // Child processes that never outlive the tests, and small waits.
 
+import { once } from "node:events";
 import net from "node:net";
 
 const kept = new Set();
@@ -17,6 +18,16 @@ process.once("exit", () => {
 });
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
 
+/** Ends the child, and waits until it has ended. */
+export async function end(child, signal = "SIGKILL") {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  // What is kept does not hold this process open, but here it is waited for.
+  child.ref();
+  const exit = once(child, "exit");
+  child.kill(signal);
+  await exit;
+}
+
 /** For programs that cannot pick a port themselves. */
 export function freePort() {
   return new Promise((resolve, reject) => {
@@ -28,6 +39,13 @@ export function freePort() {
     });
   });
 }
+
+/** Whether somebody listens there. */
+export const answers = (port) =>
+  new Promise((resolve) => {
+    const socket = net.connect(port, "127.0.0.1", () => resolve(true) ?? socket.destroy());
+    socket.once("error", () => resolve(false));
+  });
 
 export async function until(condition, timeout, what) {
   const end = Date.now() + timeout;

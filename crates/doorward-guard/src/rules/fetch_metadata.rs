@@ -133,6 +133,19 @@ mod tests {
     }
 
     #[test]
+    fn op_o5_the_page_is_opened_by_itself_and_framed_by_nobody() {
+        for site in ["none", "same-origin"] {
+            let page = [("sec-fetch-site", site), ("sec-fetch-dest", "document")];
+            assert!(check(FetchRule::Page, &head(&page)).is_ok(), "{site}");
+            for dest in ["iframe", "frame", "fencedframe", "embed", "object"] {
+                let framed = [("sec-fetch-site", site), ("sec-fetch-dest", dest)];
+                assert!(check(FetchRule::Page, &head(&framed)).is_err(), "{dest}");
+            }
+        }
+        assert!(check(FetchRule::Page, &head(&[("sec-fetch-site", "same-site")])).is_err());
+    }
+
+    #[test]
     fn t43_media_is_never_a_script_or_style() {
         for dest in [
             "script",

@@ -285,6 +285,16 @@ async fn op_r3_signing_out_ends_the_session_on_the_gateway() {
     assert_eq!(out.header("set-cookie"), Some(&*cleared));
     let old = both.house.get(STATE).await;
     assert_eq!(old.denial().as_deref(), Some("browserSessionExpired"));
+    let written = both.house.ledger.select(&Select::after(0, 1_000));
+    for (kind, detail) in [
+        ("session.revoked", "revoked"),
+        ("gateway.released", "revoked"),
+    ] {
+        let told = written
+            .iter()
+            .filter(|record| record.kind == kind && record.detail == detail);
+        assert_eq!(told.count(), 1, "{kind}: {written:?}");
+    }
     let log = log_of(&mut both).await;
     assert!(log.contains("ada ended: logout"), "{log}");
 }

@@ -66,7 +66,10 @@ async function call(cap: CapVm, operation: OperationVm, fields: Values, confirme
   // It may be another session by now.
   if (!results.value.has(place)) return;
   put(results, place, { busy: false, at: Date.now(), ...answered });
-  if (answered.result) say(`${operation.label}: done.`);
+  if (!answered.result) return;
+  say(`${operation.label}: done.`);
+  // Something that was launched may have been stopped by it.
+  if (operation.effect !== "read" && launchers.value?.result?.length) void loadLaunchers();
 }
 
 /** One call, whoever shows its answer. */
@@ -124,8 +127,18 @@ async function launching(
 export const loadServices = (): Promise<void> =>
   list(services, "/api/operator/services", "services", "The services could not be listed");
 
-export const loadLaunchers = (): Promise<void> =>
-  list(launchers, "/api/operator/launchers", "launchers", "What can be launched could not be listed");
+export async function loadLaunchers(): Promise<void> {
+  const before = statuses();
+  await list(launchers, "/api/operator/launchers", "launchers", "What can be launched could not be listed");
+  const now = statuses();
+  // What was told of one counts no more once the list says that something else became of it.
+  const stands = ([profile, { busy, result }]: [string, Answered<LaunchVm>]): boolean =>
+    busy || !result || now.get(profile) === before.get(profile) || now.get(profile) === result.status;
+  launches.value = new Map([...launches.value].filter(stands));
+}
+
+const statuses = (): ReadonlyMap<string, string> =>
+  new Map(launchers.value?.result?.map(({ profile, status }) => [profile, status]));
 
 export const loadDecisions = (): Promise<void> =>
   list(decisions, "/api/operator/audit/recent", "events", "The recent decisions could not be read");

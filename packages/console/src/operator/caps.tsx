@@ -8,20 +8,19 @@ import { isChat } from "./chat";
 import { ChatRoom } from "./chatroom";
 import { FieldsForm } from "./form";
 import { Result } from "./result";
-import type { CapVm, OperationVm } from "./wire";
-import { effectWords, leftWords } from "./words";
+import type { CapVm, OperationVm, SessionVm } from "./wire";
+import { effectWords, leftWords, lentUntil } from "./words";
 
-export function Cap({ cap }: { cap: CapVm }): JSX.Element {
+export function Cap({ cap, session }: { cap: CapVm; session: SessionVm }): JSX.Element {
   const title = `cap-${cap.ref}`;
+  const lent = lentUntil(cap, session);
   return (
     <section class="card cap" aria-labelledby={title} data-testid="cap" data-cap={cap.name}>
       <header>
         <h2 id={title} class="told" tabIndex={-1}>
           {cap.contractLabel} <code>{cap.name}</code>
         </h2>
-        {cap.leaseExpiresAt ? (
-          <span class="n">lent for {leftWords(cap.leaseExpiresAt, now.value)}</span>
-        ) : null}
+        {lent ? <span class="n">lent for {leftWords(lent, now.value)}</span> : null}
       </header>
       {isChat(cap) ? <ChatRoom cap={cap} /> : <Operations cap={cap} />}
     </section>

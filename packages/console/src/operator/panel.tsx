@@ -9,6 +9,7 @@ import { now } from "../ui/now";
 import { question } from "./calls";
 import { Cap } from "./caps";
 import { Confirm } from "./confirm";
+import { kindOf } from "./kinds";
 import { Launchers, Services } from "./services";
 import { Health, SessionFacts } from "./session";
 import { NextStep, SignIn } from "./signin";
@@ -32,23 +33,25 @@ export function OperatorPanel(): JSX.Element {
       </Empty>
     );
   }
+  const { session } = state;
+  const kind = kindOf(state.gateway.kind);
   return (
     <div class="operator">
       <div class="stack">
         <Gateway state={state} gateway={state.gateway} />
-        {state.session ? (
+        {session ? (
           <>
             {state.caps.map((cap) => (
-              <Cap key={cap.ref} cap={cap} />
+              <Cap key={cap.ref} cap={cap} session={session} />
             ))}
-            <Services />
-            <Launchers />
+            {kind.services ? <Services /> : null}
+            {kind.launches ? <Launchers /> : null}
           </>
         ) : null}
       </div>
       <aside class="stack" aria-label="What happened">
         <Transcript />
-        {state.session ? <Decisions /> : null}
+        {session ? <Decisions /> : null}
       </aside>
       <Confirm />
     </div>
@@ -83,7 +86,7 @@ function Gateway({ state, gateway }: { state: StateVm; gateway: GatewayVm }): JS
 }
 
 function Held({ state, gateway }: { state: StateVm; gateway: GatewayVm }): JSX.Element {
-  if (state.session) return <SessionFacts session={state.session} />;
+  if (state.session) return <SessionFacts session={state.session} gateway={gateway} />;
   if (state.owner.state === "inUse") return <InUse owner={state.owner} />;
   if (state.step) return <NextStep step={state.step} />;
   return <SignIn key={gateway.name} gateway={gateway} />;

@@ -4,7 +4,10 @@ import type { JSX } from "preact";
 import { clock } from "../format";
 import { Broken } from "../ui/notice";
 import type { Answered } from "./calls";
-import type { CallResultVm } from "./wire";
+import type { CallResultVm, PairVm } from "./wire";
+
+/** Letters that fit into a column of facts, in a few lines. */
+const SHORT = 80;
 
 interface Props {
   /** What was asked for. */
@@ -35,10 +38,7 @@ function Shaped({ label, result }: { label: string; result: CallResultVm }): JSX
       return <p>Done.</p>;
     case "text":
       return result.text ? (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a part that scrolls is reached by keyboard.
-        <pre class="told scroll" tabIndex={0} aria-label={`${label}: what it gave`} role="region">
-          {result.text}
-        </pre>
+        <Text label={`${label}: what it gave`} text={result.text} />
       ) : (
         <p>It gave an empty text.</p>
       );
@@ -46,16 +46,33 @@ function Shaped({ label, result }: { label: string; result: CallResultVm }): JSX
       return (
         <dl class="facts told">
           {numbered(result.fields).map(({ n, of }) => (
-            <div key={n}>
-              <dt>{of.name}</dt>
-              <dd>{of.value}</dd>
-            </div>
+            <Field key={n} label={label} field={of} />
           ))}
         </dl>
       );
     case "table":
       return <Table label={label} result={result} />;
   }
+}
+
+function Text({ label, text }: { label: string; text: string }): JSX.Element {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a part that scrolls is reached by keyboard.
+    <pre class="told scroll" tabIndex={0} aria-label={label} role="region">
+      {text}
+    </pre>
+  );
+}
+
+/** What a command said is a text of its own; what is short stands beside the others. */
+function Field({ label, field: { name, value } }: { label: string; field: PairVm }): JSX.Element {
+  const long = value.includes("\n") || value.length > SHORT;
+  return (
+    <div class={long ? "long" : undefined}>
+      <dt>{name}</dt>
+      <dd>{long ? <Text label={`${label}: ${name}`} text={value} /> : value || "nothing"}</dd>
+    </div>
+  );
 }
 
 function Table({ label, result }: { label: string; result: CallResultVm }): JSX.Element {

@@ -7,6 +7,7 @@ import type { Trouble } from "../denial";
 import { Broken } from "../ui/notice";
 import { launch, launchers, launches, loadLaunchers, loadServices, probe, services } from "./calls";
 import type { LauncherVm, LaunchVm, ServiceVm } from "./wire";
+import { launchWords } from "./words";
 
 export function Services(): JSX.Element {
   useEffect(() => {
@@ -94,25 +95,25 @@ function LauncherRow({ launcher }: { launcher: LauncherVm }): JSX.Element {
   const answered = launches.value.get(launcher.profile);
   const busy = answered?.busy ?? false;
   const told = answered?.result ?? null;
+  const { profile, label, summary } = launcher;
   return (
-    <li class="row told" data-testid="launcher" data-profile={launcher.profile}>
+    <li class="row told" data-testid="launcher" data-profile={profile}>
       <div class="a">
-        <b>{launcher.label}</b>
-        <span class={launcher.supported ? "chip" : "chip r"}>
-          {launcher.supported ? launcher.status : `cannot be launched: ${launcher.status}`}
-        </span>
+        <b>{label}</b>
+        {label === profile ? null : <code>{profile}</code>}
+        {told ? null : <Status of={launcher} />}
         <button
           type="button"
           class="btn"
           aria-disabled={busy}
-          aria-label={`Probe ${launcher.label}`}
+          aria-label={`Probe ${label}`}
           onClick={() => void probe(launcher)}
           data-testid="probe"
         >
           {busy ? "Asking …" : "Probe"}
         </button>
       </div>
-      <span class="muted">{launcher.summary}</span>
+      {summary === profile ? null : <span class="muted">{summary}</span>}
       {answered?.trouble ? <Broken trouble={answered.trouble} /> : null}
       {told ? <Told told={told} /> : null}
       {told?.supported ? <Grants launcher={launcher} busy={busy} /> : null}
@@ -120,13 +121,15 @@ function LauncherRow({ launcher }: { launcher: LauncherVm }): JSX.Element {
   );
 }
 
+function Status({ of }: { of: LauncherVm | LaunchVm }): JSX.Element {
+  const { word, tone } = launchWords(of);
+  return <span class={tone}>{word}</span>;
+}
+
 function Told({ told }: { told: LaunchVm }): JSX.Element {
   return (
     <p role="status" data-testid="launch-told">
-      <span class={told.supported ? "chip g" : "chip r"}>
-        {told.supported ? told.status : `cannot be launched: ${told.status}`}
-      </span>{" "}
-      {told.message}
+      <Status of={told} /> {told.message}
       {told.grants.length > 0 ? <span class="muted"> It was given {told.grants.join(", ")}.</span> : null}
     </p>
   );

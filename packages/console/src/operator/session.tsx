@@ -2,22 +2,31 @@
 
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import type { Trouble } from "../denial";
 import { clock, count } from "../format";
 import { Fact } from "../ui/fact";
+import { Broken } from "../ui/notice";
 import { now } from "../ui/now";
 import type { Values } from "./fields";
 import { FieldsForm } from "./form";
+import { kindOf } from "./kinds";
 import { health, leave, loadCaps, loadHealth, operator, renew } from "./store";
-import type { FieldVm, SessionVm } from "./wire";
+import type { FieldVm, GatewayVm, SessionVm } from "./wire";
 import { healthWords, leftWords, strengthWords } from "./words";
 
 /** A pulse is enough: an end of the connection is told at once. */
 const PULSE_MS = 30_000;
 
-export function SessionFacts({ session }: { session: SessionVm }): JSX.Element {
+interface Props {
+  session: SessionVm;
+  gateway: GatewayVm;
+}
+
+export function SessionFacts({ session, gateway }: Props): JSX.Element {
   const [asking, setAsking] = useState(false);
   const owner = operator.value?.owner;
   const caps = operator.value?.caps.length ?? 0;
+  const { noMoreTime } = kindOf(gateway.kind);
   return (
     <div data-testid="gateway-session">
       <dl class="facts told">
@@ -32,7 +41,7 @@ export function SessionFacts({ session }: { session: SessionVm }): JSX.Element {
         <button type="button" class="btn bad" onClick={() => void leave()} data-testid="leave">
           Sign out of the gateway
         </button>
-        {session.expiresAt ? (
+        {session.expiresAt && !noMoreTime ? (
           <button
             type="button"
             class="btn"
@@ -47,53 +56,68 @@ export function SessionFacts({ session }: { session: SessionVm }): JSX.Element {
           List again
         </button>
       </p>
-      {asking ? <MoreTime done={() => setAsking(false)} /> : null}
+      {session.expiresAt && noMoreTime ? (
+        <p class="row muted" data-testid="no-more-time">
+          {noMoreTime}
+        </p>
+      ) : null}
+      {asking ? <MoreTime session={session} done={() => setAsking(false)} /> : null}
     </div>
   );
 }
 
 const MINUTES_MOST = 720;
 
-const TIME: FieldVm[] = [
-  {
-    name: "minutes",
-    label: "Minutes",
-    kind: "number",
-    required: true,
-    least: 1,
-    most: MINUTES_MOST,
-    choices: [],
-  },
-  {
-    name: "proof",
-    label: "Password, if the gateway asks for it again",
-    kind: "secret",
-    required: false,
-    least: null,
-    most: 2_048,
-    choices: [],
-  },
-];
+const TIME: FieldVm = {
+  name: "minutes",
+  label: "Minutes from now",
+  kind: "number",
+  required: true,
+  least: 1,
+  most: MINUTES_MOST,
+  choices: [],
+};
 
-function MoreTime({ done }: { done: () => void }): JSX.Element {
+const PASSWORD: FieldVm = {
+  name: "proof",
+  label: "Your password, again",
+  kind: "secret",
+  required: true,
+  least: null,
+  most: 2_048,
+  choices: [],
+};
+
+/** Who signed in otherwise has no password to give; whether that is enough, the gateway says. */
+function MoreTime({ session, done }: { session: SessionVm; done: () => void }): JSX.Element {
   const [busy, setBusy] = useState(false);
+  const [refused, setRefused] = useState<Trouble | null>(null);
+  const byPassword = session.authStrength === "password";
   const ask = async ({ minutes, proof }: Values): Promise<void> => {
     setBusy(true);
-    const given = await renew(Number(minutes) * 60, typeof proof === "string" ? proof : "");
+    const trouble = await renew(Number(minutes) * 60, typeof proof === "string" ? proof : "");
     setBusy(false);
-    if (given) done();
+    setRefused(trouble);
+    if (!trouble) done();
   };
   return (
-    <div class="row">
+    <div class="row" data-testid="ask-more-time">
+      <p class="muted">
+        {byPassword
+          ? "The gateway asks for your password again: so it knows that it is you, and not somebody at a screen that was left open. "
+          : ""}
+        It may give less time than you ask for.
+      </p>
       <FieldsForm
         id="more-time"
-        fields={TIME}
-        act="Ask for it"
+        fields={byPassword ? [TIME, PASSWORD] : [TIME]}
+        act="Ask for more time"
         acting="Asking …"
         busy={busy}
         main
         onGiven={(values) => void ask(values)}
       />
+      {refused ? <Broken trouble={refused} /> : null}
     </div>
   );
 }

@@ -7,6 +7,7 @@ import { say } from "../house";
 import { copyText } from "../ui/copy";
 import type { Values } from "./fields";
 import { FieldsForm } from "./form";
+import { kindOf } from "./kinds";
 import { giveUp, operator, refused, signIn, signingIn } from "./store";
 import type { AuthKind, AuthMethodVm, FieldVm, GatewayVm, StepVm } from "./wire";
 
@@ -17,10 +18,8 @@ const ROUTES: Readonly<Record<AuthKind, string>> = {
   anonymous: "anonymous",
 };
 
-const HINTS: Readonly<Record<AuthKind, string>> = {
+const HINTS: Readonly<Record<Exclude<AuthKind, "publicKey">, string>> = {
   password: "The password goes to the gateway and is kept nowhere here.",
-  publicKey:
-    "The gateway sets something to sign. The key stays where it is: sign there, then paste the signature.",
   guest: "Without an account, with what the gateway allows guests.",
   anonymous: "As nobody in particular, with what the gateway allows everybody.",
 };
@@ -57,11 +56,11 @@ export function SignIn({ gateway }: { gateway: GatewayVm }): JSX.Element {
           </button>
         ))}
       </div>
-      <p class="muted">{HINTS[method.kind]}</p>
+      <p class="muted">{method.kind === "publicKey" ? kindOf(gateway.kind).key : HINTS[method.kind]}</p>
       <FieldsForm
         key={method.kind}
         id={`sign-in-${method.kind}`}
-        fields={fieldsOf(method)}
+        fields={fieldsOf(gateway, method)}
         act="Sign in"
         acting="Signing in …"
         busy={signingIn.value}
@@ -77,18 +76,21 @@ export function SignIn({ gateway }: { gateway: GatewayVm }): JSX.Element {
   );
 }
 
-function fieldsOf(method: AuthMethodVm): FieldVm[] {
+function fieldsOf(gateway: GatewayVm, method: AuthMethodVm): FieldVm[] {
+  const { account, profiles } = kindOf(gateway.kind);
   const blank = { required: true, least: null, most: ACCOUNT_BYTES, choices: [] };
   const fields: FieldVm[] = [];
   if (method.kind === "password" || method.kind === "publicKey") {
-    fields.push({ ...blank, name: "account", label: "Account", kind: "line" });
+    fields.push({ ...blank, name: "account", label: account, kind: "line" });
   }
   if (method.kind === "password") {
     fields.push({ ...blank, name: "password", label: "Password", kind: "secret", most: PROOF_BYTES });
   }
-  const choices = method.profiles;
-  const kind = choices.length > 0 ? "choice" : "line";
-  fields.push({ ...blank, name: "profile", label: "Profile", kind, required: false, choices });
+  if (profiles) {
+    const choices = method.profiles;
+    const kind = choices.length > 0 ? "choice" : "line";
+    fields.push({ ...blank, name: "profile", label: "Profile", kind, required: false, choices });
+  }
   return fields;
 }
 
@@ -109,8 +111,7 @@ export function NextStep({ step }: { step: StepVm }): JSX.Element {
   };
   return (
     <div class="row signin" ref={box} data-testid="step">
-      <p class="told">{step.prompt}</p>
-      {step.challenge ? <Challenge challenge={step.challenge} /> : null}
+      {step.challenge ? <Challenge prompt={step.prompt} challenge={step.challenge} /> : null}
       <FieldsForm
         id="step"
         fields={[field]}
@@ -130,13 +131,14 @@ export function NextStep({ step }: { step: StepVm }): JSX.Element {
 }
 
 /** What it takes to sign where the key is: with OpenSSL, as an example. */
-function Challenge({ challenge }: { challenge: string }): JSX.Element {
+function Challenge({ prompt, challenge }: { prompt: string; challenge: string }): JSX.Element {
   const copy = async (): Promise<void> => {
     const done = await copyText(challenge);
     say(done ? "Copied what is to be signed." : "The browser did not allow copying.", !done);
   };
   return (
     <>
+      <p class="told">{prompt}</p>
       <p>
         <code class="told" data-testid="challenge">
           {challenge}

@@ -28,6 +28,9 @@ const MOVED = new Set([
   "sessionAlreadyInUse",
 ]);
 
+/** No other profile would help: it depends on how one signed in. */
+const NO_RENEWAL = "It gives none to who signed in like this. Sign in again once the session is over.";
+
 let asked = 0;
 /** The person ends the session: nobody has to be told, whichever answer says first that it is gone. */
 let leaving = false;
@@ -113,15 +116,17 @@ export async function leave(): Promise<void> {
   await loadOperator();
 }
 
-export async function renew(seconds: number, proof: string): Promise<boolean> {
+/** What stands in the way, if something does. */
+export async function renew(seconds: number, proof: string): Promise<Trouble | null> {
   try {
     adopt(await door.post<StateVm>(`${ROOM}/session/renew`, proof ? { seconds, proof } : { seconds }));
     say("The session was given more time.");
-    return true;
+    return null;
   } catch (cause) {
     follow(cause);
-    complain(cause, "The session was not given more time");
-    return false;
+    const trouble = troubleOf(cause, "The session was not given more time");
+    const never = cause instanceof Denied && cause.denial === "methodDenied";
+    return never ? { ...trouble, advice: NO_RENEWAL } : trouble;
   }
 }
 

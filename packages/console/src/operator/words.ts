@@ -1,7 +1,7 @@
 // A gateway and what becomes of it, in words.
 
 import { span } from "../format";
-import type { AuthStrength, Effect, HealthVm, TranscriptKind } from "./wire";
+import type { AuthStrength, CapVm, Effect, HealthVm, LauncherVm, SessionVm, TranscriptKind } from "./wire";
 
 const STRENGTHS: Readonly<Record<AuthStrength, string>> = {
   none: "nothing was proven",
@@ -43,6 +43,19 @@ export function healthWords(health: HealthVm | null): { word: string; tone: stri
   }
 }
 
+const RUNS = new Set(["running", "started"]);
+
+/** Whether something runs. That it cannot be launched is no alarm where it runs already. */
+export function launchWords({ status, supported }: Pick<LauncherVm, "status" | "supported">): {
+  word: string;
+  tone: string;
+} {
+  if (RUNS.has(status)) return { word: status, tone: "chip g" };
+  return supported
+    ? { word: status, tone: "chip" }
+    : { word: `cannot be launched: ${status}`, tone: "chip r" };
+}
+
 const KINDS: Readonly<Record<TranscriptKind, string>> = {
   login: "sign-in",
   end: "end",
@@ -69,4 +82,13 @@ export function leftWords(expiresAt: string | null, now: number): string {
   if (expiresAt === null) return "as long as it is used";
   const left = Date.parse(expiresAt) - now;
   return left > 0 ? span(left) : "its time is over";
+}
+
+/** Both are asked for one after the other, so they differ a little where one follows from the other. */
+const SAME_MS = 5_000;
+
+/** Until when something is lent, where that is less than the whole session. */
+export function lentUntil({ leaseExpiresAt }: CapVm, { expiresAt }: SessionVm): string | null {
+  if (leaseExpiresAt === null || expiresAt === null) return leaseExpiresAt;
+  return Date.parse(expiresAt) - Date.parse(leaseExpiresAt) > SAME_MS ? leaseExpiresAt : null;
 }
