@@ -162,8 +162,12 @@ impl RequestLine {
     }
 }
 
-/// Judges a target: `None` for a path, the authority for an absolute URL.
-fn authority_of(target: &[u8]) -> Result<Option<Box<[u8]>>, Refusal> {
+/// Judges a target: `None` for a path, the authority for an absolute URL. Most have
+/// nothing that needs a closer look.
+pub(super) fn authority_of(target: &[u8]) -> Result<Option<Box<[u8]>>, Refusal> {
+    if target.first() == Some(&b'/') && target.len() < LONG && all(target, is_uncoded) {
+        return Ok(None);
+    }
     if target.contains(&b'#') || !target.iter().all(u8::is_ascii_graphic) {
         return Err(malformed("the target has a fragment or an unencoded byte"));
     }
@@ -197,11 +201,11 @@ impl Fields {
         self.count = self.count.saturating_add(1);
         self.total = self.total.saturating_add(line.len()).saturating_add(2);
 
-        let mut halves = line.splitn(2, |byte| *byte == b':');
-        let (Some(name), Some(value)) = (halves.next(), halves.next()) else {
+        let colon = memchr::memchr(b':', line).and_then(|at| line.split_at_checked(at));
+        let Some((name, [_, value @ ..])) = colon else {
             return Err(malformed("a header line has no colon"));
         };
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+        if name.is_empty() || !all(name, is_token) {
             // Folded lines and spaces before the colon end here too.
             return Err(malformed("a header name is no token"));
         }
@@ -288,10 +292,26 @@ fn malformed(note: &'static str) -> Refusal {
     Refusal::from(Rule::MalformedRequest).note(note)
 }
 
+/// A target of fewer bytes is not too long for a parser of URIs.
+const LONG: usize = 32 * 1024;
+
 /// `tchar`, RFC 9110 §5.6.2.
 fn is_token(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+')
         || matches!(byte, b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+/// May stand as it is in a path and in a query (RFC 3986 §3.3, §3.4), or divides
+/// them. The first question mark does; what follows one is no other.
+fn is_uncoded(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b'/')
+        || matches!(byte, b':' | b';' | b'=' | b'@' | b'?' | b'%')
+}
+
+/// Whether all are so. Without a way out in between, many are looked at together.
+fn all(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(true, |all, byte| all & is(*byte))
 }
 
 /// No control byte but the tab, and nothing above 0x7E.
@@ -299,10 +319,8 @@ fn is_strange(byte: u8) -> bool {
     (byte.wrapping_sub(b' ') > b'~' - b' ') & (byte != b'\t')
 }
 
-/// Has no strange byte. Without a way out in between, many are looked at together.
 fn is_plain(value: &[u8]) -> bool {
-    let strange = |byte: &u8| u8::from(is_strange(*byte));
-    value.iter().map(strange).fold(0, |any, one| any | one) == 0
+    all(value, |byte| !is_strange(byte))
 }
 
 fn may_be_relay(line: &[u8]) -> bool {

@@ -194,6 +194,25 @@ fn t19_an_absolute_target_names_our_host_or_is_refused() {
 }
 
 #[test]
+fn t19_what_needs_no_closer_look_is_a_uri() {
+    for byte in 0..=u8::MAX {
+        for start in ["/", "/a?", "/a?b?"] {
+            let target = [start.as_bytes(), &[byte]].concat();
+            let passed = super::head::authority_of(&target).is_ok();
+            let parsed = http::Uri::try_from(target.as_slice()).is_ok();
+            let plain = byte.is_ascii_graphic() && byte != b'#';
+            assert_eq!(passed, parsed && plain, "{target:?}");
+        }
+    }
+    for length in [32 * 1024, 64 * 1024, 128 * 1024] {
+        let target = "/".repeat(length);
+        let parsed = http::Uri::try_from(target.as_bytes()).is_ok();
+        let passed = super::head::authority_of(target.as_bytes()).is_ok();
+        assert_eq!(passed, parsed, "{length}");
+    }
+}
+
+#[test]
 fn t22_http_1_0_needs_a_host_too() {
     assert_eq!(verdict("GET / HTTP/1.0\r\n\r\n"), MALFORMED);
     assert_eq!(
