@@ -115,6 +115,28 @@ describe("operations", () => {
     expect(calls.results.value.size).toBe(0);
   });
 
+  it("that are commands say it if they ended with anything but 0", async () => {
+    const ended = (name: string, value: string): unknown => ({
+      ...done(""),
+      shape: "fields",
+      fields: [{ name, value }],
+    });
+    const of = (kind: string): StateVm => state({ gateway: { name: "lab", kind, methods: [] } });
+    for (const [kind, name, value, text, bad] of [
+      ["ssh", "exit", "1", "Do get: it ended with 1.", true],
+      ["ssh", "signal", "KILL", "Do get: it ended with KILL.", true],
+      ["ssh", "exit", "0", "Do get: done.", false],
+      // Elsewhere such a field is anything.
+      ["capnp", "exit", "1", "Do get: done.", false],
+    ] as const) {
+      answers["GET /state"] = of(kind);
+      await store.loadOperator();
+      answers["POST /call"] = ended(name, value);
+      calls.run(cap, get, { name: "a" });
+      await vi.waitFor(() => expect(said.value).toMatchObject({ text, bad }));
+    }
+  });
+
   it("keep their answers as long as the session is the same one", async () => {
     answers["POST /call"] = denied(403, "methodDenied");
     calls.run(cap, get, { name: "a" });

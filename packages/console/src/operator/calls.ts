@@ -5,6 +5,7 @@ import { effect, signal } from "@preact/signals";
 import { type Trouble, troubleOf } from "../denial";
 import { door, say } from "../house";
 import type { Values } from "./fields";
+import { kindOf } from "./kinds";
 import { follow, loadCaps, operator } from "./store";
 import type { AuditRowVm, CallResultVm, CapVm, LauncherVm, LaunchVm, OperationVm, ServiceVm } from "./wire";
 
@@ -67,9 +68,17 @@ async function call(cap: CapVm, operation: OperationVm, fields: Values, confirme
   if (!results.value.has(place)) return;
   put(results, place, { busy: false, at: Date.now(), ...answered });
   if (!answered.result) return;
-  say(`${operation.label}: done.`);
+  const failed = failureOf(answered.result);
+  say(`${operation.label}: ${failed ?? "done"}.`, failed !== null);
   // Something that was launched may have been stopped by it.
   if (operation.effect !== "read" && launchers.value?.result?.length) void loadLaunchers();
+}
+
+/** A command may say no by how it ends. */
+function failureOf({ fields }: CallResultVm): string | null {
+  const { ends } = kindOf(operator.value?.gateway?.kind ?? "");
+  const ended = fields.find(({ name }) => ends.includes(name))?.value ?? "0";
+  return ended === "0" ? null : `it ended with ${ended}`;
 }
 
 /** One call, whoever shows its answer. */

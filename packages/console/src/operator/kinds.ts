@@ -11,6 +11,8 @@ interface Kind {
   services: boolean;
   /** Whether something can be launched. */
   launches: boolean;
+  /** The fields that say how a command ended, by its number or by a signal. */
+  ends: readonly string[];
   /** Why a session gets no more time; null where it can be asked for. */
   noMoreTime: string | null;
 }
@@ -21,6 +23,7 @@ const CAPNP: Kind = {
   key: "The gateway sets something to sign. The key stays where it is: sign there, then paste the signature.",
   services: true,
   launches: true,
+  ends: [],
   noMoreTime: null,
 };
 
@@ -32,6 +35,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
     key: "doorward signs with the key that its configuration names. The key stays on this computer; a passphrase is asked for next, if it has one.",
     services: false,
     launches: true,
+    ends: ["exit", "signal"],
     noMoreTime: "A session on a machine gets no more time. Sign in again once it is over.",
   },
   postgres: {
