@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::Error as NoMatch;
+use argon2::{Argon2, PasswordHash, PasswordHasher as _, PasswordVerifier as _};
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -90,8 +91,15 @@ pub enum AccountsError {
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// How each hash begins: all cost the same.
 const COST: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
-/// A PHC string is never longer.
-const HASH: usize = 512;
+/// Salt and output of each, in bytes: what is shorter or is not there costs less.
+const SALT: usize = 16;
+const OUTPUT: usize = 32;
+/// Nobody's key, for the same reason: the curve's base point.
+const NOBODYS_KEY: [u8; 32] = {
+    let mut key = [0x66; 32];
+    key[0] = 0x58;
+    key
+};
 
 impl Accounts {
     /// Reads the file's text.
@@ -104,7 +112,7 @@ impl Accounts {
         let accounts: Self =
             toml::from_str(text).map_err(|error| AccountsError::Malformed(error.to_string()))?;
         for (name, account) in &accounts.account {
-            let sound = |hash: &String| hash.starts_with(COST) && hash.len() <= HASH;
+            let sound = |hash: &String| hash.starts_with(COST) && whole(hash).is_some();
             if !account.password.as_ref().is_none_or(sound) {
                 return Err(AccountsError::Hash(name.clone()));
             }
@@ -183,19 +191,44 @@ impl Accounts {
         }
     }
 
-    /// The profile of `name`, if `signature` is its key's over `challenge`.
+    /// The profile of `name`, if `signature` is its key's over `challenge`; somebody's
+    /// key is asked all the same if there is none.
     pub(crate) fn signed(&self, name: &str, challenge: &[u8], signature: &[u8]) -> Option<Profile> {
-        let account = self.account.get(name)?;
-        let key = STANDARD.decode(account.key.as_ref()?).ok()?;
+        let (key, profile) = self.key_of(name);
         let key = UnparsedPublicKey::new(&ED25519, key);
-        key.verify(challenge, signature).ok()?;
-        Some(account.profile)
+        let right = key.verify(challenge, signature).is_ok();
+        profile.filter(|_| right)
+    }
+
+    fn key_of(&self, name: &str) -> (Vec<u8>, Option<Profile>) {
+        let account = self.account.get(name);
+        let found = account.and_then(|account| {
+            let key = STANDARD.decode(account.key.as_ref()?).ok()?;
+            Some((key, account.profile))
+        });
+        match found {
+            Some((key, profile)) => (key, Some(profile)),
+            None => (NOBODYS_KEY.to_vec(), None),
+        }
     }
 }
 
-/// Whether `password` is the one of `hash`. Takes tens of milliseconds.
-pub(crate) fn matches(password: &[u8], hash: &str) -> bool {
-    Argon2::default().verify_password(password, hash).is_ok()
+/// Whether `password` is the one of `hash`, which takes tens of milliseconds. `None`
+/// if that could not be evaluated, which takes none.
+pub(crate) fn matches(password: &[u8], hash: &str) -> Option<bool> {
+    match Argon2::default().verify_password(password, &whole(hash)?) {
+        Ok(()) => Some(true),
+        Err(NoMatch::PasswordInvalid) => Some(false),
+        Err(_) => None,
+    }
+}
+
+/// The hash, if nothing is missing of it.
+fn whole(hash: &str) -> Option<PasswordHash> {
+    let hash = PasswordHash::new(hash).ok()?;
+    let salt = hash.salt.as_ref().map(|salt| salt.len());
+    let output = hash.hash.as_ref().map(|output| output.len());
+    (salt == Some(SALT) && output == Some(OUTPUT)).then_some(hash)
 }
 
 // === impl Profile ===
@@ -224,12 +257,13 @@ mod tests {
             .unwrap();
         let (hash, profile) = accounts.hash_of("ada");
         assert_eq!(profile, Some(Profile::Operator));
-        assert!(matches(b"right", &hash) && !matches(b"wrong", &hash));
+        assert_eq!(matches(b"right", &hash), Some(true));
+        assert_eq!(matches(b"wrong", &hash), Some(false));
         let (nobody, none) = accounts.hash_of("nobody");
         assert_eq!(none, None);
         let cost = |hash: &str| hash.split('$').nth(3).map(str::to_owned);
         assert_eq!(cost(&nobody), cost(&hash));
-        assert!(!matches(b"", &nobody));
+        assert_eq!(matches(b"", &nobody), Some(false), "it is evaluated");
         let written = toml::to_string(&accounts).unwrap();
         assert!(!written.contains("right"));
         assert_eq!(Accounts::parse(&written).unwrap().account.len(), 1);
@@ -271,6 +305,40 @@ mod tests {
             let text = text.replace("m=19456,t=2,p=1", other);
             let refused = Accounts::parse(&text);
             assert!(matches!(refused, Err(AccountsError::Hash(_))), "{other}");
+        }
+        // What has no output, or a short one, would be turned down without any work.
+        let hash = accounts.account["ada"].password.clone().unwrap();
+        let (salted, output) = hash.rsplit_once('$').unwrap();
+        for part in [salted, COST, &hash[..hash.len() - 11]] {
+            assert_eq!(matches(b"right", part), None, "{part}");
+            let text = text.replace(&hash, part);
+            let refused = Accounts::parse(&text);
+            assert!(matches!(refused, Err(AccountsError::Hash(_))), "{part}");
+        }
+        let short_salt = format!("{COST}AAAAAAAAAAA${output}");
+        let refused = Accounts::parse(&text.replace(&hash, &short_salt));
+        assert!(matches!(refused, Err(AccountsError::Hash(_))));
+    }
+
+    #[test]
+    fn op_a4_a_signature_is_checked_against_a_key_whoever_it_is_for() {
+        let key = aws_lc_rs::signature::Ed25519KeyPair::generate().unwrap();
+        let public = aws_lc_rs::signature::KeyPair::public_key(&key).as_ref();
+        let mut accounts = Accounts::default();
+        accounts
+            .add_password("ada", Profile::Operator, "right")
+            .unwrap();
+        accounts.add_key("kay", Profile::Operator, public);
+        let signature = key.sign(b"this");
+        let signed = |name: &str| accounts.signed(name, b"this", signature.as_ref());
+        assert_eq!(signed("kay"), Some(Profile::Operator));
+        assert_eq!(accounts.key_of("kay").0, public);
+        for name in ["ada", "nobody", ""] {
+            assert_eq!(signed(name), None);
+            // One that would be turned down before any work is done is none.
+            let (other, profile) = accounts.key_of(name);
+            assert_eq!((&other[..], profile), (&NOBODYS_KEY[..], None));
+            aws_lc_rs::signature::ParsedPublicKey::new(&ED25519, other).unwrap();
         }
     }
 }

@@ -104,6 +104,8 @@ impl Held {
 impl Loan {
     /// Refuses once the session or the lease is over.
     pub(crate) fn check(&self) -> Result<(), (Kind, &'static str)> {
+        #[cfg(feature = "faults")]
+        self.life.world.settings.faults.call()?;
         self.life.check()?;
         match self.until {
             Some(until) if until <= self.life.world.clock.now() => {

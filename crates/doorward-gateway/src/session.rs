@@ -151,12 +151,14 @@ impl World {
     /// and if there is no such account.
     async fn password(&self, account: &str, password: Vec<u8>) -> Option<Profile> {
         let (hash, profile) = self.settings.accounts.hash_of(account);
-        #[cfg(feature = "faults")]
-        self.settings.faults.checked.fetch_add(1, SeqCst);
         // Tens of milliseconds: not on the thread that serves everybody.
-        let right = tokio::task::spawn_blocking(move || matches(&password, &hash));
-        let right = right.await.unwrap_or(false);
-        profile.filter(|_| right)
+        let evaluated = tokio::task::spawn_blocking(move || matches(&password, &hash));
+        let right = evaluated.await.ok().flatten();
+        #[cfg(feature = "faults")]
+        if right.is_some() {
+            self.settings.faults.checked.fetch_add(1, SeqCst);
+        }
+        profile.filter(|_| right == Some(true))
     }
 
     /// The profile that an account gets: its own, unless it asks for less.

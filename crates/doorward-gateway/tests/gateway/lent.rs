@@ -1,59 +1,15 @@
-//! More time, leases, and services.
+//! Leases, and services.
 
 use std::time::Duration;
 
+use doorward_gateway::Accounts;
 use doorward_gateway::services::{Grant, Service};
-use doorward_gateway::{Accounts, defaults};
 use doorward_guard::{Rule, SessionId};
-use doorward_operator::gateway::{AuthKind, Proof};
-use doorward_operator::room::{LaunchRequest, Renewal};
+use doorward_operator::room::LaunchRequest;
 use doorward_operator::vm::{CallResultVm, OwnerState};
 use serde_json::json;
 
-use crate::house::{House, rule};
-
-fn more(seconds: u64, proof: Option<&str>) -> Renewal {
-    Renewal {
-        proof: proof.map(|text| Proof::new(text.to_owned())),
-        seconds,
-    }
-}
-
-#[tokio::test]
-async fn op_r6_more_time_takes_the_password_again_and_no_more_than_a_sessions_life() {
-    let house = House::open(false, "").await;
-    let ada = house.as_ada().await;
-    let before = house.room.state(&ada).session.unwrap().expires_at;
-    let half = defaults::OPERATOR_LIFE / 2;
-    house.hand.advance(half);
-    house.gateway.advance(half);
-    let day = 12 * 60 * 60;
-    let without = house.room.renew(&ada, "r", more(day, None)).await;
-    assert_eq!(rule(without), Some(Rule::BadRequest));
-    let wrong = house.room.renew(&ada, "r", more(day, Some("wrong"))).await;
-    assert_eq!(rule(wrong), Some(Rule::AuthenticationDenied));
-    // It counts as a failed sign-in.
-    let hasty = house.room.renew(&ada, "r", more(day, Some("right"))).await;
-    assert_eq!(rule(hasty), Some(Rule::LockedOut));
-    assert_eq!(house.room.state(&ada).session.unwrap().expires_at, before);
-    house.hand.advance(Duration::from_secs(1));
-    let renewed = house.room.renew(&ada, "r", more(day, Some("right"))).await;
-    renewed.unwrap();
-    assert_ne!(house.room.state(&ada).session.unwrap().expires_at, before);
-    // Another life, not the day that was asked for.
-    house.gateway.advance(defaults::OPERATOR_LIFE);
-    house.until_free().await;
-}
-
-#[tokio::test]
-async fn op_r6_guests_and_keys_get_no_more_time() {
-    let house = House::open(false, "").await;
-    let one = house.session();
-    house.login(&one, AuthKind::Guest, "", None).await.unwrap();
-    let more = house.room.renew(&one, "r", more(60, Some("right"))).await;
-    assert_eq!(rule(more), Some(Rule::MethodDenied));
-    assert_eq!(house.room.state(&one).owner.state, OwnerState::Mine);
-}
+use crate::house::{House, Over, rule};
 
 fn lend_notes(accounts: &mut Accounts) {
     accounts.lease.insert("notes".to_owned(), 60);
@@ -61,42 +17,46 @@ fn lend_notes(accounts: &mut Accounts) {
 
 #[tokio::test]
 async fn op_d4_what_is_lent_no_more_is_unknown_here_and_over_there() {
-    let house = House::open_with(false, "", lend_notes).await;
-    let ada = house.as_ada().await;
-    let (list, none) = ("list", json!({}));
-    house.call(&ada, "notes", list, &none).await.unwrap();
-    let state = house.room.state(&ada);
-    let notes = state.caps.iter().find(|cap| cap.name == "notes").unwrap();
-    assert!(notes.lease_expires_at.is_some());
-    // The gateway's clock is ahead: what was fetched before answers no more either.
-    house.gateway.advance(Duration::from_secs(60));
-    let late = house.call(&ada, "notes", list, &none).await;
-    assert_eq!(rule(late), Some(Rule::UnknownCap));
-    let caps = house.room.caps(&ada, "r").await.unwrap();
-    assert!(!caps.iter().any(|cap| cap.name == "notes"));
-    assert_eq!(house.room.state(&ada).owner.state, OwnerState::Mine);
-    house.call(&ada, "system", "motd", &none).await.unwrap();
+    for over in Over::BOTH {
+        let house = House::open_with(over, "", lend_notes).await;
+        let ada = house.as_ada().await;
+        let (list, none) = ("list", json!({}));
+        house.call(&ada, "notes", list, &none).await.unwrap();
+        let state = house.room.state(&ada);
+        let notes = state.caps.iter().find(|cap| cap.name == "notes").unwrap();
+        assert!(notes.lease_expires_at.is_some());
+        // The gateway's clock is ahead: what was fetched before answers no more either.
+        house.gateway.advance(Duration::from_secs(60));
+        let late = house.call(&ada, "notes", list, &none).await;
+        assert_eq!(rule(late), Some(Rule::UnknownCap));
+        let caps = house.room.caps(&ada, "r").await.unwrap();
+        assert!(!caps.iter().any(|cap| cap.name == "notes"));
+        assert_eq!(house.room.state(&ada).owner.state, OwnerState::Mine);
+        house.call(&ada, "system", "motd", &none).await.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn op_d4_nothing_is_sent_once_the_lease_is_over_by_our_clock() {
-    let house = House::open_with(false, "", lend_notes).await;
-    let ada = house.as_ada().await;
-    let state = house.room.state(&ada);
-    let notes = state.caps.iter().find(|cap| cap.name == "notes").unwrap();
-    let alias = notes.r#ref.clone();
-    house.hand.advance(Duration::from_secs(60));
-    let shown = house.room.state(&ada).caps;
-    assert!(!shown.iter().any(|cap| cap.r#ref == alias));
-    let called = house.call_ref(&ada, &alias, "list", &json!({})).await;
-    assert_eq!(rule(called), Some(Rule::UnknownCap));
-    // The gateway, whose clock stands, would have answered.
-    let caps = house.room.caps(&ada, "r").await.unwrap();
-    assert!(caps.iter().any(|cap| cap.r#ref == alias));
-    house
-        .call_ref(&ada, &alias, "list", &json!({}))
-        .await
-        .unwrap();
+    for over in Over::BOTH {
+        let house = House::open_with(over, "", lend_notes).await;
+        let ada = house.as_ada().await;
+        let state = house.room.state(&ada);
+        let notes = state.caps.iter().find(|cap| cap.name == "notes").unwrap();
+        let alias = notes.r#ref.clone();
+        house.hand.advance(Duration::from_secs(60));
+        let shown = house.room.state(&ada).caps;
+        assert!(!shown.iter().any(|cap| cap.r#ref == alias));
+        let called = house.call_ref(&ada, &alias, "list", &json!({})).await;
+        assert_eq!(rule(called), Some(Rule::UnknownCap));
+        // The gateway, whose clock stands, would have answered.
+        let caps = house.room.caps(&ada, "r").await.unwrap();
+        assert!(caps.iter().any(|cap| cap.r#ref == alias));
+        house
+            .call_ref(&ada, &alias, "list", &json!({}))
+            .await
+            .unwrap();
+    }
 }
 
 fn offer_services(accounts: &mut Accounts) {
@@ -159,91 +119,95 @@ fn is_running(pid: &str) -> bool {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_service_is_probed_started_read_and_stopped_and_all_of_it_ends() {
-    let house = House::open_with(false, "", offer_services).await;
-    let ada = house.as_ada().await;
-    let listed = house.room.launchers(&ada, "r").await.unwrap();
-    let told: Vec<_> = listed
-        .iter()
-        .map(|one| (one.profile.as_str(), one.status.as_str(), one.supported))
-        .collect();
-    assert_eq!(
-        told,
-        [("bell", "stopped", true), ("gone", "missing", false)]
-    );
-    assert_eq!(listed[0].grants.len(), 2);
-    let probed = house
-        .room
-        .probe(&ada, "r", "bell".to_owned())
-        .await
-        .unwrap();
-    assert!(probed.supported);
-    for (request, expected) in [
-        (launch("bell", &[]), Rule::BadRequest),
-        (launch("bell", &["tone", "PATH"]), Rule::BadRequest),
-        (launch("/bin/sh", &["tone"]), Rule::UnknownCap),
-    ] {
-        let refused = house.room.launch(&ada, "r", request).await;
-        assert_eq!(rule(refused), Some(expected));
-    }
-    let gone = house
-        .room
-        .launch(&ada, "r", launch("gone", &["tone"]))
-        .await;
-    assert_eq!(gone.unwrap().status, "missing");
+    for over in Over::BOTH {
+        let house = House::open_with(over, "", offer_services).await;
+        let ada = house.as_ada().await;
+        let listed = house.room.launchers(&ada, "r").await.unwrap();
+        let told: Vec<_> = listed
+            .iter()
+            .map(|one| (one.profile.as_str(), one.status.as_str(), one.supported))
+            .collect();
+        assert_eq!(
+            told,
+            [("bell", "stopped", true), ("gone", "missing", false)]
+        );
+        assert_eq!(listed[0].grants.len(), 2);
+        let probed = house
+            .room
+            .probe(&ada, "r", "bell".to_owned())
+            .await
+            .unwrap();
+        assert!(probed.supported);
+        for (request, expected) in [
+            (launch("bell", &[]), Rule::BadRequest),
+            (launch("bell", &["tone", "PATH"]), Rule::BadRequest),
+            (launch("/bin/sh", &["tone"]), Rule::UnknownCap),
+        ] {
+            let refused = house.room.launch(&ada, "r", request).await;
+            assert_eq!(rule(refused), Some(expected));
+        }
+        let gone = house
+            .room
+            .launch(&ada, "r", launch("gone", &["tone"]))
+            .await;
+        assert_eq!(gone.unwrap().status, "missing");
 
-    let started = house
-        .room
-        .launch(&ada, "r", launch("bell", &["tone"]))
-        .await;
-    let started = started.unwrap();
-    assert_eq!(
-        (started.status.as_str(), started.grants.len()),
-        ("running", 1)
-    );
-    let heard = heard(&house, &ada, 2).await.text.unwrap();
-    let mut lines = heard.lines();
-    assert_eq!(
-        lines.next(),
-        Some("tone low loud home"),
-        "nothing is inherited"
-    );
-    let processes: Vec<_> = lines.next().unwrap().split(' ').collect();
-    assert!(processes.iter().all(|pid| is_running(pid)));
-    let twice = house
-        .room
-        .launch(&ada, "r", launch("bell", &["tone"]))
-        .await;
-    assert!(!twice.unwrap().supported, "it runs once");
-    // It outlives the session that started it.
-    assert!(house.room.logout(&ada));
-    house.room.shutdown().await;
-    let ada = house.as_ada().await;
-    let probed = house
-        .room
-        .probe(&ada, "r", "bell".to_owned())
-        .await
-        .unwrap();
-    assert_eq!(probed.status, "running");
-    let bell = json!({ "profile": "bell" });
-    house.call(&ada, "runner", "stop", &bell).await.unwrap();
-    while processes.iter().any(|pid| is_running(pid)) {
-        tokio::task::yield_now().await;
+        let started = house
+            .room
+            .launch(&ada, "r", launch("bell", &["tone"]))
+            .await;
+        let started = started.unwrap();
+        assert_eq!(
+            (started.status.as_str(), started.grants.len()),
+            ("running", 1)
+        );
+        let heard = heard(&house, &ada, 2).await.text.unwrap();
+        let mut lines = heard.lines();
+        assert_eq!(
+            lines.next(),
+            Some("tone low loud home"),
+            "nothing is inherited"
+        );
+        let processes: Vec<_> = lines.next().unwrap().split(' ').collect();
+        assert!(processes.iter().all(|pid| is_running(pid)));
+        let twice = house
+            .room
+            .launch(&ada, "r", launch("bell", &["tone"]))
+            .await;
+        assert!(!twice.unwrap().supported, "it runs once");
+        // It outlives the session that started it.
+        assert!(house.room.logout(&ada));
+        house.room.shutdown().await;
+        let ada = house.as_ada().await;
+        let probed = house
+            .room
+            .probe(&ada, "r", "bell".to_owned())
+            .await
+            .unwrap();
+        assert_eq!(probed.status, "running");
+        let bell = json!({ "profile": "bell" });
+        house.call(&ada, "runner", "stop", &bell).await.unwrap();
+        while processes.iter().any(|pid| is_running(pid)) {
+            tokio::task::yield_now().await;
+        }
+        let again = house.call(&ada, "runner", "stop", &bell).await;
+        assert_eq!(rule(again), Some(Rule::ServiceUnavailable));
     }
-    let again = house.call(&ada, "runner", "stop", &bell).await;
-    assert_eq!(rule(again), Some(Rule::ServiceUnavailable));
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn what_runs_ends_with_its_gateway() {
-    let mut house = House::open_with(false, "", offer_services).await;
-    let ada = house.as_ada().await;
-    let request = launch("bell", &["tone", "loud"]);
-    house.room.launch(&ada, "r", request).await.unwrap();
-    let text = heard(&house, &ada, 2).await.text.unwrap();
-    let processes: Vec<_> = text.lines().nth(1).unwrap().split(' ').collect();
-    drop(house.server.take());
-    while processes.iter().any(|pid| is_running(pid)) {
-        tokio::task::yield_now().await;
+    for over in Over::BOTH {
+        let mut house = House::open_with(over, "", offer_services).await;
+        let ada = house.as_ada().await;
+        let request = launch("bell", &["tone", "loud"]);
+        house.room.launch(&ada, "r", request).await.unwrap();
+        let text = heard(&house, &ada, 2).await.text.unwrap();
+        let processes: Vec<_> = text.lines().nth(1).unwrap().split(' ').collect();
+        drop(house.server.take());
+        while processes.iter().any(|pid| is_running(pid)) {
+            tokio::task::yield_now().await;
+        }
     }
 }

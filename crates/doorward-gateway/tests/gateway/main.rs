@@ -1,4 +1,5 @@
-//! The operator room and the reference gateway, over real sockets.
+//! The operator room and the reference gateway, over real sockets: each test over a
+//! TCP socket and over a Unix one.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,6 +8,9 @@
     reason = "a test that cannot go on must fail"
 )]
 
+mod bounds;
+mod denials;
+mod entry;
 mod house;
 mod lent;
 mod sockets;

@@ -8,13 +8,14 @@ use std::time::Duration;
 use doorward_guard::table::sessions::EndReason;
 use doorward_guard::{Rule, SessionId};
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 
 use super::{Came, Configured};
 use crate::defaults;
 use crate::denial::Denial;
 use crate::gateway::{AuthKind, Proof, Value};
 use crate::vm::{HealthState, OwnerState, Shape};
-use scripted::{House, by, password};
+use scripted::{House, Panic, Still, by, password};
 
 #[tokio::test]
 async fn op_f1_a_second_browser_hears_since_when_and_nothing_is_sent() {
@@ -458,26 +459,148 @@ async fn op_m2_eight_calls_run_at_once_and_a_ninth_is_turned_away() {
         .unwrap();
 }
 
-#[tokio::test]
-async fn op_m2_a_gateway_that_is_silent_is_given_up_and_keeps_its_session() {
-    let house = House::new();
+#[tokio::test(start_paused = true)]
+async fn op_m2_a_call_is_given_fifteen_seconds_and_keeps_its_session() {
+    let (house, still) = (House::new(), Still::hold());
     let one = house.session();
     house.sign_in(&one).await;
     house.script.hold_calls();
-    // From here on time passes whenever this test waits.
-    tokio::time::pause();
-    let refusal = house
-        .call(&one, "echo", &json!({ "text": "x" }))
-        .await
-        .unwrap_err();
-    assert_eq!(refusal.rule(), Rule::UpstreamTimeout);
+    let (asked, fields) = (Instant::now(), json!({ "text": "x" }));
+    let (call, ()) = tokio::join!(house.call(&one, "echo", &fields), async {
+        house.script.calls_came(1).await;
+        drop(still);
+    });
+    assert_eq!(call.unwrap_err().rule(), Rule::UpstreamTimeout);
+    assert_eq!(asked.elapsed(), Duration::from_secs(15));
     assert_eq!(house.room.state(&one).owner.state, OwnerState::Mine);
-    house.room.logout(&one);
+    // What nobody waits for is dropped over there too.
+    house.script.calls_dropped(1).await;
     house.script.go_on();
+    let _still = Still::hold();
+    house.call(&one, "echo", &fields).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn op_m2_a_connection_is_given_five_seconds_and_a_sign_in_fifteen() {
+    let house = House::new();
+    let one = house.session();
     house.script.hold_connections();
-    let refusal = house.login(&one, password("right")).await.unwrap_err();
-    assert_eq!(refusal.rule(), Rule::UpstreamTimeout);
+    let (still, asked) = (Still::hold(), Instant::now());
+    let (login, ()) = tokio::join!(house.login(&one, password("right")), async {
+        house.script.connections_came(1).await;
+        drop(still);
+    });
+    assert_eq!(login.unwrap_err().rule(), Rule::UpstreamTimeout);
+    assert_eq!(asked.elapsed(), Duration::from_secs(5));
     assert_eq!(house.room.state(&one).owner.state, OwnerState::Free);
+    assert_eq!(house.script.logins.load(Ordering::SeqCst), 0);
+    house.script.go_on();
+    house.script.hold_login();
+    let (still, asked) = (Still::hold(), Instant::now());
+    let (login, ()) = tokio::join!(house.login(&one, password("right")), async {
+        house.script.login_came().await;
+        drop(still);
+    });
+    assert_eq!(login.unwrap_err().rule(), Rule::UpstreamTimeout);
+    assert_eq!(asked.elapsed(), Duration::from_secs(15));
+    assert_eq!(house.room.state(&one).owner.state, OwnerState::Free);
+    house.script.hung_up().await;
+    house.script.go_on();
+    let _still = Still::hold();
+    house.sign_in(&one).await;
+}
+
+#[tokio::test]
+async fn op_m2_arguments_over_the_limit_are_not_sent() {
+    let house = House::new();
+    let one = house.session();
+    house.sign_in(&one).await;
+    // The field's name counts as well.
+    let fits = 64 * 1024 - "text".len();
+    for (bytes, expected) in [
+        (scripted::BULK + 1, Rule::BadRequest),
+        (scripted::BULK, Rule::BodyTooLarge),
+        (fits + 1, Rule::BodyTooLarge),
+    ] {
+        let fields = json!({ "text": "x".repeat(bytes) });
+        let call = house.call(&one, "bulk", &fields).await;
+        assert_eq!(call.unwrap_err().rule(), expected, "{bytes}");
+    }
+    assert_eq!(house.script.calls.load(Ordering::SeqCst), 0);
+    let fields = json!({ "text": "x".repeat(fits) });
+    house.call(&one, "bulk", &fields).await.unwrap();
+    assert_eq!(house.script.calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn op_f4_a_gateway_whose_thread_panics_frees_the_slot_for_the_next_one() {
+    let house = House::new();
+    let fields = json!({ "text": "x" });
+    for at in [
+        Panic::Connecting,
+        Panic::SigningIn,
+        Panic::Calling,
+        Panic::Listening,
+    ] {
+        let (one, two) = (house.session(), house.session());
+        let had = matches!(at, Panic::Calling | Panic::Listening);
+        if had {
+            house.sign_in(&one).await;
+        }
+        house.script.panic_at(Some(at));
+        let refusal = match at {
+            Panic::Connecting | Panic::SigningIn => {
+                let login = house.login(&one, password("right")).await;
+                login.map(drop).unwrap_err()
+            }
+            Panic::Calling => {
+                let call = house.call(&one, "echo", &fields).await;
+                call.map(drop).unwrap_err()
+            }
+            Panic::Listening => {
+                let calls = house.script.calls.load(Ordering::SeqCst);
+                house.script.hold_calls();
+                let (call, ()) = tokio::join!(house.call(&one, "echo", &fields), async {
+                    house.script.calls_came(calls + 1).await;
+                    house.script.cut();
+                });
+                call.map(drop).unwrap_err()
+            }
+        };
+        assert_eq!(refusal.rule(), Rule::UpstreamDisconnected, "{at:?}");
+        assert_eq!(house.room.state(&two).owner.state, OwnerState::Free);
+        let call = house.call(&one, "echo", &fields).await;
+        let rule = if had {
+            Rule::StaleSession
+        } else {
+            Rule::Unauthenticated
+        };
+        assert_eq!(call.unwrap_err().rule(), rule, "{at:?}");
+        // Nothing of it is left, and it was nobody's wrong password.
+        house.script.hung_up().await;
+        house.script.panic_at(None);
+        house.script.go_on();
+        house.sign_in(&two).await;
+        house.call(&two, "echo", &fields).await.unwrap();
+        assert!(house.room.logout(&two));
+        house.script.hung_up().await;
+    }
+    let released = house.ledger.recent(0, 1_000).into_iter();
+    let released = released.filter(|record| record.kind == "gateway.released");
+    let why: Vec<_> = released.map(|record| record.detail).collect();
+    assert_eq!(
+        why,
+        [
+            "notSignedIn",
+            "logout",
+            "notSignedIn",
+            "logout",
+            "upstreamDisconnected",
+            "logout",
+            "upstreamDisconnected",
+            "logout",
+        ]
+    );
 }
 
 #[tokio::test]

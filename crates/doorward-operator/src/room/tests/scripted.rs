@@ -26,6 +26,8 @@ use crate::vm::{CallResultVm, OwnerState};
 pub(super) const ADDRESS: &str = "10.0.0.1:2327";
 pub(super) const UPSTREAM_WORDS: &str = "upstream says";
 pub(super) const LIFE: Duration = Duration::from_secs(300);
+/// What a field of `bulk` takes: more than a call.
+pub(super) const BULK: usize = 70_000;
 
 /// What the gateway does next, and what was done to it.
 pub(super) struct Script {
@@ -49,8 +51,19 @@ struct Held {
     calls: bool,
 }
 
+/// Where a gateway's own code breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Panic {
+    Connecting,
+    SigningIn,
+    Calling,
+    /// Where it waits for the end of its connection.
+    Listening,
+}
+
 #[derive(Default)]
 struct Orders {
+    panic: Option<Panic>,
     connections: Option<Denial>,
     calls: Option<Denial>,
     answer: Option<Value>,
@@ -111,14 +124,27 @@ impl Script {
         self.orders.lock().unwrap().forever = true;
     }
 
+    pub(super) fn panic_at(&self, at: Option<Panic>) {
+        self.orders.lock().unwrap().panic = at;
+    }
+
     /// The connections there are break.
     pub(super) fn cut(&self) {
         self.cut.send_modify(|cuts| *cuts += 1);
     }
 
-    pub(super) async fn login_came(&self) {
-        self.until(|script| script.logins.load(Ordering::SeqCst) > 0)
+    pub(super) async fn connections_came(&self, connections: usize) {
+        self.until(|script| script.connects.load(Ordering::SeqCst) >= connections)
             .await;
+    }
+
+    pub(super) async fn logins_came(&self, logins: usize) {
+        self.until(|script| script.logins.load(Ordering::SeqCst) >= logins)
+            .await;
+    }
+
+    pub(super) async fn login_came(&self) {
+        self.logins_came(1).await;
     }
 
     pub(super) async fn calls_came(&self, calls: usize) {
@@ -147,6 +173,11 @@ impl Script {
     fn count(&self, what: &AtomicUsize) {
         what.fetch_add(1, Ordering::SeqCst);
         self.seen.send_modify(|seen| *seen += 1);
+    }
+
+    fn break_at(&self, here: Panic) {
+        let at = self.orders.lock().unwrap().panic;
+        assert_ne!(at, Some(here), "as it was told to");
     }
 
     async fn held(&self, is: impl Fn(&Held) -> bool) {
@@ -188,6 +219,7 @@ impl Gateway for Scripted {
     fn connect(&self) -> Asked<'_, Rc<dyn Link>> {
         Box::pin(async {
             self.0.count(&self.0.connects);
+            self.0.break_at(Panic::Connecting);
             self.0.held(|held| held.connections).await;
             if let Some(denial) = self.0.orders.lock().unwrap().connections {
                 return Err(denial.because(UPSTREAM_WORDS));
@@ -227,6 +259,7 @@ impl Link for ScriptedLink {
     fn begin_auth(&self, start: AuthStart) -> Asked<'_, AuthOutcome> {
         Box::pin(async move {
             self.script.count(&self.script.logins);
+            self.script.break_at(Panic::SigningIn);
             self.script.held(|held| held.logins).await;
             match (start.kind, start.proof) {
                 (AuthKind::Password, Some(proof)) if proof.reveal() == "right" => {
@@ -289,6 +322,7 @@ impl Link for ScriptedLink {
                 operations: vec![
                     operation("echo", text(), Effect::Read),
                     operation("put", text(), Effect::Write),
+                    operation("bulk", Some(FieldKind::Text { most: BULK }), Effect::Read),
                     operation(
                         "secret",
                         Some(FieldKind::Secret { most: 64 }),
@@ -313,6 +347,7 @@ impl Link for ScriptedLink {
         Box::pin(async move {
             assert_eq!(call.contract, "0xfbbdc602980cb986");
             self.script.count(&self.script.calls);
+            self.script.break_at(Panic::Calling);
             let mut dropped = Dropped(&self.script, false);
             self.script.held(|held| held.calls).await;
             dropped.1 = true;
@@ -335,9 +370,11 @@ impl Link for ScriptedLink {
     }
 
     fn ended(&self) -> LocalBoxFuture<'_, Denied> {
-        let mut cut = self.cut.clone();
+        let (script, mut cut) = (Arc::clone(&self.script), self.cut.clone());
         Box::pin(async move {
-            match cut.changed().await {
+            let cut = cut.changed().await;
+            script.break_at(Panic::Listening);
+            match cut {
                 Ok(()) => Denial::UpstreamDisconnected.into(),
                 Err(_) => std::future::pending().await,
             }
@@ -359,6 +396,23 @@ pub(super) struct House {
     pub(super) hand: FakeClock,
     pub(super) ledger: Arc<Ledger>,
     sessions: Sessions,
+}
+
+/// While it is there, paused time stands still: the gateway's thread goes on
+/// meanwhile. Without it a deadline comes as soon as a test waits for that thread.
+pub(super) struct Still {
+    _held: std::sync::mpsc::Sender<()>,
+}
+
+impl Still {
+    pub(super) fn hold() -> Self {
+        let (hold, held) = std::sync::mpsc::channel();
+        // The runtime leaves its paused clock alone while work of this kind goes on.
+        tokio::task::spawn_blocking(move || {
+            let _ = held.recv();
+        });
+        Self { _held: hold }
+    }
 }
 
 /// An audit whose disk is full.
