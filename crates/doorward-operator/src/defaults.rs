@@ -81,6 +81,22 @@ pub const ROOM_LAST: Duration = Duration::from_millis(1_280);
 /// connection is cut.
 pub const CANCEL: Duration = Duration::from_secs(3);
 
+/// Columns of a statement's result: PostgreSQL's own bound on them.
+pub const COLUMNS: usize = 1_664;
+/// What a cell of a table counts besides its text, in bytes: about what it takes to
+/// send an empty one to the browser.
+pub const CELL: usize = 4;
+/// What a statement may make the library ask the server about types, each answer a
+/// statement that is prepared or bound. It asks within a question, so that a server
+/// which always has one more type to name would fill the stack.
+pub const LOOKUPS: usize = 64;
+/// The least rounds of SCRAM that a server without TLS may ask for: what RFC 7677
+/// asks for, and PostgreSQL has unless it is told otherwise. With fewer, whoever has the
+/// port gets a proof that is quickly guessed from.
+pub const SCRAM_ROUNDS: u32 = 4_096;
+/// A challenge of SCRAM, in bytes: two nonces and a salt are a hundred or so.
+pub const CHALLENGE: usize = 1_024;
+
 /// An account's name, in bytes.
 pub const ACCOUNT: usize = 256;
 /// A password or another proof, in bytes: a login body holds no more.
