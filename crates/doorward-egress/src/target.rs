@@ -96,6 +96,15 @@ impl Target {
         }
     }
 
+    /// The same host and port, with TLS.
+    #[must_use]
+    pub fn with_tls(&self) -> Self {
+        Self {
+            tls: true,
+            ..self.clone()
+        }
+    }
+
     /// The same scheme, at this very address: for whoever must not be led elsewhere by
     /// a later answer of a resolver.
     #[must_use]

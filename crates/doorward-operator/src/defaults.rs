@@ -72,6 +72,15 @@ pub const WINDOW: u32 = 512 * 1024;
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// And given up after this many questions.
 pub const KEEP_ALIVES: usize = 3;
+/// An SSH connection on which nothing can be read and nothing written is given up after
+/// this. Longer than a person is waited for, because nobody says anything meanwhile.
+pub const QUIET: Duration = Duration::from_secs(135);
+/// What an SSH server may say before somebody is signed in, in bytes: keys and prompts
+/// are a few thousand, and nobody reads on while a person is asked.
+pub const SIGNING_IN: usize = 1024 * 1024;
+/// Answers to prompts in one sign-in at an SSH server, those that need no person among
+/// them: a password, a code, and some rounds without a question.
+pub const REPLIES: usize = 2 * STEPS;
 /// A machine that has no room for another command is asked again after this,
 pub const ROOM_FIRST: Duration = Duration::from_millis(20);
 /// after twice that each time, and for the last time after this. About two seconds

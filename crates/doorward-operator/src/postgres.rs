@@ -132,7 +132,7 @@ impl PostgresGateway {
     #[must_use]
     pub fn new(place: Place, dialer: &Dialer, database: Arc<Database>) -> Self {
         let tls = match &place {
-            Place::Tcp(target) if !is_here(target) => with_tls(target),
+            Place::Tcp(target) if !is_here(target) => Some(target.with_tls()),
             Place::Tcp(_) | Place::Unix(_) => None,
         };
         Self {
@@ -144,12 +144,13 @@ impl PostgresGateway {
         }
     }
 
-    /// Speaks TLS to an address of this machine as well.
+    /// Speaks TLS to an address of this machine as well. A socket has none: it is known
+    /// by its owner.
     #[must_use]
     pub fn always_with_tls(self) -> Self {
         let way = &self.way;
         let tls = match way.reach.place() {
-            Place::Tcp(target) => with_tls(target),
+            Place::Tcp(target) => Some(target.with_tls()),
             Place::Unix(_) => None,
         };
         Self {
@@ -261,11 +262,6 @@ fn is_here(target: &Target) -> bool {
         Some(address) => address.is_loopback(),
         None => target.host() == "localhost",
     }
-}
-
-fn with_tls(target: &Target) -> Option<Target> {
-    let uri = format!("https://{}/", target.authority()).parse().ok()?;
-    Target::parse(&uri).ok()
 }
 
 /// Who besides this user and root may have the socket: the owner of its folder, if

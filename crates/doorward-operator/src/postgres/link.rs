@@ -98,6 +98,12 @@ impl PostgresLink {
         }
     }
 
+    /// Whatever is waited for, if that is what stands here.
+    fn take(&self, is: impl FnOnce(&Stage) -> bool) -> Option<Stage> {
+        let mut stage = self.stage.borrow_mut();
+        is(&stage).then(|| std::mem::replace(&mut *stage, Stage::Busy))
+    }
+
     fn held(&self) -> Result<Rc<Session>, Denied> {
         match &*self.stage.borrow() {
             Stage::In(session) => {
@@ -167,7 +173,8 @@ impl PostgresLink {
 impl Link for PostgresLink {
     fn begin_auth(&self, start: AuthStart) -> Asked<'_, AuthOutcome> {
         Box::pin(async move {
-            let Stage::Connected(connected) = self.stage.replace(Stage::Busy) else {
+            let connected = self.take(|stage| matches!(stage, Stage::Connected(_)));
+            let Some(Stage::Connected(connected)) = connected else {
                 return Err(Denial::BadRequest.because("somebody signed in here before"));
             };
             if start.kind != AuthKind::Password {
@@ -258,8 +265,8 @@ impl Link for PostgresLink {
 
     fn logout(&self) -> LocalBoxFuture<'_, ()> {
         Box::pin(async move {
-            // Nothing that runs comes to its commit any more. That holds however this
-            // ends: without it, whoever calls would keep the connection.
+            // What runs comes to no commit any more, and the connection is given up even
+            // if this is: a call that is under way would keep it.
             self.left.cancel();
             let _over = Over(self.end.clone());
             if let Stage::In(session) = self.stage.replace(Stage::Out) {
@@ -289,7 +296,14 @@ impl Link for PostgresLink {
     }
 
     fn ended(&self) -> LocalBoxFuture<'_, Denied> {
-        self.end.comes()
+        Box::pin(async move {
+            let denied = self.end.comes().await;
+            // Whoever left ended it themselves.
+            match *self.stage.borrow() {
+                Stage::Out => Denial::StaleSession.into(),
+                _ => denied,
+            }
+        })
     }
 }
 
@@ -322,6 +336,7 @@ impl Turn {
             .await
             .map_err(broken)?;
         let prepared = transaction.prepare(statement.sql()).await.map_err(broken)?;
+        seen.is_prepared();
         if prepared.params().len() != bound.len() {
             let why = "the statement has other parameters than its fields";
             return Err(Denial::ServiceUnavailable.because(why));

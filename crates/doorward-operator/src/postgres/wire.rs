@@ -42,7 +42,10 @@ struct Notes {
     told: Cell<bool>,
     objection: Cell<Option<Objection>>,
     left_out: Cell<bool>,
+    /// The library asks for types, and keeps all of the answers.
+    looking: Cell<bool>,
     lookups: Cell<usize>,
+    looked_up: Cell<usize>,
 }
 
 /// Why a server is told nothing.
@@ -204,6 +207,9 @@ impl Reader {
         if ANSWERS.contains(&kind) {
             self.seen.answered()?;
         }
+        if kind == ROW {
+            self.seen.given(body)?;
+        }
         self.leaves_out = too_large || UNASKED.contains(&kind);
         if !self.leaves_out {
             passed.extend_from_slice(&self.head);
@@ -270,7 +276,14 @@ impl Seen {
     /// A statement begins.
     pub(super) fn begins(&self) {
         self.0.left_out.set(false);
+        self.0.looking.set(true);
         self.0.lookups.set(0);
+        self.0.looked_up.set(0);
+    }
+
+    /// Its types are known: what comes now is its result.
+    pub(super) fn is_prepared(&self) {
+        self.0.looking.set(false);
     }
 
     /// Whether rows were left out since it began.
@@ -281,6 +294,19 @@ impl Seen {
     fn object(&self, objection: Objection) -> io::Error {
         self.0.objection.set(Some(objection));
         wrong(objection.1)
+    }
+
+    /// A row's body, in bytes.
+    fn given(&self, body: usize) -> io::Result<()> {
+        if !self.0.looking.get() {
+            return Ok(());
+        }
+        let looked_up = self.0.looked_up.get().saturating_add(HEAD + body);
+        self.0.looked_up.set(looked_up);
+        if looked_up > defaults::MESSAGE {
+            return Err(wrong("it has types without bound"));
+        }
+        Ok(())
     }
 
     fn answered(&self) -> io::Result<()> {
@@ -420,6 +446,20 @@ mod tests {
             }
             assert!(reader.look(&one, &mut passed).is_err());
         }
+    }
+
+    #[test]
+    fn what_is_said_about_types_is_bounded_and_a_result_by_whoever_reads_it() {
+        let (mut reader, seen) = reader(Proven::Nothing);
+        let row = message(b'D', &[b'x'; defaults::MESSAGE / 2]);
+        let mut passed = BytesMut::new();
+        seen.begins();
+        reader.look(&row, &mut passed).unwrap();
+        seen.is_prepared();
+        reader.look(&row.repeat(3), &mut passed).unwrap();
+        seen.begins();
+        reader.look(&row, &mut passed).unwrap();
+        assert!(reader.look(&row, &mut passed).is_err());
     }
 
     #[test]
