@@ -50,6 +50,7 @@ const facts = (page, at) => page.evaluate((it) => Object.fromEntries([...documen
 const COMMANDS = (at) => `
 [[gateway.command]]
 name = "say"
+effect = "read"
 label = "Say it"
 run = ["sh", "-c", 'printf "%s\\n" "$@"; echo "  careful" >&2; exit 3', "sh", "{loud}", "{word}", "{times}"]
 field = [

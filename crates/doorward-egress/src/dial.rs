@@ -119,20 +119,21 @@ impl Dialer {
             .await
     }
 
-    /// The same for a target with TLS whose protocol asks for it first: `ask` speaks
-    /// in plain, and TLS begins with whatever comes after.
+    /// TLS over `plain`, a stream to `target` that is there, for a protocol that asks
+    /// for it first: `ask` speaks in plain, and TLS begins with whatever comes after.
+    /// The certificate is for the target's name, whichever its address is.
     ///
     /// # Errors
     ///
-    /// As of [`dial`](Self::dial); `Connect` for what `ask` says.
-    pub async fn dial_asking(
+    /// `Tls`, `Roots`, `DialTimeout`; `Connect` for what `ask` says.
+    pub async fn secure(
         &self,
         target: &Target,
+        mut plain: Stream,
         ask: impl AsyncFnOnce(&mut Stream) -> io::Result<()>,
     ) -> Result<Stream, EgressError> {
         let host = target.host();
         let dialling = async {
-            let mut plain = self.dial_plain(target).await?;
             ask(&mut plain)
                 .await
                 .map_err(|source| EgressError::Connect {
@@ -145,30 +146,6 @@ impl Dialer {
         timeout(self.options.dial_within, dialling)
             .await
             .unwrap_or_else(|_| Err(EgressError::DialTimeout { host: host.clone() }))
-    }
-
-    /// The same target by the first address of its name that the policy allows, for
-    /// whoever must not be led elsewhere by a later answer. Only for targets without
-    /// TLS: a certificate is for a name.
-    ///
-    /// # Errors
-    ///
-    /// `Resolve`, `AddressRefused`, `DialTimeout`; `Target` for one with TLS.
-    pub async fn pin(&self, target: &Target) -> Result<Target, EgressError> {
-        if target.is_tls() {
-            return Err(EgressError::Target(
-                "a target with TLS is known by its name",
-            ));
-        }
-        let resolving = allowed_addresses(target, &self.policy);
-        let late = || EgressError::DialTimeout {
-            host: target.host(),
-        };
-        let found = timeout(self.options.dial_within, resolving)
-            .await
-            .map_err(|_| late())??;
-        let address = found.first().ok_or_else(late)?;
-        Ok(target.at(*address))
     }
 
     async fn dial_to_speak(

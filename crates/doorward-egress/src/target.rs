@@ -96,8 +96,19 @@ impl Target {
         }
     }
 
-    /// The same scheme, at this very address.
-    pub(crate) fn at(&self, address: std::net::SocketAddr) -> Self {
+    /// The same host and port, with TLS.
+    #[must_use]
+    pub fn with_tls(&self) -> Self {
+        Self {
+            tls: true,
+            ..self.clone()
+        }
+    }
+
+    /// The same scheme, at this very address: for whoever must not be led elsewhere by
+    /// a later answer of a resolver.
+    #[must_use]
+    pub fn at(&self, address: std::net::SocketAddr) -> Self {
         Self {
             tls: self.tls,
             host: Host::Address(address.ip()),

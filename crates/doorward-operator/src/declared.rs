@@ -28,6 +28,7 @@ pub struct Outline {
 pub struct Parameter {
     field: Field,
     pattern: Option<Regex>,
+    dash: bool,
 }
 
 /// Why something cannot be declared as it is.
@@ -95,8 +96,15 @@ pub enum Undeclared {
     #[error("{{{0}}} has to be an element of its own")]
     Inside(String),
     /// A value that could be taken for an option.
-    #[error("{0} may begin with a dash: put \"--\" before it")]
+    #[error(
+        "{0} may be below zero, and begins as an option does then: say dash = true if it is none there"
+    )]
     Dash(String),
+    /// A value whose absence would move the next one to its place.
+    #[error(
+        "{0} may be left out, and the option before it would take what comes after: make it needed"
+    )]
+    Shifts(String),
     /// A kind of field that it has no use for.
     #[error("the field {field} cannot be of this kind here: {why}")]
     Kind {
@@ -222,6 +230,7 @@ impl Parameter {
                 required: true,
             },
             pattern: None,
+            dash: false,
         })
     }
 
@@ -229,6 +238,14 @@ impl Parameter {
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.field.required = false;
+        self
+    }
+
+    /// It may begin with a dash where a command takes it, which is refused otherwise:
+    /// programs read it as an option. Only for programs that take none there.
+    #[must_use]
+    pub fn with_dash(mut self) -> Self {
+        self.dash = true;
         self
     }
 
@@ -265,6 +282,14 @@ impl Parameter {
 
     pub(crate) fn name(&self) -> &str {
         &self.field.name
+    }
+
+    pub(crate) fn may_dash(&self) -> bool {
+        self.dash
+    }
+
+    pub(crate) fn required(&self) -> bool {
+        self.field.required
     }
 
     pub(crate) fn kind(&self) -> &FieldKind {

@@ -72,6 +72,15 @@ pub const WINDOW: u32 = 512 * 1024;
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// And given up after this many questions.
 pub const KEEP_ALIVES: usize = 3;
+/// An SSH connection on which nothing can be read and nothing written is given up after
+/// this. Longer than a person is waited for, because nobody says anything meanwhile.
+pub const QUIET: Duration = Duration::from_secs(135);
+/// What an SSH server may say before somebody is signed in, in bytes: keys and prompts
+/// are a few thousand, and nobody reads on while a person is asked.
+pub const SIGNING_IN: usize = 1024 * 1024;
+/// Answers to prompts in one sign-in at an SSH server, those that need no person among
+/// them: a password, a code, and some rounds without a question.
+pub const REPLIES: usize = 2 * STEPS;
 /// A machine that has no room for another command is asked again after this,
 pub const ROOM_FIRST: Duration = Duration::from_millis(20);
 /// after twice that each time, and for the last time after this. About two seconds
@@ -80,6 +89,22 @@ pub const ROOM_LAST: Duration = Duration::from_millis(1_280);
 /// A statement that nobody waits for any more is cancelled within this, or its
 /// connection is cut.
 pub const CANCEL: Duration = Duration::from_secs(3);
+
+/// Columns of a statement's result: PostgreSQL's own bound on them.
+pub const COLUMNS: usize = 1_664;
+/// What a cell of a table counts besides its text, in bytes: about what it takes to
+/// send an empty one to the browser.
+pub const CELL: usize = 4;
+/// What a statement may make the library ask the server about types, each answer a
+/// statement that is prepared or bound. It asks within a question, so that a server
+/// which always has one more type to name would fill the stack.
+pub const LOOKUPS: usize = 64;
+/// The least rounds of SCRAM that a server without TLS may ask for: what RFC 7677
+/// asks for, and PostgreSQL has unless it is told otherwise. With fewer, whoever has the
+/// port gets a proof that is quickly guessed from.
+pub const SCRAM_ROUNDS: u32 = 4_096;
+/// A challenge of SCRAM, in bytes: two nonces and a salt are a hundred or so.
+pub const CHALLENGE: usize = 1_024;
 
 /// An account's name, in bytes.
 pub const ACCOUNT: usize = 256;

@@ -1,11 +1,20 @@
 //! The gateway of kind `postgres`: a database, and the statements that an operator
-//! declared. Nothing else is ever sent to it: each is prepared as it was declared,
-//! its parameters are bound apart from it, and unless it was declared to change
-//! something it runs in a transaction that cannot.
+//! declared. A person's texts are never part of one: each is prepared as it was
+//! declared, and its parameters are bound apart from it. Around it go the words of a
+//! transaction, questions for types that the server alone knows, and what takes back
+//! whatever the statement left in the session.
+//!
+//! One that was not declared to change something runs in a transaction that is read
+//! only, which keeps it from changing rows. It does not keep a role with such rights
+//! from functions that reach beyond the transaction (`lo_export`, `dblink`,
+//! `pg_terminate_backend`, `COPY … TO PROGRAM`): which those are, the database's grants
+//! decide.
 //!
 //! A password goes to a server that proves itself: over TLS, or by SCRAM, in which
-//! neither side says it. One that asks for it in clear, or hashed as of old, without
-//! TLS gets none. Without TLS only this machine is reached.
+//! neither side says it. One that asks for it in clear, hashed as of old, or with so
+//! few rounds of SCRAM that it could be guessed, gets none without TLS. Without TLS
+//! only this machine is reached, and whoever has the port there has to prove that they
+//! know the password as well; a socket is known by its owner.
 //!
 //! | what | where |
 //! |---|---|
@@ -64,8 +73,18 @@ struct Way {
 /// A connected server, nothing said yet.
 struct Connected {
     stream: Box<dyn Duplex>,
-    /// Whether the other side has proved who it is.
-    proven: bool,
+    proven: Proven,
+}
+
+/// What is known of the other side before anything is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proven {
+    /// Anybody on this machine could have the port.
+    Nothing,
+    /// The socket is of somebody who may have it.
+    Owner,
+    /// Its certificate is of its name.
+    Certificate,
 }
 
 trait Duplex: AsyncRead + AsyncWrite + Unpin {}
@@ -113,7 +132,7 @@ impl PostgresGateway {
     #[must_use]
     pub fn new(place: Place, dialer: &Dialer, database: Arc<Database>) -> Self {
         let tls = match &place {
-            Place::Tcp(target) if !is_here(target) => with_tls(target),
+            Place::Tcp(target) if !is_here(target) => Some(target.with_tls()),
             Place::Tcp(_) | Place::Unix(_) => None,
         };
         Self {
@@ -125,12 +144,13 @@ impl PostgresGateway {
         }
     }
 
-    /// Speaks TLS to an address of this machine as well.
+    /// Speaks TLS to an address of this machine as well. A socket has none: it is known
+    /// by its owner.
     #[must_use]
     pub fn always_with_tls(self) -> Self {
         let way = &self.way;
         let tls = match way.reach.place() {
-            Place::Tcp(target) => with_tls(target),
+            Place::Tcp(target) => Some(target.with_tls()),
             Place::Unix(_) => None,
         };
         Self {
@@ -180,7 +200,7 @@ impl Way {
                 let stream = reach::unix(path, &keepers(path)).await?;
                 Ok(Connected {
                     stream: Box::new(stream),
-                    proven: false,
+                    proven: Proven::Owner,
                 })
             }
             #[cfg(not(unix))]
@@ -194,27 +214,28 @@ impl Way {
                 }
                 Ok(Connected {
                     stream: Box::new(stream),
-                    proven: false,
+                    proven: Proven::Nothing,
                 })
             }
             (Place::Tcp(_), Some(target)) => {
                 let refused = Cell::new(false);
-                let dialled = self
+                let plain = self.reach.tcp().await?;
+                let secured = self
                     .reach
                     .dialer()
-                    .dial_asking(target, async |stream| {
+                    .secure(target, plain, async |stream| {
                         ask_for_tls(stream).await.inspect_err(|error| {
                             refused.set(error.kind() == io::ErrorKind::Unsupported);
                         })
                     })
                     .await;
-                let stream = dialled.map_err(|error| match refused.get() {
+                let stream = secured.map_err(|error| match refused.get() {
                     true => Denial::HostKeyMismatch.because("the server speaks no TLS"),
                     false => reach::unreached(&error),
                 })?;
                 Ok(Connected {
                     stream: Box::new(stream),
-                    proven: true,
+                    proven: Proven::Certificate,
                 })
             }
         }
@@ -241,11 +262,6 @@ fn is_here(target: &Target) -> bool {
         Some(address) => address.is_loopback(),
         None => target.host() == "localhost",
     }
-}
-
-fn with_tls(target: &Target) -> Option<Target> {
-    let uri = format!("https://{}/", target.authority()).parse().ok()?;
-    Target::parse(&uri).ok()
 }
 
 /// Who besides this user and root may have the socket: the owner of its folder, if

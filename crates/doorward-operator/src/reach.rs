@@ -1,5 +1,5 @@
 //! Where a gateway is, and how it is reached: directly, at an address that was
-//! checked, and once a name was resolved always at that one.
+//! checked, and once a name led to one always at that one.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub struct NotAPlace;
 pub(crate) struct Reach {
     place: Place,
     dialer: Dialer,
-    /// The address that the name had when it was first asked for.
+    /// The address that answered when the name was first asked for.
     pinned: Mutex<Option<Target>>,
 }
 
@@ -79,14 +79,24 @@ impl Reach {
         &self.dialer
     }
 
-    /// A stream to the host and port, at the address that it had the first time.
+    /// A stream to the host and port, at the address that answered the first time.
     pub(crate) async fn tcp(&self) -> Result<Stream, Denied> {
         let Place::Tcp(target) = &self.place else {
             return Err(Denial::ServiceUnavailable.because("the place is a socket"));
         };
-        let target = self.pinned(target).await?;
-        let stream = self.dialer.dial_bytes(&target).await;
-        stream.map_err(|error| unreached(&error))
+        if let Some(pinned) = self.pinned() {
+            return self.dial(&pinned).await;
+        }
+        let stream = self.dial(target).await?;
+        let peer = stream.socket().peer_addr();
+        let peer = peer.map_err(|error| Denial::UpstreamDisconnected.because(error.to_string()))?;
+        let mine = target.at(peer);
+        // Of two that ask at once, the first stays.
+        let first = self.lock().get_or_insert_with(|| mine.clone()).clone();
+        if first == mine {
+            return Ok(stream);
+        }
+        self.dial(&first).await
     }
 
     /// What nobody may be shown of it.
@@ -95,24 +105,19 @@ impl Reach {
             Place::Tcp(target) => vec![target.authority()],
             Place::Unix(path) => vec![path.display().to_string()],
         };
-        if let Some(pinned) = self.lock().as_ref() {
+        if let Some(pinned) = self.pinned() {
             secrets.push(pinned.authority());
         }
         secrets
     }
 
-    async fn pinned(&self, target: &Target) -> Result<Target, Denied> {
-        let known = self.lock().clone();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let found = self
-            .dialer
-            .pin(target)
-            .await
-            .map_err(|error| unreached(&error))?;
-        // Of two that ask at once, the first stays.
-        Ok(self.lock().get_or_insert(found).clone())
+    async fn dial(&self, target: &Target) -> Result<Stream, Denied> {
+        let stream = self.dialer.dial_bytes(target).await;
+        stream.map_err(|error| unreached(&error))
+    }
+
+    fn pinned(&self) -> Option<Target> {
+        self.lock().clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Target>> {
@@ -194,5 +199,23 @@ mod tests {
         ] {
             assert_eq!(Place::parse(bad), Err(NotAPlace), "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn op_g2_a_name_is_resolved_once_whatever_it_leads_to_later() {
+        use doorward_egress::Trust;
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let at = |host: &str| Place::parse(&format!("{host}:{port}")).unwrap();
+        let dialer = Dialer::new(AddressPolicy::public(), Trust::platform());
+        let mut reach = Reach::new(at("localhost"), dialer);
+        assert_eq!(reach.secrets(), [format!("localhost:{port}")]);
+        reach.tcp().await.unwrap();
+        let pinned = format!("127.0.0.1:{port}");
+        assert_eq!(reach.secrets(), [format!("localhost:{port}"), pinned]);
+        // A name that leads nowhere now.
+        reach.place = at("gone.invalid");
+        reach.tcp().await.unwrap();
     }
 }

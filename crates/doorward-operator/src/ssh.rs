@@ -1,6 +1,8 @@
 //! The gateway of kind `ssh`: a machine behind an SSH server, and on it the commands
-//! that an operator declared. There is no shell, no terminal, no forwarding and no
-//! file transfer.
+//! that an operator declared. There is no terminal, no forwarding and no file
+//! transfer. The account's login shell reads each command, as SSH has it: it has to
+//! read what is quoted as a POSIX shell, csh or fish does, which is tried once
+//! somebody is signed in.
 //!
 //! The host's key is pinned: one that is not is refused before anything about the
 //! person is sent, and nothing is learned by first use. Only current algorithms are
@@ -11,9 +13,11 @@
 //! | commands, and how they are quoted | `command` |
 //! | host keys, the key to sign in with | `keys` |
 //! | signing in, in one step or several | `auth` |
+//! | what a server may say until then | `allowance` |
 //! | one command, within its bounds | `run` |
 //! | the connection | `link` |
 
+mod allowance;
 mod auth;
 mod command;
 mod keys;
@@ -30,6 +34,7 @@ use doorward_egress::Dialer;
 use russh::client;
 use russh::{AlgorithmKind, Preferred, SshId, cipher, compression, kex, mac};
 
+use allowance::Allowance;
 pub use command::{Command, Fixed};
 pub use keys::{HostKeys, NotAHostKey};
 use link::{SshLink, Watcher};
@@ -118,6 +123,10 @@ impl Machine {
         self.session = time;
         self
     }
+
+    fn runs_something(&self) -> bool {
+        !self.commands.is_empty() || !self.launches.is_empty()
+    }
 }
 
 impl Launch {
@@ -185,16 +194,17 @@ impl Gateway for SshGateway {
             let watcher = Watcher::new(self.machine.host_keys.clone(), end.clone());
             let seen = watcher.seen();
             let config = Arc::clone(&self.config);
+            let allowance = Allowance::new();
             let handle = match self.reach.place() {
                 #[cfg(unix)]
                 Place::Unix(path) => {
-                    let stream = reach::unix(path, &[]).await?;
+                    let stream = allowance.over(reach::unix(path, &[]).await?);
                     client::connect_stream(config, stream, watcher).await
                 }
                 #[cfg(not(unix))]
                 Place::Unix(_) => return Err(reach::no_sockets()),
                 Place::Tcp(_) => {
-                    let stream = self.reach.tcp().await?;
+                    let stream = allowance.over(self.reach.tcp().await?);
                     client::connect_stream(config, stream, watcher).await
                 }
             };
@@ -202,8 +212,8 @@ impl Gateway for SshGateway {
                 true => Denial::HostKeyMismatch.because("the host's key is not pinned"),
                 false => broken(&error),
             })?;
-            let link: Rc<dyn Link> =
-                Rc::new(SshLink::new(handle, Arc::clone(&self.machine), seen, end));
+            let machine = Arc::clone(&self.machine);
+            let link: Rc<dyn Link> = Rc::new(SshLink::new(handle, machine, allowance, seen, end));
             Ok(link)
         })
     }
@@ -213,7 +223,8 @@ impl Gateway for SshGateway {
     }
 }
 
-/// Current algorithms alone, and strict key exchange.
+/// Current algorithms alone. Strict key exchange is offered; a server without it is
+/// spoken to by AES in GCM, whose messages cannot be left out unseen either.
 fn config(host_keys: &HostKeys) -> client::Config {
     client::Config {
         client_id: SshId::Standard(Cow::Borrowed("SSH-2.0-doorward")),
@@ -229,15 +240,16 @@ fn config(host_keys: &HostKeys) -> client::Config {
             key: Cow::Owned(host_keys.algorithms()),
             host_key_certificates: Cow::Borrowed(&[]),
             cipher: Cow::Borrowed(&[
-                cipher::CHACHA20_POLY1305,
                 cipher::AES_256_GCM,
                 cipher::AES_128_GCM,
+                cipher::CHACHA20_POLY1305,
             ]),
             mac: Cow::Borrowed(&[mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM]),
             compression: Cow::Borrowed(&[compression::NONE]),
         },
         keepalive_interval: Some(defaults::KEEP_ALIVE),
         keepalive_max: defaults::KEEP_ALIVES,
+        inactivity_timeout: Some(defaults::QUIET),
         nodelay: true,
         ..client::Config::default()
     }

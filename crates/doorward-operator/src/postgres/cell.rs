@@ -76,7 +76,8 @@ fn hex(raw: &[u8]) -> String {
 }
 
 fn uuid(raw: &[u8]) -> Option<String> {
-    let digits = hex(raw);
+    let raw: [u8; 16] = raw.try_into().ok()?;
+    let digits = hex(&raw);
     let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
     let parts: Option<Vec<_>> = parts.into_iter().map(|part| digits.get(part)).collect();
     parts.map(|parts| parts.join("-"))
@@ -98,6 +99,10 @@ fn date(days: i32) -> Option<String> {
 }
 
 fn time(microseconds: i64) -> Option<String> {
+    // The end of a day, which is a time of its own.
+    if microseconds == 86_400_000_000 {
+        return Some("24:00:00".to_owned());
+    }
     let time = epoch()?
         .and_hms_opt(0, 0, 0)?
         .checked_add_signed(TimeDelta::microseconds(microseconds))?;
@@ -231,6 +236,7 @@ mod tests {
         assert_eq!(moment(i64::MIN, "").unwrap(), "-infinity");
         assert!(moment(i64::MAX - 1, "").is_none());
         assert_eq!(time(3_600_000_000).unwrap(), "01:00:00");
+        assert_eq!(time(86_400_000_000).unwrap(), "24:00:00");
     }
 
     #[test]
@@ -244,7 +250,7 @@ mod tests {
             Type::DATE,
             Type::TIMESTAMPTZ,
         ] {
-            for raw in [&[][..], &[0], &[9; 3]] {
+            for raw in [&[][..], &[0], &[9; 3], &[9; 17]] {
                 let cell = Cell::from_sql(&ty, raw);
                 assert!(cell.is_err() || ty == Type::BOOL, "{ty} {raw:?}");
             }

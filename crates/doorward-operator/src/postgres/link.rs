@@ -1,9 +1,11 @@
 //! One connection to a database, and the session on it.
 //!
-//! It runs one transaction at a time; others wait for their turn. A statement that
-//! nobody waits for any more is cancelled before the next may begin.
+//! It runs one transaction at a time; others wait for their turn. Between two turns a
+//! statement that nobody waits for any more is cancelled, and whatever the one before
+//! left in the session is taken back.
 
 use std::cell::RefCell;
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{CancelToken, Client, NoTls};
+use tokio_util::sync::CancellationToken;
 
 use super::cell::{Cell, is_shown};
 use super::statement::{Bound, Statement};
@@ -36,6 +39,8 @@ const STATEMENTS: &str = "statements";
 pub(super) struct PostgresLink {
     way: Arc<Way>,
     stage: RefCell<Stage>,
+    /// Calls that run lose their turn with it.
+    left: CancellationToken,
     end: End,
 }
 
@@ -50,7 +55,6 @@ enum Stage {
 
 struct Session {
     client: Arc<Mutex<Client>>,
-    cancel: CancelToken,
     leftovers: Leftovers,
     seen: Seen,
     account: String,
@@ -58,14 +62,29 @@ struct Session {
     lasting: Lasting,
 }
 
-/// Turns whose statements nobody waits for any more. One task ends them.
-type Leftovers = mpsc::Sender<OwnedMutexGuard<Client>>;
+/// Turns that are over. One task makes them ready for the next.
+type Leftovers = mpsc::Sender<Leftover>;
 
-/// A turn, which goes to the leftovers if it is dropped before its statement ended.
+struct Leftover {
+    client: OwnedMutexGuard<Client>,
+    /// Otherwise its statement may still run, and nobody waits for it.
+    ended: bool,
+}
+
+/// A turn, which goes to the leftovers when it is dropped.
 struct Turn {
     client: Option<OwnedMutexGuard<Client>>,
+    ended: bool,
     leftovers: Leftovers,
 }
+
+/// What a statement may leave in a session, taken back: as of `DISCARD ALL`, without
+/// what the library prepared.
+const CLEAR: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
+                     SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP";
+
+/// Tells that the session is over when it is dropped.
+struct Over(End);
 
 // === impl PostgresLink ===
 
@@ -74,8 +93,15 @@ impl PostgresLink {
         Self {
             way,
             stage: RefCell::new(Stage::Connected(connected)),
+            left: CancellationToken::new(),
             end: End::new(),
         }
+    }
+
+    /// Whatever is waited for, if that is what stands here.
+    fn take(&self, is: impl FnOnce(&Stage) -> bool) -> Option<Stage> {
+        let mut stage = self.stage.borrow_mut();
+        is(&stage).then(|| std::mem::replace(&mut *stage, Stage::Busy))
     }
 
     fn held(&self) -> Result<Rc<Session>, Denied> {
@@ -106,17 +132,14 @@ impl PostgresLink {
             .ssl_mode(SslMode::Disable);
         let watched = Watched::over(connected, seen.clone());
         let (client, connection) = config.connect_raw(watched, NoTls).await.map_err(|error| {
-            if seen.objected() {
-                let why = "it asks for the password without SCRAM or TLS";
-                return Denial::DisabledAuthMethod.because(why);
-            }
-            unsigned(&error)
+            seen.objection()
+                .unwrap_or_else(|| unsigned(&error, seen.told()))
         })?;
         let end = self.end.clone();
         tokio::task::spawn_local(async move {
             let note = match connection.await {
                 Ok(()) => "the connection was closed".to_owned(),
-                Err(error) => error.to_string(),
+                Err(error) => note(&error),
             };
             end.tell(Denial::UpstreamDisconnected.because(note));
         });
@@ -129,8 +152,7 @@ impl PostgresLink {
         self.end.tell_after(lasting);
         Ok(Session {
             client: Arc::new(Mutex::new(client)),
-            leftovers: leftovers(Arc::clone(&self.way), cancel.clone(), self.end.clone()),
-            cancel,
+            leftovers: leftovers(Arc::clone(&self.way), cancel, self.end.clone()),
             seen,
             account,
             strength,
@@ -151,7 +173,8 @@ impl PostgresLink {
 impl Link for PostgresLink {
     fn begin_auth(&self, start: AuthStart) -> Asked<'_, AuthOutcome> {
         Box::pin(async move {
-            let Stage::Connected(connected) = self.stage.replace(Stage::Busy) else {
+            let connected = self.take(|stage| matches!(stage, Stage::Connected(_)));
+            let Some(Stage::Connected(connected)) = connected else {
                 return Err(Denial::BadRequest.because("somebody signed in here before"));
             };
             if start.kind != AuthKind::Password {
@@ -163,7 +186,12 @@ impl Link for PostgresLink {
             }
             let session = self.sign_in(connected, start.account, &password).await?;
             let info = self.info(&session)?;
-            self.stage.replace(Stage::In(Rc::new(session)));
+            let mut stage = self.stage.borrow_mut();
+            // Whoever left in the meantime is not let in.
+            if matches!(*stage, Stage::Out) {
+                return Err(Denial::StaleSession.into());
+            }
+            *stage = Stage::In(Rc::new(session));
             Ok(AuthOutcome::Session(info))
         })
     }
@@ -223,21 +251,29 @@ impl Link for PostgresLink {
             self.held()?;
             let mut turn = Turn {
                 client: Some(client),
+                ended: false,
                 leftovers: session.leftovers.clone(),
             };
-            let output = turn.run(statement, bound, &session.seen).await;
-            turn.client = None;
+            let running = turn.run(statement, bound, &session.seen);
+            let Some(output) = self.left.run_until_cancelled(running).await else {
+                return Err(Denial::StaleSession.into());
+            };
+            turn.ended = true;
             output
         })
     }
 
     fn logout(&self) -> LocalBoxFuture<'_, ()> {
         Box::pin(async move {
-            if let Stage::In(session) = self.stage.replace(Stage::Out)
-                && session.client.try_lock().is_err()
-            {
-                // Whoever has the turn loses it with the connection.
-                let _ = self.way.cancel(&session.cancel).await;
+            // What runs comes to no commit any more, and the connection is given up even
+            // if this is: a call that is under way would keep it.
+            self.left.cancel();
+            let _over = Over(self.end.clone());
+            if let Stage::In(session) = self.stage.replace(Stage::Out) {
+                // It comes back once what ran was cancelled.
+                drop(session.client.lock().await);
+                drop(session);
+                self.end.comes().await;
             }
         })
     }
@@ -260,7 +296,14 @@ impl Link for PostgresLink {
     }
 
     fn ended(&self) -> LocalBoxFuture<'_, Denied> {
-        self.end.comes()
+        Box::pin(async move {
+            let denied = self.end.comes().await;
+            // Whoever left ended it themselves.
+            match *self.stage.borrow() {
+                Stage::Out => Denial::StaleSession.into(),
+                _ => denied,
+            }
+        })
     }
 }
 
@@ -279,24 +322,29 @@ impl Turn {
             return Err(Denial::ServiceUnavailable.into());
         };
         let broken = |error: tokio_postgres::Error| denied(&error);
-        seen.left_out();
         let transaction = client
             .build_transaction()
             .read_only(statement.read_only())
             .start()
             .await
             .map_err(broken)?;
+        // What came of the one before is behind that.
+        seen.begins();
         let milliseconds = statement.outline().time().as_millis();
         transaction
             .batch_execute(&format!("SET LOCAL statement_timeout = {milliseconds}"))
             .await
             .map_err(broken)?;
         let prepared = transaction.prepare(statement.sql()).await.map_err(broken)?;
+        seen.is_prepared();
         if prepared.params().len() != bound.len() {
             let why = "the statement has other parameters than its fields";
             return Err(Denial::ServiceUnavailable.because(why));
         }
         let columns = prepared.columns();
+        if columns.len() > defaults::COLUMNS {
+            return Err(Denial::ResultTooLarge.into());
+        }
         if let Some(column) = columns.iter().find(|column| !is_shown(column.type_())) {
             let (name, ty) = (column.name(), column.type_());
             let why = format!("{name} is of type {ty}: cast it to text in the statement");
@@ -314,18 +362,24 @@ impl Turn {
         let mut size = columns.iter().map(String::len).sum::<usize>();
         let mut rows: Vec<Vec<String>> = Vec::new();
         while let Some(row) = given.try_next().await.map_err(broken)? {
+            if rows.len() > defaults::ROWS {
+                let why = "it sends more rows than it was asked for";
+                return Err(Denial::UpstreamDisconnected.because(why));
+            }
             let mut cells = Vec::with_capacity(columns.len());
             for at in 0..columns.len() {
-                let Cell(text) = row.try_get(at).map_err(broken)?;
-                size += text.len();
+                let Cell(text) = row.try_get(at).map_err(|error| unshown(&error))?;
+                size += text.len() + defaults::CELL;
+                if size > defaults::RESULT {
+                    return Err(Denial::ResultTooLarge.into());
+                }
                 cells.push(text);
-            }
-            if size > defaults::RESULT {
-                return Err(Denial::ResultTooLarge.into());
             }
             rows.push(cells);
         }
-        if seen.left_out() {
+        let truncated = rows.len() > defaults::ROWS;
+        // One that changes something was done by half when its rows were cut.
+        if seen.left_out() || (truncated && !statement.read_only()) {
             return Err(Denial::ResultTooLarge.into());
         }
         let changed = given.rows_affected();
@@ -335,7 +389,6 @@ impl Turn {
             let fields = vec![("rows".to_owned(), changed)];
             return Ok(Output::whole(Value::Fields(fields)));
         }
-        let truncated = rows.len() > defaults::ROWS;
         rows.truncate(defaults::ROWS);
         Ok(Output {
             value: Value::Table { columns, rows },
@@ -347,10 +400,19 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
+            let ended = self.ended;
             // There is one turn, so there is room, unless the task is gone with the
             // thread and the connection.
-            let _ = self.leftovers.try_send(client);
+            let _ = self.leftovers.try_send(Leftover { client, ended });
         }
+    }
+}
+
+// === impl Over ===
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.tell(Denial::StaleSession.into());
     }
 }
 
@@ -371,18 +433,20 @@ impl Way {
 }
 
 fn leftovers(way: Arc<Way>, cancel: CancelToken, end: End) -> Leftovers {
-    let (sender, mut left) = mpsc::channel::<OwnedMutexGuard<Client>>(1);
+    let (sender, mut left) = mpsc::channel::<Leftover>(1);
     tokio::task::spawn_local(async move {
-        while let Some(client) = left.recv().await {
-            let ending = async {
-                way.cancel(&cancel).await?;
-                // Behind what was cancelled; its transaction was given up before.
-                let checked = client.check_connection().await;
-                checked.map_err(|error| denied(&error))
+        while let Some(Leftover { client, ended }) = left.recv().await {
+            let clearing = async {
+                if !ended {
+                    way.cancel(&cancel).await?;
+                }
+                // Its transaction was given up before, and this is behind that.
+                let cleared = client.batch_execute(CLEAR).await;
+                cleared.map_err(|error| denied(&error))
             };
-            let ended = timeout(defaults::CANCEL, ending).await;
-            if !matches!(ended, Ok(Ok(()))) {
-                let why = "a statement could not be cancelled";
+            let cleared = timeout(defaults::CANCEL, clearing).await;
+            if !matches!(cleared, Ok(Ok(()))) {
+                let why = "what a statement left could not be taken back";
                 end.tell(Denial::UpstreamDisconnected.because(why));
             }
         }
@@ -390,24 +454,48 @@ fn leftovers(way: Arc<Way>, cancel: CancelToken, end: End) -> Leftovers {
     sender
 }
 
-/// Why somebody is not signed in.
-fn unsigned(error: &tokio_postgres::Error) -> Denied {
-    let source = std::error::Error::source(error);
-    let is_io = source.is_some_and(|source| source.is::<std::io::Error>());
-    if error.as_db_error().is_some() || error.is_closed() || is_io {
+/// Why somebody is not signed in to a server that was or was not `told` a proof.
+fn unsigned(error: &tokio_postgres::Error, told: bool) -> Denied {
+    if error.as_db_error().is_some() {
         return denied(error);
     }
-    // What is left is a proof of the server's that does not hold.
-    Denial::HostKeyMismatch.because(error.to_string())
+    let source = std::error::Error::source(error);
+    let broken = source.and_then(|source| source.downcast_ref::<io::Error>());
+    let denial = match broken {
+        // A proof of the server's that does not hold.
+        Some(broken) if broken.kind() == io::ErrorKind::InvalidInput => Denial::HostKeyMismatch,
+        // One that hangs up over a proof says that it is wrong, or one could guess
+        // without its being counted.
+        _ if told => Denial::AuthenticationDenied,
+        None if !error.is_closed() => Denial::DisabledAuthMethod,
+        _ => Denial::UpstreamDisconnected,
+    };
+    denial.because(error.to_string())
+}
+
+/// A value that cannot be shown.
+fn unshown(error: &tokio_postgres::Error) -> Denied {
+    Denial::ServiceUnavailable.because(error.to_string())
 }
 
 /// What the server says, in our terms.
 fn denied(error: &tokio_postgres::Error) -> Denied {
-    let Some(said) = error.as_db_error() else {
-        return Denial::UpstreamDisconnected.because(error.to_string());
+    let denial = match error.as_db_error() {
+        Some(said) => denial(said.code().code()),
+        None => Denial::UpstreamDisconnected,
     };
-    let code = said.code().code();
-    denial(code).because(format!("{code} {}", said.message()))
+    denial.because(note(error))
+}
+
+/// What is noted of an error: of the server's words its code alone. They quote values,
+/// secrets among them.
+fn note(error: &tokio_postgres::Error) -> String {
+    let Some(said) = error.as_db_error() else {
+        return error.to_string();
+    };
+    let code = said.code().code().chars();
+    let code: String = code.filter(char::is_ascii_alphanumeric).take(5).collect();
+    format!("SQLSTATE {code}")
 }
 
 /// A SQLSTATE (PostgreSQL, appendix A), the longest part that decides first.

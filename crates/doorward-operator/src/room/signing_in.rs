@@ -186,8 +186,9 @@ impl Operator {
             target.ok_or(Rule::ServiceUnavailable)?
         };
         fits(&*gateway, &start)?;
+        let actor = Arc::new(Actor::connect(Arc::clone(&gateway)).await?);
+        // The address that a name led to is known by now.
         let veil = Arc::new(Veil::new(gateway.secrets()));
-        let actor = Arc::new(Actor::connect(gateway).await?);
         let outcome = actor
             .ask(defaults::CALL, |link| {
                 Box::pin(async move { link.begin_auth(start).await })

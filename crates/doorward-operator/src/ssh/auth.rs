@@ -40,6 +40,10 @@ pub(super) struct Dialogue {
     account: String,
     strength: AuthStrength,
     waits: Waits,
+    /// Whether the server was told a proof.
+    told: bool,
+    /// What it answered to prompts so far, in all rounds of them.
+    replies: usize,
 }
 
 /// What the person is asked for.
@@ -71,6 +75,8 @@ impl Dialogue {
             account: start.account,
             strength: AuthStrength::None,
             waits: Waits::Nothing,
+            told: false,
+            replies: 0,
         };
         let offered = match this.handle.authenticate_none(&this.account).await {
             Ok(AuthResult::Success) => return Ok(this.entered(AuthStrength::None)),
@@ -127,16 +133,14 @@ impl Dialogue {
                     return Ok(self.prompts(heading, left, given));
                 }
                 let answers = given.iter().map(|text| text.as_str().to_owned()).collect();
-                let reply = self
-                    .handle
-                    .authenticate_keyboard_interactive_respond(answers)
-                    .await;
+                let reply = self.respond(answers).await;
                 self.replied(reply, None).await
             }
         }
     }
 
     async fn password(mut self, password: Proof) -> Result<Came, Denied> {
+        self.told = true;
         let sent = self
             .handle
             .authenticate_password(&self.account, password.reveal())
@@ -145,6 +149,7 @@ impl Dialogue {
     }
 
     async fn key(mut self, key: PrivateKey) -> Result<Came, Denied> {
+        self.told = true;
         let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
         let sent = self.handle.authenticate_publickey(&self.account, key).await;
         self.judged(sent, AuthStrength::PublicKey).await
@@ -155,47 +160,62 @@ impl Dialogue {
         sent: Result<AuthResult, russh::Error>,
         strength: AuthStrength,
     ) -> Result<Came, Denied> {
-        match sent.map_err(|error| broken(&error))? {
-            AuthResult::Success => Ok(self.entered(strength)),
-            AuthResult::Failure {
+        match sent {
+            Err(_) if self.handle.is_closed() => Err(self.refused()),
+            Err(error) => Err(broken(&error)),
+            Ok(AuthResult::Success) => Ok(self.entered(strength)),
+            Ok(AuthResult::Failure {
                 remaining_methods,
                 partial_success: true,
-            } => {
+            }) => {
                 self.strengthen(strength);
-                Box::pin(self.more(&remaining_methods)).await
+                if remaining_methods.contains(&MethodKind::KeyboardInteractive) {
+                    return self.interactive(None).await;
+                }
+                self.password_besides(&remaining_methods)
             }
-            AuthResult::Failure { .. } => Err(self.refused()),
+            Ok(AuthResult::Failure { .. }) => Err(self.refused()),
         }
     }
 
-    /// What was shown is right, and the server wants more than that.
-    async fn more(mut self, wanted: &MethodSet) -> Result<Came, Denied> {
-        if wanted.contains(&MethodKind::KeyboardInteractive) {
-            return self.interactive(None).await;
+    /// What was shown is right, and the server wants a password with it.
+    fn password_besides(mut self, wanted: &MethodSet) -> Result<Came, Denied> {
+        if !wanted.contains(&MethodKind::Password) {
+            return Err(not_offered());
         }
-        if wanted.contains(&MethodKind::Password) {
-            self.waits = Waits::Password;
-            return Ok(self.asks("Password", true));
-        }
-        Err(not_offered())
+        self.waits = Waits::Password;
+        Ok(self.asks("Password", true))
     }
 
     async fn interactive(mut self, password: Option<Proof>) -> Result<Came, Denied> {
-        let reply = self
-            .handle
-            .authenticate_keyboard_interactive_start(&self.account, None::<String>)
-            .await;
+        let reply = self.start().await;
         self.replied(reply, password).await
     }
 
-    /// Goes on until the person has to be asked. The first prompt for a secret is
-    /// answered with the password, where there is one.
+    async fn start(&mut self) -> Result<Reply, russh::Error> {
+        self.handle
+            .authenticate_keyboard_interactive_start(&self.account, None::<String>)
+            .await
+    }
+
+    async fn respond(&mut self, answers: Vec<String>) -> Result<Reply, russh::Error> {
+        self.told |= !answers.is_empty();
+        self.handle
+            .authenticate_keyboard_interactive_respond(answers)
+            .await
+    }
+
+    /// Goes on until the person has to be asked. A prompt for a password is answered
+    /// with it, once, where there is one; a code that is asked for first is the
+    /// person's to give.
     async fn replied(
         mut self,
         mut reply: Result<Reply, russh::Error>,
         mut password: Option<Proof>,
     ) -> Result<Came, Denied> {
-        for _ in 0..defaults::STEPS {
+        // One loop for all rounds: a server may have as many as it likes.
+        while self.replies < defaults::REPLIES {
+            self.replies += 1;
             let (name, instructions, prompts) = match reply {
                 Err(_) if self.handle.is_closed() => return Err(self.refused()),
                 Err(error) => return Err(broken(&error)),
@@ -205,7 +225,11 @@ impl Dialogue {
                     partial_success: true,
                 }) => {
                     self.strengthen(AuthStrength::Password);
-                    return Box::pin(self.more(&remaining_methods)).await;
+                    if !remaining_methods.contains(&MethodKind::KeyboardInteractive) {
+                        return self.password_besides(&remaining_methods);
+                    }
+                    reply = self.start().await;
+                    continue;
                 }
                 Ok(Reply::Failure { .. }) => return Err(self.refused()),
                 Ok(Reply::InfoRequest {
@@ -214,8 +238,8 @@ impl Dialogue {
                     prompts,
                 }) => (name, instructions, prompts),
             };
-            let one_secret = matches!(prompts.as_slice(), [Prompt { echo: false, .. }]);
-            let answers = match password.take_if(|_| one_secret) {
+            let its_own = matches!(prompts.as_slice(), [one] if is_for_a_password(one));
+            let answers = match password.take_if(|_| its_own) {
                 Some(password) => vec![password.reveal().to_owned()],
                 None if prompts.is_empty() => Vec::new(),
                 None if prompts.len() > defaults::STEPS => break,
@@ -224,10 +248,7 @@ impl Dialogue {
                     return Ok(self.prompts(heading, prompts.into(), Vec::new()));
                 }
             };
-            reply = self
-                .handle
-                .authenticate_keyboard_interactive_respond(answers)
-                .await;
+            reply = self.respond(answers).await;
         }
         Err(Denial::ServiceUnavailable.because("it asks without end"))
     }
@@ -275,10 +296,10 @@ impl Dialogue {
         }
     }
 
-    /// The proof is wrong. A server that hangs up over it says the same, or one
-    /// could guess without its being counted.
+    /// The proof is wrong. A server that hangs up over it, with a word or without,
+    /// says the same, or one could guess without its being counted.
     fn refused(&self) -> Denied {
-        if self.handle.is_closed() && !self.seen.bade_farewell() {
+        if self.handle.is_closed() && !self.told && !self.seen.bade_farewell() {
             return self.gone();
         }
         Denial::AuthenticationDenied.into()
@@ -287,6 +308,12 @@ impl Dialogue {
     fn gone(&self) -> Denied {
         Denial::UpstreamDisconnected.because("it hung up")
     }
+}
+
+/// "Password:", "Passwort:", "(ada@host) Password:"; in other languages the person is
+/// asked once more.
+fn is_for_a_password(prompt: &Prompt) -> bool {
+    !prompt.echo && prompt.prompt.to_lowercase().contains("passw")
 }
 
 fn not_offered() -> Denied {

@@ -3,9 +3,11 @@
 //! SSH hands one text to the login shell over there, so each element is quoted:
 //! letters of every kind stand within single quotes, and the three that some shell
 //! reads even there, `'`, `\` and `!`, stand outside behind a backslash. That reads
-//! the same in POSIX shells, csh and fish. Control characters, line breaks among them, are
-//! refused. A field is one whole element or none, and one that begins with a dash is
-//! refused unless `--` stands before it.
+//! the same in POSIX shells, csh and fish; [`CANARY`] shows whether it does there.
+//! Control characters, line breaks among them, are refused. A field is one whole element
+//! or none, and one that begins with a dash is refused unless it was declared that it
+//! may. Where it stands says nothing about that: a `--` may be of another program
+//! (`sudo -- cat {file}`), and not every one knows it (`find -- {path}`).
 
 use crate::declared::{Outline, Parameter, Undeclared};
 use crate::defaults;
@@ -28,17 +30,20 @@ pub struct Fixed(String);
 enum Element {
     Literal(String),
     /// A field's value.
-    Field {
-        parameter: Parameter,
-        /// `--` stands before it.
-        dashed: bool,
-    },
+    Field(Parameter),
     /// A word that is there if the field says yes.
     Flag {
         parameter: Parameter,
         word: String,
     },
 }
+
+/// A line that shows how a shell reads, and what comes of it where it reads as is
+/// meant.
+pub(super) const CANARY: (&str, &str) = (
+    r#"'printf' '%s' ' '\''"'\\'n'\!'1 $HOME `a` ~ * ; | & # % ^ '"#,
+    r#" '"\n!1 $HOME `a` ~ * ; | & # % ^ "#,
+);
 
 impl Command {
     /// The command `elements`, a program and its arguments. One that is `{name}` is
@@ -49,8 +54,9 @@ impl Command {
     ///
     /// No program, or a field for one; control characters; fields that do not exist,
     /// are used nowhere, stand within another element, or have several lines or a
-    /// secret, which any user of that machine could read; numbers below zero without
-    /// `--` before them; flags without a word, and words without a flag.
+    /// secret, which any user of that machine could read; numbers below zero that may
+    /// not begin with a dash; optional fields after an option, which would take what
+    /// comes next; flags without a word, and words without a flag.
     pub fn new(
         outline: Outline,
         elements: &[String],
@@ -65,7 +71,7 @@ impl Command {
             plain(word)?;
         }
         let mut used = Vec::new();
-        let mut dashed = false;
+        let mut option = false;
         let mut read = Vec::new();
         for (at, element) in elements.iter().enumerate() {
             plain(element)?;
@@ -74,7 +80,7 @@ impl Command {
                 if let Some(name) = names.find(|name| element.contains(&format!("{{{name}}}"))) {
                     return Err(Undeclared::Inside(name.to_owned()));
                 }
-                dashed |= at > 0 && element == "--";
+                option = element.starts_with('-') && element != "--";
                 read.push(Element::Literal(element.clone()));
                 continue;
             };
@@ -86,7 +92,12 @@ impl Command {
                 return Err(Undeclared::Command);
             }
             used.push(name);
-            read.push(element_of(parameter, words, dashed)?);
+            let element = element_of(parameter, words)?;
+            if option && !parameter.required() && matches!(element, Element::Field(_)) {
+                return Err(Undeclared::Shifts(name.to_owned()));
+            }
+            option = false;
+            read.push(element);
         }
         if read.is_empty() {
             return Err(Undeclared::Command);
@@ -121,7 +132,7 @@ impl Command {
                         push(&mut line, word)?;
                     }
                 }
-                Element::Field { parameter, dashed } => {
+                Element::Field(parameter) => {
                     let value = match parameter.of(call)? {
                         None => continue,
                         Some(Argument::Text(text)) => text.clone(),
@@ -131,7 +142,7 @@ impl Command {
                         }
                     };
                     let declared = matches!(parameter.kind(), FieldKind::Choice(_));
-                    if value.starts_with('-') && !dashed && !declared {
+                    if value.starts_with('-') && !parameter.may_dash() && !declared {
                         let why = format!("{} begins with a dash", parameter.name());
                         return Err(Denial::BadRequest.because(why));
                     }
@@ -166,11 +177,7 @@ impl Fixed {
     }
 }
 
-fn element_of(
-    parameter: &Parameter,
-    words: &[(String, String)],
-    dashed: bool,
-) -> Result<Element, Undeclared> {
+fn element_of(parameter: &Parameter, words: &[(String, String)]) -> Result<Element, Undeclared> {
     let unfit = |why| Undeclared::Kind {
         field: parameter.name().to_owned(),
         why,
@@ -190,15 +197,12 @@ fn element_of(
         FieldKind::Secret { .. } => {
             return Err(unfit("everybody there can read a command's arguments"));
         }
-        FieldKind::Number { least, .. } if *least < 0 && !dashed => {
+        FieldKind::Number { least, .. } if *least < 0 && !parameter.may_dash() => {
             return Err(Undeclared::Dash(parameter.name().to_owned()));
         }
         FieldKind::Number { .. } | FieldKind::Line { .. } | FieldKind::Choice(_) => {}
     }
-    Ok(Element::Field {
-        parameter: parameter.clone(),
-        dashed,
-    })
+    Ok(Element::Field(parameter.clone()))
 }
 
 /// The name in `{name}`, if that is all there is.
@@ -297,15 +301,23 @@ mod tests {
     fn each_element_is_quoted_and_fields_that_are_left_out_leave_nothing() {
         let command = command(
             vec![
-                field("unit", LINE),
+                field("unit", LINE).with_dash(),
                 field("lines", FieldKind::Number { least: 1, most: 9 }),
                 field("all", FieldKind::Flag),
             ],
-            &["journalctl", "{all}", "-n", "{lines}", "", "--", "{unit}"],
+            &[
+                "journalctl",
+                "{all}",
+                "lines",
+                "{lines}",
+                "",
+                "--",
+                "{unit}",
+            ],
             &[("all", "--all")],
         )
         .unwrap();
-        assert_eq!(line(&command, &[]).unwrap(), "'journalctl' '-n' '' '--'");
+        assert_eq!(line(&command, &[]).unwrap(), "'journalctl' 'lines' '' '--'");
         let all = [
             ("unit", text("-a'b\\c! $(d)")),
             ("lines", Argument::Number(3)),
@@ -313,7 +325,7 @@ mod tests {
         ];
         assert_eq!(
             line(&command, &all).unwrap(),
-            r"'journalctl' '--all' '-n' '3' '' '--' '-a'\''b'\\'c'\!' $(d)'"
+            r"'journalctl' '--all' 'lines' '3' '' '--' '-a'\''b'\\'c'\!' $(d)'"
         );
         let no = [("all", Argument::Flag(false))];
         assert_eq!(line(&command, &no).unwrap(), line(&command, &[]).unwrap());
@@ -344,6 +356,50 @@ mod tests {
             line(&command, &[("a", text(&long))]),
             Err(Denial::BadRequest)
         );
+    }
+
+    #[test]
+    fn a_dash_is_allowed_by_the_field_and_never_by_its_place() {
+        for elements in [
+            &["cat", "--", "{a}"][..],
+            &["sudo", "--", "cat", "{a}"],
+            &["find", "--", "{a}"],
+        ] {
+            let kept = command(vec![field("a", LINE)], elements, &[]).unwrap();
+            let dash = [("a", text("-n"))];
+            assert_eq!(line(&kept, &dash), Err(Denial::BadRequest), "{elements:?}");
+            let free = command(vec![field("a", LINE).with_dash()], elements, &[]).unwrap();
+            assert!(line(&free, &dash).unwrap().ends_with(" '-n'"));
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_left_out_moves_nothing_to_an_option() {
+        let grep = &["grep", "-e", "{a}", "--", "{b}"][..];
+        let needed = |name| Parameter::new(name, "", LINE).unwrap();
+        let wrong = command(vec![field("a", LINE), needed("b")], grep, &[]).unwrap_err();
+        assert_eq!(wrong, Undeclared::Shifts("a".to_owned()));
+        // After `--` nothing is an option, and a flag is one by itself.
+        command(vec![needed("a"), field("b", LINE)], grep, &[]).unwrap();
+        let all = [("a", "--all")];
+        command(
+            vec![field("a", FieldKind::Flag)],
+            &["ls", "-l", "{a}"],
+            &all,
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn the_canary_is_quoted_as_everything_is() {
+        let (sent, expected) = CANARY;
+        assert_eq!(
+            Fixed::new(&words(&["printf", "%s", expected]))
+                .unwrap()
+                .line(),
+            sent
+        );
+        assert_eq!(split(sent).unwrap(), ["printf", "%s", expected]);
     }
 
     #[test]
@@ -384,7 +440,7 @@ mod tests {
                 vec![field("a", number(-1))],
                 &["x", "{a}"],
                 &[],
-                "put \"--\" before",
+                "dash = true",
             ),
             (
                 vec![field("a", secret)],
@@ -411,10 +467,11 @@ mod tests {
                 .to_string();
             assert!(why.contains(told), "{elements:?}: {why}");
         }
-        let below = command(vec![field("a", number(-1))], &["x", "--", "{a}"], &[]).unwrap();
+        let below = field("a", number(-1)).with_dash();
+        let below = command(vec![below], &["x", "{a}"], &[]).unwrap();
         assert_eq!(
             line(&below, &[("a", Argument::Number(-1))]).unwrap(),
-            "'x' '--' '-1'"
+            "'x' '-1'"
         );
         // Braces of a program's own language stay.
         assert!(command(vec![], &["awk", "{print $1}"], &[]).is_ok());
@@ -449,7 +506,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_value_arrives_as_one_element(value in "[^\\p{Cc}]{0,60}") {
-            let command = command(vec![field("a", LINE)], &["p", "--", "{a}", "z"], &[]).unwrap();
+            let any = field("a", LINE).with_dash();
+            let command = command(vec![any], &["p", "--", "{a}", "z"], &[]).unwrap();
             let line = line(&command, &[("a", text(&value))]).unwrap();
             prop_assert_eq!(split(&line), Some(words(&["p", "--", &value, "z"])));
         }

@@ -123,7 +123,7 @@ impl KeyFile {
         let unusable = |why: &dyn std::fmt::Display| {
             Denial::ServiceUnavailable.because(format!("the key cannot be used: {why}"))
         };
-        let file = std::fs::File::open(path).map_err(|error| unusable(&error))?;
+        let file = opened(path).map_err(|error| unusable(&error))?;
         let meta = file.metadata().map_err(|error| unusable(&error))?;
         private(&meta).map_err(|why| unusable(&why))?;
         let mut text = Zeroizing::new(String::new());
@@ -149,6 +149,19 @@ impl KeyFile {
             .filter(|key| SPOKEN.contains(&key.algorithm()))
             .ok_or_else(|| Denial::AuthenticationDenied.because("the key stays locked"))
     }
+}
+
+/// Opened without waiting: a pipe has nobody who writes to it.
+#[cfg(unix)]
+fn opened(path: &Path) -> std::io::Result<std::fs::File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn opened(path: &Path) -> std::io::Result<std::fs::File> {
+    std::fs::File::open(path)
 }
 
 #[cfg(unix)]
@@ -239,6 +252,11 @@ mod tests {
             assert!(denied.note.unwrap().contains(part));
         }
         assert!(KeyFile::read(folder.path()).is_err());
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let denied = KeyFile::read(&pipe).err().unwrap();
+        assert!(denied.note.unwrap().contains("it is no file"));
         assert!(KeyFile::read(&folder.path().join("none")).is_err());
     }
 }

@@ -11,8 +11,10 @@ use russh::client::{self, ChannelOpenHandle, DisconnectReason, Msg};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, Disconnect};
 
+use super::allowance::Allowance;
 use super::auth::{Came, Dialogue, Entered};
-use super::run::{Leftovers, Ran, run};
+use super::command::CANARY;
+use super::run::{Leftovers, Ran, open, run};
 use super::{HostKeys, Launch, Machine};
 use crate::defaults;
 use crate::denial::{Denial, Denied};
@@ -31,6 +33,7 @@ pub(super) type Handle = client::Handle<Watcher>;
 pub(super) struct SshLink {
     machine: Arc<Machine>,
     seen: Seen,
+    allowance: Allowance,
     stage: RefCell<Stage>,
     leftovers: Leftovers,
     end: End,
@@ -65,14 +68,27 @@ pub(super) struct Seen(Arc<(AtomicBool, AtomicBool)>);
 // === impl SshLink ===
 
 impl SshLink {
-    pub(super) fn new(handle: Handle, machine: Arc<Machine>, seen: Seen, end: End) -> Self {
+    pub(super) fn new(
+        handle: Handle,
+        machine: Arc<Machine>,
+        allowance: Allowance,
+        seen: Seen,
+        end: End,
+    ) -> Self {
         Self {
             machine,
             seen,
+            allowance,
             stage: RefCell::new(Stage::Connected(Box::new(handle))),
             leftovers: Leftovers::new(),
             end,
         }
+    }
+
+    /// Whatever is waited for, if that is what stands here.
+    fn take(&self, is: impl FnOnce(&Stage) -> bool) -> Option<Stage> {
+        let mut stage = self.stage.borrow_mut();
+        is(&stage).then(|| std::mem::replace(&mut *stage, Stage::Busy))
     }
 
     fn held(&self) -> Result<Rc<Session>, Denied> {
@@ -88,26 +104,63 @@ impl SshLink {
         }
     }
 
-    fn came(&self, came: Came) -> Result<AuthOutcome, Denied> {
+    async fn came(&self, came: Came) -> Result<AuthOutcome, Denied> {
         match came {
             Came::Asks(dialogue, step) => {
-                self.stage.replace(Stage::Asked(dialogue));
+                self.come_to(Stage::Asked(dialogue))?;
                 Ok(AuthOutcome::Step(step))
             }
             Came::In(entered) => {
+                self.allowance.lift();
                 let lasting = Lasting::from_now(self.machine.session);
                 self.end.tell_after(lasting);
                 let session = Rc::new(Session { entered, lasting });
+                if self.machine.runs_something() {
+                    self.try_shell(&session).await?;
+                }
                 let info = session.info()?;
-                self.stage.replace(Stage::In(session));
+                self.come_to(Stage::In(session))?;
                 Ok(AuthOutcome::Session(info))
             }
         }
     }
 
+    /// Whoever left in the meantime is not let in.
+    fn come_to(&self, next: Stage) -> Result<(), Denied> {
+        let mut stage = self.stage.borrow_mut();
+        if matches!(*stage, Stage::Out) {
+            return Err(Denial::StaleSession.into());
+        }
+        *stage = next;
+        Ok(())
+    }
+
+    /// That the login shell over there reads what is quoted as it is meant: nothing
+    /// but a text that says so is run before.
+    async fn try_shell(&self, session: &Rc<Session>) -> Result<(), Denied> {
+        let (line, expected) = CANARY;
+        let ran = self.run_on(session, line, defaults::RUNNING).await?;
+        if !ran.succeeded() || ran.output != expected.as_bytes() {
+            let why = "the login shell there does not read what is quoted as sh does";
+            return Err(Denial::ServiceUnavailable.because(why));
+        }
+        Ok(())
+    }
+
     async fn run(&self, line: &str, within: Duration) -> Result<Ran, Denied> {
         let session = self.held()?;
-        run(&session.entered.handle, line, within, &self.leftovers).await
+        self.run_on(&session, line, within).await
+    }
+
+    async fn run_on(
+        &self,
+        session: &Rc<Session>,
+        line: &str,
+        within: Duration,
+    ) -> Result<Ran, Denied> {
+        let session = Rc::clone(session);
+        let opening = async move { open(&session.entered.handle).await };
+        run(opening, line, within, &self.leftovers).await
     }
 
     fn launch_of(&self, profile: &str) -> Result<&Launch, Denied> {
@@ -131,22 +184,24 @@ impl Session {
 impl Link for SshLink {
     fn begin_auth(&self, start: AuthStart) -> Asked<'_, AuthOutcome> {
         Box::pin(async move {
-            let Stage::Connected(handle) = self.stage.replace(Stage::Busy) else {
+            let connected = self.take(|stage| matches!(stage, Stage::Connected(_)));
+            let Some(Stage::Connected(handle)) = connected else {
                 return Err(Denial::BadRequest.because("somebody signed in here before"));
             };
             let key = self.machine.key.as_deref();
             let came = Dialogue::begin(*handle, self.seen.clone(), start, key).await?;
-            self.came(came)
+            self.came(came).await
         })
     }
 
     fn continue_auth(&self, answer: Proof) -> Asked<'_, AuthOutcome> {
         Box::pin(async move {
-            let Stage::Asked(dialogue) = self.stage.replace(Stage::Busy) else {
+            let asked = self.take(|stage| matches!(stage, Stage::Asked(_)));
+            let Some(Stage::Asked(dialogue)) = asked else {
                 return Err(Denial::BadRequest.because("nothing was asked"));
             };
             let came = dialogue.go_on(answer).await?;
-            self.came(came)
+            self.came(came).await
         })
     }
 
@@ -272,7 +327,14 @@ impl Link for SshLink {
     }
 
     fn ended(&self) -> LocalBoxFuture<'_, Denied> {
-        self.end.comes()
+        Box::pin(async move {
+            let denied = self.end.comes().await;
+            // Whoever left ended it themselves.
+            match *self.stage.borrow() {
+                Stage::Out => Denial::StaleSession.into(),
+                _ => denied,
+            }
+        })
     }
 }
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use russh::client::Msg;
-use russh::{Channel, ChannelMsg, ChannelWriteHalf, Sig};
-use tokio::sync::mpsc;
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::broken;
@@ -33,24 +33,21 @@ struct Running {
     leftovers: Leftovers,
 }
 
-/// Runs `line`, already quoted, for at most `within`.
+/// Runs `line`, already quoted, on the channel that `opening` gives, for at most
+/// `within`.
 ///
 /// # Errors
 ///
 /// `MethodDenied` where the server runs no commands, `ServiceUnavailable` where it
 /// opens no channel, `UpstreamTimeout`, `ResultTooLarge`, `UpstreamDisconnected`.
 pub(super) async fn run(
-    handle: &Handle,
+    opening: impl Future<Output = Result<Channel<Msg>, Denied>> + 'static,
     line: &str,
     within: Duration,
     leftovers: &Leftovers,
 ) -> Result<Ran, Denied> {
     let running = async {
-        let (mut answers, channel) = open(handle).await?.split();
-        let mut running = Running {
-            channel: Some(channel),
-            leftovers: leftovers.clone(),
-        };
+        let (mut running, mut answers) = opened(opening, leftovers.clone()).await?;
         let channel = running.channel()?;
         let sent = channel.exec(true, line).await;
         sent.map_err(|error| broken(&error))?;
@@ -89,10 +86,31 @@ pub(super) async fn run(
         .unwrap_or_else(|_| Err(Denial::UpstreamTimeout.into()))
 }
 
+/// A task of its own waits for the channel, so that one that comes when nobody waits
+/// for it any more is closed and not forgotten: a server counts those that are open.
+async fn opened(
+    opening: impl Future<Output = Result<Channel<Msg>, Denied>> + 'static,
+    leftovers: Leftovers,
+) -> Result<(Running, ChannelReadHalf), Denied> {
+    let (sender, opened) = oneshot::channel();
+    tokio::task::spawn_local(async move {
+        let came = opening.await.map(|channel| {
+            let (answers, channel) = channel.split();
+            let channel = Some(channel);
+            (Running { channel, leftovers }, answers)
+        });
+        // Dropped, it is closed.
+        let _ = sender.send(came);
+    });
+    opened
+        .await
+        .unwrap_or_else(|_| Err(Denial::UpstreamDisconnected.into()))
+}
+
 /// Opens a channel. A server takes so many at once (OpenSSH: `MaxSessions`), and
 /// counts one until it has cleared it away, which is after it was closed: so it is
 /// asked again for a while. Nothing ran yet.
-async fn open(handle: &Handle) -> Result<Channel<Msg>, Denied> {
+pub(super) async fn open(handle: &Handle) -> Result<Channel<Msg>, Denied> {
     let mut wait = defaults::ROOM_FIRST;
     loop {
         match handle.channel_open_session().await {

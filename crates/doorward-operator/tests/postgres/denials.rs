@@ -8,9 +8,12 @@ use doorward_operator::actor::Actor;
 use doorward_operator::declared::Outline;
 use doorward_operator::gateway::{Effect, Value};
 use doorward_operator::postgres::{Database, PostgresGateway, Statement};
+use doorward_operator::room::LaunchRequest;
 use doorward_operator::vm::{HealthState, OwnerState};
-use doorward_operator::{Denial, defaults};
+use doorward_operator::{Denial, Place, defaults};
 use serde_json::json;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
@@ -130,7 +133,10 @@ async fn op_m1_a_call_that_fits_nothing_is_denied_by_its_kind() {
         .await;
     assert_eq!(renewed.unwrap_err().denial, Denial::MethodDenied);
     logout(&actor).await;
-    assert!(call("number", Some(("n", "7"))).await.is_err());
+    assert_eq!(
+        call("number", Some(("n", "7"))).await.unwrap_err(),
+        Denial::StaleSession
+    );
     let admin = server.admin(DATABASE).await;
     let count = admin.query_one("select count(*) from canary where n < 10", &[]);
     assert_eq!(count.await.unwrap().get::<_, i64>(0), 2);
@@ -138,7 +144,8 @@ async fn op_m1_a_call_that_fits_nothing_is_denied_by_its_kind() {
     let absent = Arc::new(PostgresGateway::new(server.place(), &dialer(), absent));
     let denied = sign_in(absent, by_password(ROLE, PASSWORD)).await;
     assert_eq!(denied.unwrap_err(), Denial::ServiceUnavailable);
-    assert!(sign_in(gateway(), by_key(ROLE)).await.is_err());
+    let key = sign_in(gateway(), by_key(ROLE)).await;
+    assert_eq!(key.unwrap_err(), Denial::DisabledAuthMethod);
 }
 
 #[tokio::test]
@@ -154,6 +161,14 @@ async fn op_m2_results_over_the_limit_are_not_shown_and_their_changes_not_made()
                 "select repeat('x', 200000), repeat('y', 200000)",
             ),
             look("huge", &[], "select repeat('x', 3000000)"),
+            look(
+                "empty",
+                &[],
+                &format!(
+                    "select {} from generate_series(1, 2000)",
+                    vec!["null"; 1_600].join(", ")
+                ),
+            ),
             look("fits", &["a"], "select length($1)"),
             statement(
                 "change",
@@ -173,7 +188,7 @@ async fn op_m2_results_over_the_limit_are_not_shown_and_their_changes_not_made()
     let many = house.call("many", json!({})).await.unwrap();
     assert!(many.truncated);
     assert_eq!(many.rows.len(), defaults::ROWS);
-    for operation in ["wide", "huge", "change", "change-huge"] {
+    for operation in ["wide", "huge", "empty", "change", "change-huge"] {
         let large = house.call(operation, json!({})).await;
         assert_eq!(large.unwrap_err(), Rule::ResultTooLarge, "{operation}");
     }
@@ -254,7 +269,10 @@ async fn a_call_that_nobody_waits_for_is_cancelled_before_the_next_begins() {
     leaving.abort();
     assert!(leaving.await.is_err());
     assert_eq!(next.await.unwrap().unwrap().rows, [["1"]]);
-    assert_eq!(running(&admin).await, 0);
+    // What the last one left is being taken back.
+    while running(&admin).await > 0 {
+        tokio::task::yield_now().await;
+    }
     assert!(
         server
             .log()
@@ -311,4 +329,214 @@ async fn op_r6_a_session_ends_when_its_time_is_over() {
     assert_eq!(stale.unwrap_err(), Denial::StaleSession);
     let late = house.call("one", json!({})).await;
     assert_eq!(late.unwrap_err(), Rule::StaleSession);
+    let other = house.another();
+    assert_eq!(house.room.state(&other).owner.state, OwnerState::Free);
+}
+
+#[tokio::test]
+async fn op_m2_a_change_whose_rows_are_cut_is_not_made() {
+    let server = Postgres::start().await;
+    let admin = server.admin(DATABASE).await;
+    let archive = "CREATE TABLE archived (n int);
+        GRANT INSERT ON archived TO ada;
+        CREATE FUNCTION archive(n int) RETURNS int VOLATILE LANGUAGE sql
+        AS 'INSERT INTO archived VALUES (n); SELECT n';";
+    admin.batch_execute(archive).await.unwrap();
+    let archive = |name: &str, count: usize| {
+        let sql = format!("select archive(n) from generate_series(1, {count}) as n");
+        statement(name, Effect::Write, vec![], &sql)
+    };
+    let statements = vec![
+        archive("many", defaults::ROWS + 1_000),
+        archive("some", defaults::ROWS),
+    ];
+    let actor = sign_in(gateway(&server, statements), by_password(ROLE, PASSWORD))
+        .await
+        .unwrap();
+    let archived = async || {
+        let count = admin.query_one("select count(*) from archived", &[]);
+        count.await.unwrap().get::<_, i64>(0)
+    };
+    let many = invoke(&actor, STATEMENTS, "many", vec![]).await;
+    assert_eq!(many.unwrap_err(), Denial::ResultTooLarge);
+    assert_eq!(archived().await, 0);
+    invoke(&actor, STATEMENTS, "some", vec![]).await.unwrap();
+    assert_eq!(archived().await, 2_000);
+}
+
+#[tokio::test]
+async fn nothing_outlasts_the_turn_of_its_statement() {
+    let server = Postgres::start().await;
+    let statements = vec![
+        look(
+            "leave",
+            &[],
+            "select pg_advisory_lock(9), set_config('work_mem', '7MB', false)",
+        ),
+        look("look", &[], "select current_setting('work_mem')"),
+    ];
+    let actor = sign_in(gateway(&server, statements), by_password(ROLE, PASSWORD))
+        .await
+        .unwrap();
+    let left = invoke(&actor, STATEMENTS, "leave", vec![]).await.unwrap();
+    assert!(format!("{left:?}").contains("7MB"), "{left:?}");
+    let found = invoke(&actor, STATEMENTS, "look", vec![]).await.unwrap();
+    assert!(!format!("{found:?}").contains("7MB"), "{found:?}");
+    let admin = server.admin(DATABASE).await;
+    let locked = admin.query_one("select pg_try_advisory_lock(9)", &[]);
+    assert!(locked.await.unwrap().get::<_, bool>(0));
+}
+
+/// Whoever of us is connected.
+async fn connected(admin: &Client) -> i64 {
+    let connected = "select count(*) from pg_stat_activity where application_name = 'doorward'";
+    admin.query_one(connected, &[]).await.unwrap().get(0)
+}
+
+/// A write that waits for the lock that `admin` takes here.
+async fn waiting_write(admin: &Client) -> Statement {
+    let lock = "select pg_advisory_lock(7)";
+    admin.batch_execute(lock).await.unwrap();
+    let late = "with waits as (select pg_advisory_lock(7)) \
+                insert into canary (n, word) select 9, 'late' from waits";
+    statement("late", Effect::Write, vec![], late)
+}
+
+#[tokio::test]
+async fn op_r3_signing_out_in_the_middle_of_a_write_undoes_it() {
+    let server = Postgres::start().await;
+    let admin = server.admin(DATABASE).await;
+    let late = waiting_write(&admin).await;
+    for hangs in [false, true] {
+        let place = match hangs {
+            false => server.place(),
+            // Where nobody can be told to give up what they do.
+            true => one_way(server.address()).await,
+        };
+        let database = database(vec![late.clone()]);
+        let gateway = Arc::new(PostgresGateway::new(place, &dialer(), database));
+        let house = Arc::new(House::new(gateway));
+        house.login(by_password(ROLE, PASSWORD)).await.unwrap();
+        let calling = tokio::spawn({
+            let house = Arc::clone(&house);
+            async move { house.call("late", json!({})).await }
+        });
+        waited_for(&admin, &calling).await;
+        assert!(house.room.logout(&house.me));
+        let stale = calling.await.unwrap().unwrap_err();
+        assert_eq!(stale, Rule::StaleSession, "{hangs}");
+        if hangs {
+            // The server goes on with what nobody took from it, as far as the commit.
+            let unlock = "select pg_advisory_unlock(7)";
+            admin.batch_execute(unlock).await.unwrap();
+        }
+        while connected(&admin).await > 0 {
+            tokio::task::yield_now().await;
+        }
+        let count = admin.query_one("select count(*) from canary where word = 'late'", &[]);
+        assert_eq!(count.await.unwrap().get::<_, i64>(0), 0, "{hangs}");
+    }
+}
+
+/// A way to `address` that takes one connection, and leaves all others waiting.
+async fn one_way(address: String) -> Place {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = Place::parse(&listener.local_addr().unwrap().to_string()).unwrap();
+    tokio::spawn(async move {
+        let (mut ours, _) = listener.accept().await.unwrap();
+        let mut theirs = TcpStream::connect(address).await.unwrap();
+        tokio::spawn(async move {
+            // Either may have gone.
+            let _ = copy_bidirectional(&mut ours, &mut theirs).await;
+        });
+        let mut waiting = Vec::new();
+        loop {
+            waiting.push(listener.accept().await.unwrap());
+        }
+    });
+    place
+}
+
+#[tokio::test]
+async fn op_m2_a_ninth_call_at_once_is_told_so() {
+    let server = Postgres::start().await;
+    let admin = server.admin(DATABASE).await;
+    let lock = "select pg_advisory_lock(7)";
+    admin.batch_execute(lock).await.unwrap();
+    let house = House::new(gateway(&server, vec![look("wait", &[], lock)]));
+    let house = Arc::new(house);
+    house.login(by_password(ROLE, PASSWORD)).await.unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..=defaults::IN_FLIGHT {
+        let house = Arc::clone(&house);
+        calls.spawn(async move { house.call("wait", json!({})).await });
+    }
+    // One has its turn, seven wait for theirs, and one has none.
+    let first = calls.join_next().await.unwrap().unwrap();
+    assert_eq!(first.unwrap_err(), Rule::Busy);
+    let unlock = "select pg_advisory_unlock(7)";
+    admin.batch_execute(unlock).await.unwrap();
+    while let Some(call) = calls.join_next().await {
+        call.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_says_nothing_is_given_up_in_time() {
+    // At first,
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = Place::parse(&listener.local_addr().unwrap().to_string()).unwrap();
+    let silent = Arc::new(PostgresGateway::new(place, &dialer(), database(vec![])));
+    let actor = Actor::connect(silent).await.unwrap();
+    tokio::time::pause();
+    let before = tokio::time::Instant::now();
+    let denied = actor
+        .ask(defaults::CALL, |link| {
+            Box::pin(async move { link.begin_auth(by_password(ROLE, PASSWORD)).await })
+        })
+        .await;
+    assert_eq!(denied.unwrap_err().denial, Denial::UpstreamTimeout);
+    assert_eq!(before.elapsed().as_secs(), defaults::CALL.as_secs());
+    tokio::time::resume();
+    // and in the middle of a call, whose time is over here if nobody says so there.
+    let server = Postgres::start().await;
+    let admin = server.admin(DATABASE).await;
+    let lock = "select pg_advisory_lock(7)";
+    admin.batch_execute(lock).await.unwrap();
+    let wait = look("wait", &[], lock);
+    let actor = sign_in(gateway(&server, vec![wait]), by_password(ROLE, PASSWORD))
+        .await
+        .unwrap();
+    let calling = tokio::spawn({
+        let actor = Arc::clone(&actor);
+        async move { invoke(&actor, STATEMENTS, "wait", vec![]).await }
+    });
+    waited_for(&admin, &calling).await;
+    let pid = "select pid from pg_stat_activity where application_name = 'doorward'";
+    let pid: i32 = admin.query_one(pid, &[]).await.unwrap().get(0);
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    tokio::time::pause();
+    let stopped = calling.await.unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    assert_eq!(stopped.unwrap_err(), Denial::UpstreamTimeout);
+}
+
+#[tokio::test]
+async fn there_is_nothing_to_launch_in_a_database() {
+    let server = Postgres::start().await;
+    let house = House::new(gateway(&server, vec![look("one", &[], "select 1")]));
+    house.login(by_password(ROLE, PASSWORD)).await.unwrap();
+    let (room, me) = (&house.room, &house.me);
+    let request = LaunchRequest {
+        profile: "one".to_owned(),
+        grants: Vec::new(),
+    };
+    for refusal in [
+        room.launchers(me, "r").await.unwrap_err(),
+        room.probe(me, "r", "one".to_owned()).await.unwrap_err(),
+        room.launch(me, "r", request).await.unwrap_err(),
+    ] {
+        assert_eq!(refusal.rule(), Rule::ServiceUnavailable);
+    }
 }

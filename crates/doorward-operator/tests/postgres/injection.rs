@@ -109,6 +109,8 @@ async fn no_row_of_the_corpus_is_read_by_the_server() {
         "SET LOCAL statement_timeout = 14000",
         "COMMIT",
         "ROLLBACK",
+        "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
+         SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP",
     ];
     for text in &ours {
         assert!(declared.contains(&text.as_str()), "{text}");

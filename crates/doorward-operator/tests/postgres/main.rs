@@ -11,6 +11,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod denials;
+mod fake;
+mod hostile;
 mod injection;
 mod proofs;
 mod server;

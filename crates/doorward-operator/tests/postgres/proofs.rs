@@ -1,5 +1,9 @@
 //! Who proves what to whom: passwords, TLS, sockets.
 
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use doorward_egress::{AddressPolicy, Dialer, Trust};
@@ -7,6 +11,7 @@ use doorward_operator::gateway::{AuthOutcome, AuthStrength};
 use doorward_operator::postgres::PostgresGateway;
 use doorward_operator::{Denial, Gateway, Place};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustix::process::getuid;
 
 use super::common::{begin, by_password, dialer, invoke, sign_in};
 use super::server::{PASSWORD, Postgres, ROLE};
@@ -70,6 +75,45 @@ async fn with_tls_the_server_is_who_a_root_says_or_nothing_is_told_to_it() {
     let plain = Postgres::start().await;
     let none = sign_in(over_tls(&plain, &trusting), by_password(ROLE, PASSWORD)).await;
     assert_eq!(none.unwrap_err(), Denial::HostKeyMismatch);
+}
+
+/// Listens on a socket as another user, where anybody may put one. It ends with its
+/// input.
+const LISTEN: &str = "my $s = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die; \
+                      $| = 1; print qq(here\\n); <STDIN>";
+
+#[tokio::test]
+async fn a_socket_of_another_user_is_not_believed() {
+    if !getuid().is_root() {
+        assert!(
+            std::env::var_os("CI").is_none_or(|value| value.is_empty()),
+            "only root can be another user"
+        );
+        eprintln!("skipped: only root can be another user");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    let path = folder.path().join("socket");
+    let mut other = Command::new("perl")
+        .args(["-MIO::Socket::UNIX", "-e", LISTEN])
+        .arg(&path)
+        .uid(65_534)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut told = BufReader::new(other.stdout.take().unwrap());
+    told.read_line(&mut line).unwrap();
+    assert_eq!(line, "here\n");
+    let place = Place::parse(&format!("unix:{}", path.display())).unwrap();
+    let gateway = PostgresGateway::new(place, &dialer(), database(vec![]));
+    let denied = sign_in(Arc::new(gateway), by_password(ROLE, PASSWORD)).await;
+    assert_eq!(denied.unwrap_err(), Denial::HostKeyMismatch);
+    drop(other.stdin.take());
+    assert!(other.wait().unwrap().success());
 }
 
 #[tokio::test]

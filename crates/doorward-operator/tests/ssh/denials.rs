@@ -53,13 +53,7 @@ async fn op_m1_a_call_that_fits_nothing_is_denied_by_its_kind() {
         .unwrap();
     logout(&actor).await;
     let stale = invoke(&actor, COMMANDS, "show", vec![text("a", "x")]).await;
-    assert!(
-        matches!(
-            stale,
-            Err(Denial::StaleSession | Denial::UpstreamDisconnected)
-        ),
-        "{stale:?}"
-    );
+    assert_eq!(stale.unwrap_err(), Denial::StaleSession);
 }
 
 #[tokio::test]
@@ -77,6 +71,8 @@ async fn op_m2_arguments_over_the_limit_are_not_sent_and_results_over_it_not_sho
         .call("show", json!({ "a": "x".repeat(65 * 1024) }))
         .await;
     assert_eq!(long.unwrap_err(), Rule::BadRequest);
+    // What was too long was never said: the one command so far tried the shell.
+    assert_eq!(sshd.log().matches("Starting session").count(), 1);
     let most = house
         .call("show", json!({ "a": "x".repeat(60 * 1024) }))
         .await;
@@ -95,7 +91,6 @@ async fn op_m2_arguments_over_the_limit_are_not_sent_and_results_over_it_not_sho
 #[tokio::test]
 async fn a_command_that_takes_too_long_is_given_up_and_the_next_one_runs() {
     let sshd = Sshd::start();
-    let slow = script("slow", "sleep 60", &[]);
     let outline = doorward_operator::declared::Outline::new(
         "brief",
         "",
@@ -106,7 +101,7 @@ async fn a_command_that_takes_too_long_is_given_up_and_the_next_one_runs() {
     let elements = super::words(&["sleep", "60"]);
     let brief = doorward_operator::ssh::Command::new(outline, &elements, &[]).unwrap();
     let hello = script("hello", "echo hello", &[]);
-    let house = House::new(gateway(&sshd, machine(&sshd, vec![slow, brief, hello])));
+    let house = House::new(gateway(&sshd, machine(&sshd, vec![brief, hello])));
     house.login(by_key(ACCOUNT)).await.unwrap();
     let late = house.call("brief", json!({})).await;
     assert_eq!(late.unwrap_err(), Rule::UpstreamTimeout);
@@ -194,10 +189,7 @@ async fn a_command_waits_until_the_server_has_room_for_it() {
 async fn what_the_server_does_not_open_is_unavailable_and_what_is_no_server_disconnects() {
     let sshd = Sshd::with(&[KEYS_ALONE, &["MaxSessions 0"]].concat(), "/bin/sh");
     let machine = machine(&sshd, vec![script("hello", "echo hello", &[])]);
-    let actor = sign_in(gateway(&sshd, machine.clone()), by_key(ACCOUNT))
-        .await
-        .unwrap();
-    let unopened = invoke(&actor, COMMANDS, "hello", vec![]).await;
+    let unopened = sign_in(gateway(&sshd, machine.clone()), by_key(ACCOUNT)).await;
     assert_eq!(unopened.unwrap_err(), Denial::ServiceUnavailable);
 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -221,11 +213,33 @@ async fn op_m2_a_server_that_says_nothing_is_given_up_after_five_seconds() {
     let sshd = Sshd::start();
     let place = Place::parse(&address).unwrap();
     let machine = Arc::new(machine(&sshd, vec![]));
+    let before = tokio::time::Instant::now();
     let silent = sign_in(
         Arc::new(SshGateway::new(place, &dialer(), machine)),
         by_key(ACCOUNT),
     );
     assert_eq!(silent.await.unwrap_err(), Denial::UpstreamTimeout);
+    assert_eq!(before.elapsed().as_secs(), defaults::CONNECT.as_secs());
+}
+
+#[tokio::test]
+async fn a_server_that_stops_in_the_middle_of_a_call_is_given_up_in_time() {
+    let sshd = Sshd::start();
+    let told = sshd.pipe("told");
+    let wait = script("wait", "echo here > \"$1\"; sleep 60", &["told"]);
+    let actor = sign_in(gateway(&sshd, machine(&sshd, vec![wait])), by_key(ACCOUNT))
+        .await
+        .unwrap();
+    let calling = tokio::spawn({
+        let (actor, told) = (Arc::clone(&actor), told.display().to_string());
+        async move { invoke(&actor, COMMANDS, "wait", vec![text("told", &told)]).await }
+    });
+    assert_eq!(heard(told).await, "here");
+    sshd.signal(rustix::process::Signal::STOP);
+    tokio::time::pause();
+    let stopped = calling.await.unwrap();
+    sshd.signal(rustix::process::Signal::CONT);
+    assert_eq!(stopped.unwrap_err(), Denial::UpstreamTimeout);
 }
 
 #[tokio::test]
@@ -236,7 +250,7 @@ async fn signing_out_closes_the_connection() {
         .unwrap();
     assert_eq!(sshd.open_connections(), 1);
     logout(&actor).await;
-    assert_eq!(actor.ended().await.denial, Denial::UpstreamDisconnected);
+    assert_eq!(actor.ended().await.denial, Denial::StaleSession);
     while sshd.open_connections() > 0 {
         tokio::task::yield_now().await;
     }

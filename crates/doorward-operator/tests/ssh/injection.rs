@@ -54,12 +54,11 @@ async fn every_row(shell: &str) {
     let sshd = Sshd::with(KEYS_ALONE, shell);
     let canary = sshd.home().join("canary");
     fs::write(&canary, "alive").unwrap();
-    let shown = |name: &str, elements: &[&str]| {
-        command(name, Effect::Read, vec![field("a", LINE)], elements)
-    };
+    let shown = |name: &str, a, elements: &[&str]| command(name, Effect::Read, vec![a], elements);
+    let printf = ["/usr/bin/printf", "--", "[%s]", "{a}"];
     let commands = vec![
-        shown("show", &["/usr/bin/printf", "--", "[%s]", "{a}"]),
-        shown("bare", &["/usr/bin/printf", "[%s]", "{a}"]),
+        shown("show", field("a", LINE).with_dash(), &printf),
+        shown("bare", field("a", LINE), &printf),
     ];
     let gateway = gateway(&sshd, machine(&sshd, commands));
     let actor = sign_in(gateway, by_key(ACCOUNT)).await.unwrap();

@@ -11,6 +11,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod denials;
+mod hostile;
 mod injection;
 mod server;
 mod signing_in;

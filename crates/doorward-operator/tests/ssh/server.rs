@@ -147,6 +147,14 @@ impl Sshd {
         }
     }
 
+    /// Sends `signal` to whatever serves a connection.
+    pub(crate) fn signal(&self, signal: Signal) {
+        for child in self.connections.lock().unwrap().iter() {
+            let group = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+            kill_process_group(group, signal).unwrap();
+        }
+    }
+
     /// Connections that have not ended.
     pub(crate) fn open_connections(&self) -> usize {
         let mut connections = self.connections.lock().unwrap();
@@ -213,7 +221,7 @@ fn serve(folder: &Path, stream: OwnedFd) -> Child {
         .expect("openssh-server is installed")
 }
 
-fn keygen(path: &Path, passphrase: &str) {
+pub(crate) fn keygen(path: &Path, passphrase: &str) {
     let made = Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-a", "1", "-N", passphrase, "-f"])
         .arg(path)

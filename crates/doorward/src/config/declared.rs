@@ -38,6 +38,10 @@ static STATEMENT: Common = Common {
 
 impl Entry {
     pub(super) fn command(&self) -> Result<Command, ConfigError> {
+        if self.settings.written(&keys::COMMAND_EFFECT).is_none() {
+            let why = "a command says what it does: \"read\", \"write\" or \"destructive\"";
+            return Err(self.wrong(&keys::COMMAND_EFFECT, why));
+        }
         let outline = self.outline(&COMMAND)?;
         let words: Vec<_> = self
             .parts(&keys::COMMAND_FIELD)
@@ -65,11 +69,15 @@ impl Entry {
 
     pub(super) fn statement(&self) -> Result<Statement, ConfigError> {
         let outline = self.outline(&STATEMENT)?;
-        let words = self.parts(&keys::STATEMENT_FIELD);
-        let mut words = words.filter(|field| field.settings.written(&keys::FIELD_WORD).is_some());
-        if let Some(field) = words.next() {
-            let why = "a statement has no words";
-            return Err(field.wrong(&keys::FIELD_WORD, why));
+        for field in self.parts(&keys::STATEMENT_FIELD) {
+            for (key, why) in [
+                (&keys::FIELD_WORD, "a statement has no words"),
+                (&keys::FIELD_DASH, "a statement reads no dash as an option"),
+            ] {
+                if field.settings.written(key).is_some() {
+                    return Err(field.wrong(key, why));
+                }
+            }
         }
         let sql = self.settings.text(&keys::STATEMENT_SQL);
         Statement::new(outline, &sql.unwrap_or_default())
@@ -143,6 +151,9 @@ impl Entry {
                 .matching(&pattern)
                 .map_err(|error| self.undeclared(&keys::FIELD_PATTERN, &error))?;
         }
+        if settings.flag(&keys::FIELD_DASH) {
+            parameter = parameter.with_dash();
+        }
         if settings.flag(&keys::FIELD_OPTIONAL) {
             parameter = parameter.optional();
         }
@@ -155,10 +166,11 @@ impl Entry {
 }
 
 /// Keys that not every kind of field has.
-static OF_KINDS: [(&Key, &[&str]); 5] = [
+static OF_KINDS: [(&Key, &[&str]); 6] = [
     (&keys::FIELD_LEAST, &["number"]),
     (&keys::FIELD_MOST, &["number", "line", "text", "secret"]),
     (&keys::FIELD_CHOICES, &["choice"]),
     (&keys::FIELD_PATTERN, &["line", "text", "secret"]),
     (&keys::FIELD_WORD, &["flag"]),
+    (&keys::FIELD_DASH, &["number", "line"]),
 ];

@@ -91,10 +91,21 @@ impl Entry {
         self.stray(kind)?;
         let way = match kind {
             "ssh" => Way::Ssh(Arc::new(self.machine(places)?)),
-            "postgres" => Way::Postgres {
-                database: Arc::new(self.database()?),
-                always_tls: settings.text(&keys::GATEWAY_TLS).as_deref() == Some("always"),
-            },
+            "postgres" => {
+                let always_tls = settings.text(&keys::GATEWAY_TLS).as_deref() == Some("always");
+                if always_tls
+                    && there
+                        .iter()
+                        .any(|(_, place)| matches!(place, Place::Unix(_)))
+                {
+                    let why = "a socket has no TLS: leave this out, or write host:port";
+                    return Err(self.wrong(&keys::GATEWAY_TLS, why));
+                }
+                Way::Postgres {
+                    database: Arc::new(self.database()?),
+                    always_tls,
+                }
+            }
             _ => Way::Capnp,
         };
         Ok(Gateway {
@@ -298,7 +309,7 @@ mod tests {
 
     #[test]
     fn commands_and_statements_belong_to_their_gateway() {
-        let command = "[[gateway.command]]\nname = \"log\"\nrun = [\"tail\", \"-n\", \"{n}\", \"--\", \"{file}\"]\nfield = [{ name = \"n\", kind = \"number\", least = 1, most = 9 }, { name = \"file\", most = 64, pattern = \"[a-z]+\" }]\n";
+        let command = "[[gateway.command]]\nname = \"log\"\neffect = \"read\"\nrun = [\"tail\", \"-n\", \"{n}\", \"--\", \"{file}\"]\nfield = [{ name = \"n\", kind = \"number\", least = 1, most = 9 }, { name = \"file\", most = 64, pattern = \"[a-z]+\" }]\n";
         let statement = "[[gateway.statement]]\nname = \"rows\"\nsql = \"select $1\"\n[[gateway.statement.field]]\nname = \"x\"\n";
         let launch = "[[gateway.launch]]\nprofile = \"x\"\nprobe = [\"a\"]\nstart = [\"b\"]\n";
         let text = format!(
@@ -359,7 +370,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_declared_is_told_by_line() {
-        let command = |more: &str| ssh(&format!("[[gateway.command]]\nname = \"x\"\n{more}"));
+        let command = |more: &str| {
+            ssh(&format!(
+                "[[gateway.command]]\nname = \"x\"\neffect = \"write\"\n{more}"
+            ))
+        };
         let field = |more: &str| {
             command(&format!(
                 "run = [\"p\", \"{{a}}\"]\nfield = [{{ name = \"a\", {more} }}]"
@@ -383,11 +398,11 @@ mod tests {
             (command(""), "gateway.command.run: a command is a program"),
             (
                 command("run = [\"p\", \"--x={a}\"]\nfield = [{ name = \"a\" }]"),
-                "line 8: gateway.command.run: {a} has to be an element",
+                "line 9: gateway.command.run: {a} has to be an element",
             ),
             (
                 command("run = [\"p\", \"{b}\"]"),
-                "line 8: gateway.command.run: {b} is no field",
+                "line 9: gateway.command.run: {b} is no field",
             ),
             (
                 command("rum = [\"p\"]"),
@@ -418,9 +433,29 @@ mod tests {
             ),
             (
                 ssh(
-                    "[[gateway.command]]\nname = \"x\"\nrun = [\"p\"]\n[[gateway.command]]\nname = \"x\"\nrun = [\"p\"]",
+                    "[[gateway.command]]\nname = \"x\"\neffect = \"read\"\nrun = [\"p\"]\n[[gateway.command]]\nname = \"x\"\neffect = \"read\"\nrun = [\"p\"]",
                 ),
                 "\"x\" is declared twice",
+            ),
+            (
+                ssh("[[gateway.command]]\nname = \"x\"\nrun = [\"rm\"]"),
+                "gateway.command.effect: a command says what it does",
+            ),
+            (
+                field("kind = \"number\", least = -1, most = 2"),
+                "gateway.command.run: a may be below zero",
+            ),
+            (
+                field("kind = \"flag\", word = \"-v\", dash = true"),
+                "gateway.field.dash: a field of kind flag has none",
+            ),
+            (
+                statement("sql = \"select $1\"\nfield = [{ name = \"a\", dash = true }]"),
+                "gateway.field.dash: a statement reads no dash",
+            ),
+            (
+                postgres("tls = \"always\"").replace("h:5432", "unix:/run/s"),
+                "line 6: gateway.tls: a socket has no TLS",
             ),
             (
                 ssh("[[gateway.launch]]\nprofile = \"x\"\nprobe = [\"p\"]"),

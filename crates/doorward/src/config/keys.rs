@@ -207,15 +207,15 @@ keys! { GATEWAY_KEYS:
     GATEWAY_HOST_KEYS = "gateway.host_keys" Kind::List, "Of ssh: keys of the host, as in its .pub files, or their fingerprints (\"SHA256:...\"). No other host is believed.";
     GATEWAY_KEY = "gateway.key" Kind::Path, "Of ssh: the file of a private key to sign in with, which only you may read. It stays on this computer.";
     GATEWAY_DATABASE = "gateway.database" Kind::Text, "Of postgres: the name of the database.";
-    GATEWAY_TLS = "gateway.tls" Kind::OneOf(&["auto", "always"]), "Of postgres: where TLS is spoken. auto leaves it out on this computer alone.";
+    GATEWAY_TLS = "gateway.tls" Kind::OneOf(&["auto", "always"]), "Of postgres: where TLS is spoken. auto leaves it out on this computer alone; a socket has none.";
 }
 
 keys! { COMMAND_KEYS:
     COMMAND_NAME = "gateway.command.name" Kind::Text, "What calls name: letters, digits, - and _.";
     COMMAND_LABEL = "gateway.command.label" Kind::Text, "What people read. Unless set, its name.";
-    COMMAND_EFFECT = "gateway.command.effect" Kind::OneOf(EFFECTS), "What it does over there. What is destructive is asked about again.";
+    COMMAND_EFFECT = "gateway.command.effect" Kind::OneOf(EFFECTS), "What it does over there, which each command has to say. What is destructive is asked about again.";
     COMMAND_RUN = "gateway.command.run" Kind::List, "The program and its arguments, one text each. One that is {name} is replaced by that field.";
-    COMMAND_WITHIN = "gateway.command.within" time(doorward_operator::defaults::RUNNING), "It is ended after this.";
+    COMMAND_WITHIN = "gateway.command.within" time(doorward_operator::defaults::RUNNING), "After this it is told to end, and nobody waits for it any more.";
 }
 
 keys! { LAUNCH_KEYS:
@@ -229,9 +229,9 @@ keys! { LAUNCH_KEYS:
 keys! { STATEMENT_KEYS:
     STATEMENT_NAME = "gateway.statement.name" Kind::Text, "What calls name: letters, digits, - and _.";
     STATEMENT_LABEL = "gateway.statement.label" Kind::Text, "What people read. Unless set, its name.";
-    STATEMENT_EFFECT = "gateway.statement.effect" Kind::OneOf(EFFECTS), "What it does over there. One that reads runs in a transaction that changes nothing; what is destructive is asked about again.";
+    STATEMENT_EFFECT = "gateway.statement.effect" Kind::OneOf(EFFECTS), "What it does over there. One that reads runs in a read-only transaction; what is destructive is asked about again.";
     STATEMENT_SQL = "gateway.statement.sql" Kind::Text, "One statement, in which $1 is the first field, and so on.";
-    STATEMENT_WITHIN = "gateway.statement.within" time(doorward_operator::defaults::RUNNING), "It is ended after this.";
+    STATEMENT_WITHIN = "gateway.statement.within" time(doorward_operator::defaults::RUNNING), "The server is told to end it after this.";
 }
 
 keys! { FIELD_KEYS:
@@ -243,6 +243,7 @@ keys! { FIELD_KEYS:
     FIELD_CHOICES = "gateway.field.choices" Kind::List, "What may be chosen.";
     FIELD_PATTERN = "gateway.field.pattern" Kind::Text, "A regular expression that the whole text matches.";
     FIELD_WORD = "gateway.field.word" Kind::Text, "Of a command's flag: the argument that is there if it is set.";
+    FIELD_DASH = "gateway.field.dash" Kind::Flag(false), "Of a command's line or number: it may begin with a dash. Only where the program takes no option: after a \"--\" that it knows.";
     FIELD_OPTIONAL = "gateway.field.optional" Kind::Flag(false), "It may be left out.";
 }
 

@@ -99,6 +99,7 @@ const GATEWAYS: &str = "
 # [[gateway.command]]
 # name = \"log\"
 # label = \"Last lines of a service\"
+# effect = \"read\"
 # run = [\"journalctl\", \"--no-pager\", \"-n\", \"{lines}\", \"-u\", \"{unit}\"]
 # field = [
 #   { name = \"unit\", kind = \"choice\", choices = [\"nginx\", \"ssh\"] },

@@ -18,6 +18,7 @@ mod ssh;
 
 use doorward::config::{Config, Flags};
 use doorward_testkit::house::{Reply, TestHouse};
+use doorward_testkit::log::Log;
 use serde_json::{Value, json};
 
 /// A house with the gateways of this configuration.
@@ -72,6 +73,7 @@ async fn op_m1_a_machine_behind_ssh_is_reached_through_the_door() {
 
         [[gateway.command]]
         name = "show"
+        effect = "read"
         run = ["printf", "<%s>", "{{a}}", "{{loud}}"]
         field = [
           {{ name = "a", most = 9, pattern = "[a-z' ]*" }},
@@ -157,4 +159,121 @@ async fn op_m1_a_database_is_reached_through_the_door() {
     assert_eq!(out.status, 200, "{}", out.text());
     let stale = call(&house, "words", &json!({ "n": 2 })).await;
     assert_eq!(stale.status, 410, "{}", stale.text());
+}
+
+/// Where the words are in `text`, each as a word of its own.
+fn found(text: &str, words: &[&str]) -> Vec<String> {
+    let letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    let stands = |at: usize, word: &str| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        !letter(before.chars().next_back()) && !letter(after.chars().next())
+    };
+    let found = words.iter().filter(|word| {
+        let mut places = text.match_indices(**word);
+        places.any(|(at, _)| stands(at, word))
+    });
+    found.map(|word| (*word).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn op_d2_denials_say_their_name_and_nothing_of_what_is_behind_the_door() {
+    let log = Log::hear();
+    let mut denials = Vec::new();
+    let (server, sshd) = (postgres::Postgres::start().await, ssh::Sshd::start());
+
+    let text = format!(
+        r#"
+        [[gateway]]
+        name = "shop"
+        kind = "postgres"
+        address = "{}"
+        database = "{}"
+        "#,
+        server.address(),
+        postgres::DATABASE,
+    );
+    let statements = [
+        ("locked", "select n from hidden"),
+        ("missing", "select 1 from nowhere"),
+        ("slow", "select pg_sleep(60)"),
+        ("secret", "select $1::int"),
+    ];
+    let declared = statements.map(|(name, sql)| {
+        let field = match name {
+            "secret" => "field = [{ name = \"s\", kind = \"secret\" }]",
+            _ => "within = \"1s\"",
+        };
+        format!("[[gateway.statement]]\nname = \"{name}\"\nsql = \"{sql}\"\n{field}\n")
+    });
+    let mut house = open(&format!("{text}{}", declared.concat())).await;
+    let wrong = json!({ "account": postgres::ROLE, "password": "wrong-staple" }).to_string();
+    let reply = house.post("/api/operator/login/password", &wrong).await;
+    denials.push((reply, 403, "authenticationDenied"));
+    house.hand.advance(std::time::Duration::from_secs(2));
+    let right = json!({ "account": postgres::ROLE, "password": postgres::PASSWORD });
+    sign_in(&mut house, "password", &right).await;
+    let secret = json!({ "s": "hunter2-staple" });
+    for (operation, fields, status, name) in [
+        ("locked", &json!({}), 403, "methodDenied"),
+        ("missing", &json!({}), 503, "serviceUnavailable"),
+        ("slow", &json!({}), 504, "upstreamTimeout"),
+        ("secret", &secret, 400, "badRequest"),
+    ] {
+        denials.push((call(&house, operation, fields).await, status, name));
+    }
+    server.stop();
+    let gone = call(&house, "locked", &json!({})).await;
+    let name = gone.denial().unwrap_or_default();
+    assert!(
+        matches!(name.as_str(), "upstreamDisconnected" | "staleSession"),
+        "{name}"
+    );
+
+    let key = sshd.path("id").display().to_string();
+    let machine = |host_key: &str| {
+        format!(
+            "[[gateway]]\nname = \"machine\"\nkind = \"ssh\"\naddress = \"{}\"\nhost_keys = [{}]\nkey = {}\n\
+             [[gateway.command]]\nname = \"slow\"\neffect = \"read\"\nwithin = \"1s\"\nrun = [\"sleep\", \"60\"]\n",
+            sshd.address(),
+            quoted(&sshd.public(host_key)),
+            quoted(&key),
+        )
+    };
+    let account = json!({ "account": ssh::ACCOUNT });
+    let house = open(&machine("other")).await;
+    let login = "/api/operator/login/publickey";
+    let reply = house.post(login, &account.to_string()).await;
+    denials.push((reply, 502, "hostKeyMismatch"));
+    let mut house = open(&machine("host")).await;
+    sign_in(&mut house, "publickey", &account).await;
+    let reply = call(&house, "slow", &json!({})).await;
+    denials.push((reply, 504, "upstreamTimeout"));
+
+    let shown = |name: &str| {
+        let public = sshd.public(name);
+        let blob = public.split(' ').nth(1).unwrap().to_owned();
+        let print = std::process::Command::new("ssh-keygen")
+            .arg("-lf")
+            .arg(sshd.path(&format!("{name}.pub")))
+            .output()
+            .unwrap();
+        let print = String::from_utf8(print.stdout).unwrap();
+        [blob, print.split(' ').nth(1).unwrap().to_owned()]
+    };
+    let (host, other) = (shown("host"), shown("other"));
+    let (database, machine) = (server.address(), sshd.address());
+    let mut words = vec![&*database, &*machine, &*key, postgres::ROLE];
+    words.extend([postgres::PASSWORD, "wrong-staple", "hunter2-staple"]);
+    words.extend(host.iter().chain(&other).map(String::as_str));
+    words.extend(statements.map(|(_, sql)| sql));
+    words.push("sleep");
+    for (reply, status, name) in denials {
+        let text = reply.text();
+        assert_eq!(reply.status, status, "{name}: {text}");
+        assert_eq!(reply.denial().as_deref(), Some(name));
+        assert_eq!(found(&text, &words), [""; 0], "{name}: {text}");
+    }
+    let log = log.text();
+    assert!(log.contains("a gateway says no"), "{log}");
+    assert_eq!(found(&log, &words), [""; 0], "{log}");
 }
