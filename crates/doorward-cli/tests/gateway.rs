@@ -287,7 +287,7 @@ fn op_r7_the_command_line_takes_the_slot_from_its_owner_and_signs_out_over_there
             .map(|event| (event["kind"].clone(), event["detail"].clone()))
             .collect();
         for (kind, why) in [
-            ("gateway.released", "browserSessionEnded"),
+            ("gateway.released", "revoked"),
             ("session.revoked", "revoked"),
         ] {
             let of_kind = of_owner.iter().filter(|(known, _)| known == kind);
