@@ -71,7 +71,6 @@ const ENDS: Readonly<Record<string, string>> = {
   logout: "you signed out of it",
   anotherGateway: "another gateway was chosen",
   shutdown: "doorward stopped",
-  browserSessionEnded: "the session of this browser ended",
 };
 
 /** Why a session on a gateway ended: what the transcript's row says, or that in words. */
