@@ -45,7 +45,7 @@ pub(crate) struct House {
 /// While it is there, paused time stands still: threads other than the test's go on
 /// meanwhile. Without it a deadline comes as soon as the test waits for them.
 pub(crate) struct Still {
-    _held: std::sync::mpsc::Sender<()>,
+    _held: std::sync::mpsc::SyncSender<()>,
 }
 
 fn accounts(key: &Ed25519KeyPair) -> Accounts {
@@ -257,7 +257,7 @@ impl Over {
 
 impl Still {
     pub(crate) fn hold() -> Self {
-        let (hold, held) = std::sync::mpsc::channel();
+        let (hold, held) = std::sync::mpsc::sync_channel(1);
         // The runtime leaves its paused clock alone while work of this kind goes on.
         tokio::task::spawn_blocking(move || {
             let _ = held.recv();

@@ -401,12 +401,12 @@ pub(super) struct House {
 /// While it is there, paused time stands still: the gateway's thread goes on
 /// meanwhile. Without it a deadline comes as soon as a test waits for that thread.
 pub(super) struct Still {
-    _held: std::sync::mpsc::Sender<()>,
+    _held: std::sync::mpsc::SyncSender<()>,
 }
 
 impl Still {
     pub(super) fn hold() -> Self {
-        let (hold, held) = std::sync::mpsc::channel();
+        let (hold, held) = std::sync::mpsc::sync_channel(1);
         // The runtime leaves its paused clock alone while work of this kind goes on.
         tokio::task::spawn_blocking(move || {
             let _ = held.recv();
