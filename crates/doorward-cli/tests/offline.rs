@@ -220,3 +220,32 @@ fn m44_a_proxy_does_not_capture_our_own_hop() {
         b"a"
     );
 }
+
+/// Of several programs `cargo run` would run none.
+#[test]
+fn the_first_command_of_the_readme_runs_this_program() {
+    let readme = include_str!("../../../README.md");
+    assert!(readme.contains("\ncargo run --release -- serve "));
+    let told = std::process::Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--offline",
+            "--no-deps",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .output()
+        .unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let run = told["workspace_default_members"].as_array().unwrap();
+    let packages = told["packages"].as_array().unwrap();
+    let programs: Vec<_> = packages
+        .iter()
+        .filter(|package| run.contains(&package["id"]))
+        .flat_map(|package| package["targets"].as_array().unwrap())
+        .filter(|target| target["kind"][0] == "bin")
+        .map(|target| target["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(programs, ["doorward"]);
+}
