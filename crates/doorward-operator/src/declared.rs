@@ -12,7 +12,7 @@ use regex::Regex;
 
 use crate::defaults;
 use crate::denial::{Denial, Denied};
-use crate::gateway::{Argument, Effect, Field, FieldKind, Invocation, Operation};
+use crate::gateway::{Argument, Capability, Effect, Field, FieldKind, Invocation, Operation};
 use crate::room::bounds::{is_field_name, is_name};
 
 /// An operation without the thing that it does.
@@ -319,6 +319,44 @@ impl Parameter {
             _ => Ok(Some(argument)),
         }
     }
+}
+
+/// All that is declared for a gateway, as its one capability: `name` is what it is, too.
+pub(crate) fn capability<'a>(
+    name: &str,
+    label: &str,
+    outlines: impl Iterator<Item = &'a Outline>,
+    lease: Duration,
+) -> Capability {
+    Capability {
+        name: name.to_owned(),
+        contract: name.to_owned(),
+        label: label.to_owned(),
+        operations: outlines.map(|one| one.operation.clone()).collect(),
+        lease: Some(lease),
+    }
+}
+
+/// What `call` asks for of the capability `name`, found by its outline.
+///
+/// # Errors
+///
+/// `UnknownCap`, `InterfaceMismatch`, and `MethodDenied` for what is not declared.
+pub(crate) fn asked_for<'a, T>(
+    call: &Invocation,
+    name: &str,
+    declared: &'a [T],
+    outline: impl Fn(&T) -> &Outline,
+) -> Result<&'a T, Denied> {
+    if call.capability != name {
+        return Err(Denial::UnknownCap.into());
+    }
+    if call.contract != name {
+        return Err(Denial::InterfaceMismatch.into());
+    }
+    let mut declared = declared.iter();
+    let found = declared.find(|one| outline(one).operation.name == call.operation);
+    found.ok_or_else(|| Denial::MethodDenied.into())
 }
 
 /// That `names` are different, and not too many.

@@ -24,6 +24,7 @@ use super::cell::{Cell, is_shown};
 use super::statement::{Bound, Statement};
 use super::wire::{Seen, Watched};
 use super::{Connected, Way};
+use crate::declared::{asked_for, capability};
 use crate::defaults;
 use crate::denial::{Denial, Denied};
 use crate::end::{End, Lasting};
@@ -219,32 +220,17 @@ impl Link for PostgresLink {
     fn list(&self) -> Asked<'_, Vec<Capability>> {
         Box::pin(async move {
             let session = self.held()?;
-            let statements = self.way.database.statements.iter();
-            Ok(vec![Capability {
-                name: STATEMENTS.to_owned(),
-                contract: STATEMENTS.to_owned(),
-                label: "Statements".to_owned(),
-                operations: statements
-                    .map(|statement| statement.outline().operation().clone())
-                    .collect(),
-                lease: Some(session.lasting.remaining()?),
-            }])
+            let lease = session.lasting.remaining()?;
+            let outlines = self.way.database.statements.iter().map(Statement::outline);
+            Ok(vec![capability(STATEMENTS, "Statements", outlines, lease)])
         })
     }
 
     fn invoke(&self, call: Invocation) -> Asked<'_, Output> {
         Box::pin(async move {
             let session = self.held()?;
-            if call.capability != STATEMENTS {
-                return Err(Denial::UnknownCap.into());
-            }
-            if call.contract != STATEMENTS {
-                return Err(Denial::InterfaceMismatch.into());
-            }
-            let mut statements = self.way.database.statements.iter();
-            let statement = statements
-                .find(|statement| statement.outline().operation().name == call.operation)
-                .ok_or(Denial::MethodDenied)?;
+            let statements = &self.way.database.statements;
+            let statement = asked_for(&call, STATEMENTS, statements, Statement::outline)?;
             let bound = statement.bind(&call)?;
             let client = Arc::clone(&session.client).lock_owned().await;
             // It may have ended while others had their turn.

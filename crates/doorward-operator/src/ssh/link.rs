@@ -15,7 +15,8 @@ use super::allowance::Allowance;
 use super::auth::{Came, Dialogue, Entered};
 use super::command::CANARY;
 use super::run::{Leftovers, Ran, open, run};
-use super::{HostKeys, Launch, Machine};
+use super::{Command, HostKeys, Launch, Machine};
+use crate::declared::{asked_for, capability};
 use crate::defaults;
 use crate::denial::{Denial, Denied};
 use crate::end::{End, Lasting};
@@ -225,32 +226,17 @@ impl Link for SshLink {
     fn list(&self) -> Asked<'_, Vec<Capability>> {
         Box::pin(async move {
             let session = self.held()?;
-            let commands = self.machine.commands.iter();
-            Ok(vec![Capability {
-                name: COMMANDS.to_owned(),
-                contract: COMMANDS.to_owned(),
-                label: "Commands".to_owned(),
-                operations: commands
-                    .map(|command| command.outline().operation().clone())
-                    .collect(),
-                lease: Some(session.lasting.remaining()?),
-            }])
+            let lease = session.lasting.remaining()?;
+            let outlines = self.machine.commands.iter().map(Command::outline);
+            Ok(vec![capability(COMMANDS, "Commands", outlines, lease)])
         })
     }
 
     fn invoke(&self, call: Invocation) -> Asked<'_, Output> {
         Box::pin(async move {
             self.held()?;
-            if call.capability != COMMANDS {
-                return Err(Denial::UnknownCap.into());
-            }
-            if call.contract != COMMANDS {
-                return Err(Denial::InterfaceMismatch.into());
-            }
-            let mut commands = self.machine.commands.iter();
-            let command = commands
-                .find(|command| command.outline().operation().name == call.operation)
-                .ok_or(Denial::MethodDenied)?;
+            let commands = &self.machine.commands;
+            let command = asked_for(&call, COMMANDS, commands, Command::outline)?;
             let line = command.line(&call)?;
             let ran = self.run(&line, command.outline().time()).await?;
             Ok(ran.into_output())
