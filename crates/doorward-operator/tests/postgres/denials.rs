@@ -24,7 +24,7 @@ use super::{database, field, gateway, look, statement};
 const STATEMENTS: &str = "statements";
 
 /// Waits until `calling` waits for the lock that `admin` holds.
-async fn waited_for<T>(admin: &Client, calling: &JoinHandle<T>) {
+pub(crate) async fn waited_for<T>(admin: &Client, calling: &JoinHandle<T>) {
     let waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
     while admin
         .query_one(waiting, &[])
