@@ -257,7 +257,7 @@ async fn op_b9_a_call_that_runs_out_of_time_gives_its_place_back() {
     };
     // Paused time goes on by itself, unless work of this kind goes on.
     tokio::time::pause();
-    let (still, held) = std::sync::mpsc::channel::<()>();
+    let (still, held) = std::sync::mpsc::sync_channel::<()>(1);
     tokio::task::spawn_blocking(move || held.recv());
     let first = asked();
     hanging(1).await;
