@@ -159,6 +159,12 @@ impl House {
         came.map_err(|refusal| refusal.rule())
     }
 
+    /// This much later, what is over is swept away.
+    pub(crate) fn later(&self, time: Duration) {
+        self.hand.advance(time);
+        self.room.sweep();
+    }
+
     pub(crate) async fn call(&self, operation: &str, fields: Json) -> Result<CallResultVm, Rule> {
         let called = self.ask(operation, fields, false).await;
         called.map_err(|refusal| refusal.rule())
