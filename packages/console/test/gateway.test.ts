@@ -1,7 +1,8 @@
 // The panel's acts against a daemon that answers as the room does: what is sent, and what is kept of the answers.
 
+import type { VNode } from "preact";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { CapVm, LauncherVm, LaunchVm, OperationVm, StateVm } from "../src/operator/wire";
+import type { CallResultVm, CapVm, LauncherVm, LaunchVm, OperationVm, StateVm } from "../src/operator/wire";
 
 const shelf = new Map([
   ["doorward.keys", JSON.stringify({ proof: "p", csrf: "c", content: "http://127.0.0.1:2" })],
@@ -28,6 +29,7 @@ const denied = (status: number, denial: string): Response =>
 const { door, said } = await import("../src/house");
 const store = await import("../src/operator/store");
 const calls = await import("../src/operator/calls");
+const { Result } = await import("../src/operator/result");
 
 const operation = (name: string, effect: OperationVm["effect"]): OperationVm => ({
   name,
@@ -318,5 +320,31 @@ describe("whose the gateway is", () => {
     expect(store.operator.value?.session?.principalLabel).toBe("ada");
     expect(JSON.parse(shelf.get("doorward.keys") ?? "").csrf).toBe("c2");
     vi.stubGlobal("fetch", plain);
+  });
+});
+
+/** What parts without a state of their own come to. */
+function drawn(of: unknown): string {
+  if (Array.isArray(of)) return of.map(drawn).join("");
+  if (typeof of !== "object" || of === null) return typeof of === "string" ? of : "";
+  const { type, props } = of as VNode<{ children?: unknown }>;
+  if (typeof type === "function") return drawn((type as (props: unknown) => unknown)(props));
+  return `<${type}>${drawn(props.children)}</${type}>`;
+}
+
+describe("a table of a gateway", () => {
+  it("tells no value from an empty text, and from the word for it", () => {
+    const result: CallResultVm = {
+      requestId: "r",
+      shape: "table",
+      text: null,
+      fields: [],
+      columns: ["a", "b", "c"],
+      rows: [[null, "", "NULL"]],
+      truncated: false,
+    };
+    const answered = { busy: false, result, trouble: null, at: 0 };
+    const shown = drawn(Result({ label: "Rows", answered }));
+    expect(shown).toContain("<td><em>NULL</em></td><td></td><td>NULL</td>");
   });
 });

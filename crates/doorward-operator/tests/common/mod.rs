@@ -185,6 +185,13 @@ impl House {
     }
 }
 
+/// The cells of a table that is shown.
+pub(crate) fn cells(shown: &CallResultVm) -> Vec<Vec<Option<&str>>> {
+    let rows = shown.rows.iter();
+    rows.map(|row| row.iter().map(Option::as_deref).collect())
+        .collect()
+}
+
 fn claim(sessions: &Sessions) -> SessionId {
     let ticket = sessions.ticket(false).unwrap();
     sessions.claim(&ticket.reveal(), None).unwrap().session
