@@ -14,6 +14,7 @@ mod denials;
 mod fake;
 mod hostile;
 mod injection;
+mod log;
 mod names;
 mod proofs;
 mod server;
