@@ -26,7 +26,7 @@ vi.stubGlobal("fetch", async (path: string, init: RequestInit) => {
 const denied = (status: number, denial: string): Response =>
   new Response(JSON.stringify({ denial, message: "No.", requestId: "r_1" }), { status });
 
-const { door, said } = await import("../src/house");
+const { door, listMore, live, said, unlisted } = await import("../src/house");
 const store = await import("../src/operator/store");
 const calls = await import("../src/operator/calls");
 const { Result } = await import("../src/operator/result");
@@ -346,5 +346,26 @@ describe("a table of a gateway", () => {
     const answered = { busy: false, result, trouble: null, at: 0 };
     const shown = drawn(Result({ label: "Rows", answered }));
     expect(shown).toContain("<td><em>NULL</em></td><td></td><td>NULL</td>");
+  });
+});
+
+describe("URLs in use", () => {
+  const grant = (id: string) => ({ id, bytes: 0, streams: 0, expiresAt: "2999-01-01T00:00:00Z" });
+  const FIRST = "GET /api/grants?active=true";
+
+  it("are listed a page more at a time, and the rest is counted", async () => {
+    answers = {
+      [FIRST]: { grants: [grant("a")], total: 4, next: "a" },
+      [`${FIRST}&after=a`]: { grants: [grant("b")], total: 4, next: "b" },
+    };
+    await listMore();
+    expect([[...live.value.keys()], unlisted.value]).toEqual([["a", "b"], 2]);
+    // What could not be read leaves what is there.
+    await listMore();
+    expect([[...live.value.keys()], unlisted.value]).toEqual([["a", "b"], 2]);
+    expect(said.value?.text).toMatch(/^The other URLs were not listed/);
+    answers[`${FIRST}&after=b`] = { grants: [grant("c"), grant("d")], total: 4, next: null };
+    await listMore();
+    expect([[...live.value.keys()], unlisted.value]).toEqual([["a", "b", "c", "d"], 0]);
   });
 });
