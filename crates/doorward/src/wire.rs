@@ -1,8 +1,8 @@
 //! The bytes of one connection: the head gate in front of hyper, and deadlines.
 //!
 //! hyper reads what the gate released and sees the end of the stream where the
-//! gate refused; when it then closes, the refusal is written first, sealed like
-//! every answer. A head must be whole within five seconds, an idle connection
+//! gate refused, once what came before is answered; when it then closes, the
+//! refusal is written first, sealed like every answer. A head must be whole within five seconds, an idle connection
 //! goes after thirty, and an answer that is not taken is cut. Where hyper writes
 //! placeholders, the pieces that they stand for are sent instead.
 
@@ -64,6 +64,8 @@ pub(crate) struct Wire<S> {
     input: BytesMut,
     /// How much of `input` the gate let through.
     released: usize,
+    /// Heads that it let through.
+    heads: usize,
     ended: bool,
     read_phase: Phase,
     read_deadline: Pin<Box<Sleep>>,
@@ -116,6 +118,7 @@ impl<S: Socket> Wire<S> {
             shared,
             input: BytesMut::new(),
             released: 0,
+            heads: 0,
             ended: false,
             read_phase: Phase::Fresh,
             read_deadline: Box::pin(sleep_until(Instant::now() + first_head_within)),
@@ -137,12 +140,22 @@ impl<S: Socket> Wire<S> {
     /// Reads until hyper can be given something, or there is nothing to give.
     fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
-            if self.released > 0 || self.ended {
+            if self.released > 0 {
                 return Poll::Ready(Ok(self.released));
             }
+            if self.ended {
+                // To hyper the end is a client that left, and it drops what it answers.
+                // Who is refused is still there, and waits for answers before that.
+                if self.parting.is_some() {
+                    ready!(self.shared.poll_answered(self.heads, cx));
+                }
+                return Poll::Ready(Ok(0));
+            }
             if !self.input.is_empty() {
+                let in_head = self.gate.in_head() || self.gate.between();
                 match self.gate.step(&self.input) {
                     Step::Release(bytes) => {
+                        self.heads += usize::from(in_head);
                         self.released = bytes.min(self.input.len());
                         // A head that came in one piece never was "arriving", and
                         // whatever comes after it has all its time.

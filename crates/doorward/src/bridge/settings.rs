@@ -31,7 +31,8 @@ impl Settings {
             patience: self.patience(listener),
             connections: listener.connections.min(platform::connections_that_fit()),
             check_peers: self.control.peer_check,
-            half_close: true,
+            // A page that is closed waits for nothing, and its place is another's.
+            half_close: false,
         }
     }
 
@@ -50,8 +51,6 @@ impl Settings {
     pub(super) fn companion_terms(&self) -> Terms {
         Terms {
             head: sized(HeadLimits::companion(), &self.control.listener),
-            // A page that closes its held request is gone.
-            half_close: false,
             ..self.control_terms("")
         }
     }
@@ -59,6 +58,7 @@ impl Settings {
     pub(super) fn native_terms(&self) -> Terms {
         Terms {
             head: HeadLimits::native(),
+            half_close: true,
             ..self.control_terms("")
         }
     }

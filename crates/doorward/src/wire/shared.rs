@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(super) ahead: AtomicUsize,
     /// A body that waits until everything is written.
     pub(super) waiting: AtomicWaker,
+    /// A reader that waits until nothing is being answered.
+    pub(super) reading: AtomicWaker,
 }
 
 /// What cuts the answer off that is on its way.
@@ -52,6 +54,19 @@ impl Shared {
     /// Its answer was sent, or given up.
     pub(crate) fn end(&self) {
         self.answering.fetch_sub(1, Ordering::AcqRel);
+        self.reading.wake();
+    }
+
+    /// Waits until so many requests were answered: a head that hyper has may not be
+    /// in a handler's hands yet.
+    pub(super) fn poll_answered(&self, heads: usize, cx: &mut Context<'_>) -> Poll<()> {
+        self.reading.register(cx.waker());
+        let all_begun = self.begun.load(Ordering::Acquire) >= heads;
+        if all_begun && self.answering.load(Ordering::Acquire) == 0 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     /// How long the client may take over the answer that comes now.

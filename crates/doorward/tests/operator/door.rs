@@ -217,10 +217,13 @@ async fn op_b9_whoever_hangs_up_leaves_its_place() {
     let status = call(&system, "status", &json!({}));
     let full = || async {
         // Slower than a session may ask.
-        both.house.hand.advance(Duration::from_millis(20));
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        both.house.hand.advance(Duration::from_millis(50));
         both.house.post(CALL, &status).await.status == 503
     };
+    // Time stands still, for a thread is busy: no deadline frees anything.
+    tokio::time::pause();
+    let (still, held) = std::sync::mpsc::sync_channel::<()>(1);
+    tokio::task::spawn_blocking(move || held.recv());
     both.faults.hang.store(true, Ordering::SeqCst);
     let mut callers = Vec::new();
     for _ in 0..2 {
@@ -235,6 +238,7 @@ async fn op_b9_whoever_hangs_up_leaves_its_place() {
     while full().await {}
     both.faults.hang.store(false, Ordering::SeqCst);
     assert_eq!(both.house.post(CALL, &motd).await.status, 200);
+    drop(still);
 }
 
 #[tokio::test]
