@@ -2,6 +2,7 @@
 
 pub(crate) mod bounds;
 mod calls;
+mod rows;
 mod signing_in;
 
 use std::collections::{HashMap, HashSet};

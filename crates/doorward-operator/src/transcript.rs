@@ -40,6 +40,9 @@ pub enum Kind {
     Choice,
 }
 
+/// The outcome that nobody waited for: it may have been done, or not.
+pub const HUNG_UP: &str = "hungUp";
+
 #[derive(Debug, Default)]
 struct Pages {
     last: u64,
@@ -56,7 +59,8 @@ impl Transcript {
         }
     }
 
-    /// Writes one row for `session`. `outcome` is `ok` or the name of a denial.
+    /// Writes one row for `session`. `outcome` is `ok`, the name of a denial, or
+    /// [`HUNG_UP`].
     pub fn write(
         &self,
         session: &SessionId,

@@ -2,9 +2,10 @@
 //!
 //! hyper reads what the gate released and sees the end of the stream where the
 //! gate refused, once what came before is answered; when it then closes, the
-//! refusal is written first, sealed like every answer. A head must be whole within five seconds, an idle connection
-//! goes after thirty, and an answer that is not taken is cut. Where hyper writes
-//! placeholders, the pieces that they stand for are sent instead.
+//! refusal is written first, sealed like every answer. A head must be whole within
+//! five seconds, an idle connection goes after thirty, and an answer that is not
+//! taken is cut. Where hyper writes placeholders, the pieces that they stand for
+//! are sent instead.
 
 mod shared;
 mod socket;

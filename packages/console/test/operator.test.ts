@@ -10,6 +10,8 @@ import {
   launchWords,
   leftWords,
   lentUntil,
+  outcomeColour,
+  outcomeWords,
   strengthWords,
 } from "../src/operator/words";
 
@@ -223,6 +225,14 @@ describe("a gateway in words", () => {
     expect(leftWords("2026-11-24T11:59:59Z", at)).toBe("its time is over");
     expect(leftWords(null, at)).toBe("as long as it is used");
     expect(strengthWords("publicKey")).toBe("by a key");
+    for (const [outcome, words, colour] of [
+      ["ok", "ok", "g"],
+      ["step", "step", "g"],
+      ["upstreamTimeout", "refused: upstreamTimeout", "r"],
+      ["hungUp", "left before its answer", "y"],
+    ] as const) {
+      expect([outcomeWords(outcome), outcomeColour(outcome)]).toEqual([words, colour]);
+    }
     expect(endWords("logout")).toBe("you signed out of it");
     expect(endWords("the gateway ended it")).toBe("the gateway ended it");
   });

@@ -7,6 +7,7 @@ use doorward_guard::{Moment, Refusal, Rule, SessionId, defaults as guard};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
+use super::rows::Entry;
 use super::{Holding, Known, Operator, SURFACE, bounds};
 use crate::defaults;
 use crate::denial::Denial;
@@ -60,13 +61,9 @@ impl Operator {
         call: CallRequest,
     ) -> Result<CallResultVm, Refusal> {
         let holding = self.holding(session)?;
-        let outcome = self.run(&holding, session, request, call).await;
-        let (summary, outcome) = outcome;
-        let word = outcome
-            .as_ref()
-            .err()
-            .map_or("ok", |refusal| refusal.rule().name());
-        self.write(session, Row::Call, &summary, word);
+        let mut row = self.row(session, Row::Call, "call");
+        let outcome = self.run(&holding, session, request, call, &mut row).await;
+        row.came_to("ok", &outcome);
         outcome
     }
 
@@ -84,33 +81,22 @@ impl Operator {
         session: &SessionId,
         request: &str,
         call: CallRequest,
-    ) -> (String, Result<CallResultVm, Refusal>) {
-        let found = find(holding, &call, self.clock.now());
-        let (known, operation) = match found {
-            Ok(found) => found,
-            Err(rule) => {
-                let refusal = Refusal::from(rule);
-                self.denied(session, request, "call", &refusal);
-                return ("call".to_owned(), Err(refusal));
-            }
-        };
+        row: &mut Entry<'_>,
+    ) -> Result<CallResultVm, Refusal> {
+        let (known, operation) = find(holding, &call, self.clock.now()).map_err(|rule| {
+            let refusal = Refusal::from(rule);
+            self.denied(session, request, "call", &refusal);
+            refusal
+        })?;
         let name = format!("{}.{}", known.capability.name, operation.name);
-        let arguments = match arguments(operation, call.fields) {
-            Ok(arguments) => arguments,
-            Err(refusal) => {
-                self.denied(session, request, &name, &refusal);
-                return (name, Err(refusal));
-            }
-        };
+        row.about(name.clone());
+        let arguments = arguments(operation, call.fields)
+            .inspect_err(|refusal| self.denied(session, request, &name, refusal))?;
         // What a person types may be hidden too.
         let shown = summary(&name, &arguments);
-        let summary = holding.veil.line(&shown, guard::LOG_FIELD);
-        let allowed = self.allow(session, request, &name, operation, call.confirmed);
-        let place = allowed.and_then(|()| holding.actor.place());
-        let place = match place {
-            Ok(place) => place,
-            Err(refusal) => return (summary, Err(refusal)),
-        };
+        row.about(holding.veil.line(&shown, guard::LOG_FIELD));
+        self.allow(session, request, &name, operation, call.confirmed)?;
+        let place = holding.actor.place()?;
         let invocation = Invocation {
             capability: known.capability.name.clone(),
             contract: known.capability.contract.clone(),
@@ -128,8 +114,7 @@ impl Operator {
             bounds::result(output, &holding.veil, request)
                 .ok_or_else(|| Denial::ResultTooLarge.into())
         });
-        let answer = self.settled(holding, session, request, &name, answer);
-        (summary, answer)
+        self.settled(holding, session, request, &name, answer)
     }
 
     /// Writes the call down. What changes something is written down before it is
@@ -256,6 +241,7 @@ impl Operator {
         fits(&profile, &[])?;
         let _place = holding.actor.place()?;
         let what = format!("probe {profile}");
+        let mut row = self.row(session, Row::Launch, what.as_str());
         let answer = holding
             .actor
             .ask(defaults::CALL, |link| {
@@ -263,11 +249,7 @@ impl Operator {
             })
             .await;
         let answer = self.settled(&holding, session, request, &what, answer);
-        let word = answer
-            .as_ref()
-            .err()
-            .map_or("ok", |refusal| refusal.rule().name());
-        self.write(session, Row::Launch, &what, word);
+        row.came_to("ok", &answer);
         answer.map(|status| launched(&holding, request, &status))
     }
 
@@ -292,6 +274,7 @@ impl Operator {
             .detail(&what);
         self.audit.decide(event)?;
         let _place = holding.actor.place()?;
+        let mut row = self.row(session, Row::Launch, what.as_str());
         let answer = holding
             .actor
             .ask(defaults::CALL, |link| {
@@ -299,11 +282,7 @@ impl Operator {
             })
             .await;
         let answer = self.settled(&holding, session, request, &what, answer);
-        let word = answer
-            .as_ref()
-            .err()
-            .map_or("ok", |refusal| refusal.rule().name());
-        self.write(session, Row::Launch, &what, word);
+        row.came_to("ok", &answer);
         answer.map(|status| launched(&holding, request, &status))
     }
 }

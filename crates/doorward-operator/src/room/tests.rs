@@ -1,5 +1,6 @@
 //! The room with a gateway that does as it is told.
 
+mod leaving;
 mod scripted;
 
 use std::sync::atomic::Ordering;
@@ -93,24 +94,6 @@ async fn op_f3_what_fails_gives_the_slot_back() {
         .call(&two, "echo", &json!({ "text": "still" }))
         .await
         .unwrap();
-}
-
-#[tokio::test]
-async fn op_f3_a_browser_that_leaves_while_it_signs_in_gives_the_slot_back() {
-    let house = House::new();
-    house.script.hold_login();
-    let (one, two) = (house.session(), house.session());
-    let leaving = tokio::spawn({
-        let (room, one) = (house.room.clone(), one.clone());
-        async move { room.login(&one, "r", password("right")).await }
-    });
-    house.script.login_came().await;
-    assert_eq!(house.room.state(&two).owner.state, OwnerState::InUse);
-    leaving.abort();
-    assert!(leaving.await.is_err());
-    assert_eq!(house.room.state(&two).owner.state, OwnerState::Free);
-    house.script.go_on();
-    house.sign_in(&two).await;
 }
 
 #[tokio::test]

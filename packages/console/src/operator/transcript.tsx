@@ -11,7 +11,7 @@ import { decisions, loadDecisions } from "./calls";
 import { folded, type Line } from "./rows";
 import { rows } from "./store";
 import type { AuditRowVm } from "./wire";
-import { kindWords } from "./words";
+import { kindWords, outcomeColour, outcomeWords } from "./words";
 
 const PATH = "/api/operator/transcript/redacted";
 
@@ -71,7 +71,6 @@ export function Transcript(): JSX.Element {
 
 function TranscriptRow({ line }: { line: Line }): JSX.Element {
   const { row, count: times, until } = line;
-  const good = row.outcome === "ok" || row.outcome === "step";
   return (
     <li class="row" data-testid="transcript-row" data-kind={row.kind} data-outcome={row.outcome}>
       <div class="a">
@@ -80,7 +79,7 @@ function TranscriptRow({ line }: { line: Line }): JSX.Element {
         </time>
         <span class="muted">{kindWords(row.kind)}</span>
         {times > 1 ? <span class="muted">× {times}</span> : null}
-        <span class={good ? "chip g" : "chip r"}>{good ? row.outcome : `refused: ${row.outcome}`}</span>
+        <span class={`chip ${outcomeColour(row.outcome)}`}>{outcomeWords(row.outcome)}</span>
       </div>
       <span class="told">{row.summary}</span>
     </li>

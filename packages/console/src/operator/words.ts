@@ -67,6 +67,20 @@ const KINDS: Readonly<Record<TranscriptKind, string>> = {
 
 export const kindWords = (kind: TranscriptKind): string => KINDS[kind] ?? kind;
 
+const GOOD: readonly string[] = ["ok", "step"];
+/** Nobody waited for the outcome: it may have been done, or not. */
+const HUNG_UP = "hungUp";
+
+/** What a row of the transcript came to. */
+export function outcomeWords(outcome: string): string {
+  if (GOOD.includes(outcome)) return outcome;
+  return outcome === HUNG_UP ? "left before its answer" : `refused: ${outcome}`;
+}
+
+/** The chip that says it. */
+export const outcomeColour = (outcome: string): "g" | "y" | "r" =>
+  GOOD.includes(outcome) ? "g" : outcome === HUNG_UP ? "y" : "r";
+
 const ENDS: Readonly<Record<string, string>> = {
   logout: "you signed out of it",
   anotherGateway: "another gateway was chosen",

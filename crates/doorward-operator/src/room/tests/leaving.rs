@@ -1,0 +1,52 @@
+//! Browsers that leave while something is under way.
+
+use serde_json::json;
+
+use super::scripted::{House, asked, password};
+use crate::transcript::HUNG_UP;
+use crate::vm::OwnerState;
+
+#[tokio::test]
+async fn op_f3_a_browser_that_leaves_while_it_signs_in_gives_the_slot_back() {
+    let house = House::new();
+    house.script.hold_login();
+    let (one, two) = (house.session(), house.session());
+    let leaving = tokio::spawn({
+        let (room, one) = (house.room.clone(), one.clone());
+        async move { room.login(&one, "r", password("right")).await }
+    });
+    house.script.login_came().await;
+    assert_eq!(house.room.state(&two).owner.state, OwnerState::InUse);
+    leaving.abort();
+    assert!(leaving.await.is_err());
+    assert_eq!(house.room.state(&two).owner.state, OwnerState::Free);
+    house.script.go_on();
+    house.sign_in(&two).await;
+}
+
+#[tokio::test]
+async fn op_b9_a_browser_that_leaves_during_a_call_leaves_a_row_and_no_work() {
+    let house = House::new();
+    let one = house.session();
+    house.sign_in(&one).await;
+    house.script.hold_calls();
+    let call = asked(&house.alias(&one), "echo", &json!({ "text": "unheard" }));
+    let leaving = tokio::spawn({
+        let (room, one) = (house.room.clone(), one.clone());
+        async move { room.call(&one, "r", call).await }
+    });
+    house.script.calls_came(1).await;
+    leaving.abort();
+    assert!(leaving.await.is_err());
+    let rows = house.room.transcript().read(&one, 0);
+    let last = rows.last().unwrap();
+    assert!(last.summary.contains("unheard"), "{last:?}");
+    assert_eq!(last.outcome, HUNG_UP);
+    house.script.go_on();
+    house
+        .call(&one, "echo", &json!({ "text": "heard" }))
+        .await
+        .unwrap();
+    let rows = house.room.transcript().read(&one, 0);
+    assert_eq!(rows.last().unwrap().outcome, "ok");
+}
