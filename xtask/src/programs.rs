@@ -13,7 +13,7 @@ use crate::suite::PROFILE;
 /// Examples among them make cargo take the features that tests have too: one selection
 /// for all, or every dependency would be compiled again.
 pub(crate) fn built() -> Result<PathBuf> {
-    let words = "build --workspace --bins --example wire --example types";
+    let words = "build --workspace --bins --example types";
     cargo(words.split(' ').chain(PROFILE))?.run()?;
     Ok(place::target()?.join("debug"))
 }
