@@ -1,4 +1,4 @@
-//! Signing in to a gateway, and asking for more time.
+//! Signing in to a gateway.
 //!
 //! The order is fixed: the pause after failures, then the slot, then what can be
 //! judged here, and only then a connection. Whatever ends an attempt (a denial, a
@@ -6,11 +6,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use doorward_guard::audit::{Event, Kind};
 use doorward_guard::{Refusal, Rule, SessionId};
-use serde::Deserialize;
 
 use super::{Live, Operator, Pending, SURFACE};
 use crate::actor::Actor;
@@ -21,23 +19,13 @@ use crate::owner::{Given, Ticket};
 use crate::text::Veil;
 use crate::transcript::Kind as Row;
 
-/// What signing in came to.
+/// What signing in came to, or asking for more time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Came {
     /// The person is asked something.
     ToAStep,
     /// There is a session.
     ToASession,
-}
-
-/// More time, as the browser asks for it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Renewal {
-    /// The password again, where the gateway wants it.
-    pub proof: Option<Proof>,
-    /// The time that is wanted. The gateway decides.
-    pub seconds: u64,
 }
 
 /// An attempt that gives the slot back unless it comes to something.
@@ -113,63 +101,6 @@ impl Operator {
             self.freed(&session, "cancelled");
         }
         true
-    }
-
-    /// Asks the gateway for more time.
-    ///
-    /// # Errors
-    ///
-    /// As of [`call`](Self::call); [`Rule::LockedOut`] after wrong proofs.
-    pub async fn renew(
-        &self,
-        session: &SessionId,
-        request: &str,
-        renewal: Renewal,
-    ) -> Result<(), Refusal> {
-        let holding = self.holding(session)?;
-        let Renewal { proof, seconds } = renewal;
-        let duration = Duration::from_secs(seconds);
-        let too_long = proof
-            .as_ref()
-            .is_some_and(|proof| proof.reveal().len() > defaults::PROOF);
-        if too_long || duration.is_zero() || duration > defaults::RENEWAL {
-            return Err(Rule::BadRequest.into());
-        }
-        self.failures.check(session)?;
-        let _place = holding.actor.place()?;
-        let event = Event::allowed(Kind::GatewayRenewed, SURFACE)
-            .subject(session.as_str())
-            .request(request);
-        self.audit.decide(event)?;
-        let answer = holding
-            .actor
-            .ask(defaults::CALL, move |link| {
-                Box::pin(async move { link.renew(proof, duration).await })
-            })
-            .await;
-        if let Err(denied) = &answer
-            && denied.denial == Denial::AuthenticationDenied
-        {
-            self.failures.failed(session);
-        }
-        let answer = self.settled(&holding, session, request, "renew", answer);
-        let word = answer
-            .as_ref()
-            .err()
-            .map_or("ok", |refusal| refusal.rule().name());
-        self.write(session, Row::Renewal, "more time", word);
-        let info = answer?;
-        let expires = self.expiry(info.remaining);
-        let mut state = self.lock();
-        let live = state
-            .live
-            .as_mut()
-            .filter(|live| live.epoch == holding.epoch)
-            .ok_or(Rule::StaleSession)?;
-        live.expires = expires;
-        live.info = info;
-        state.slot.expires(session, expires);
-        Ok(())
     }
 
     async fn begin(
@@ -338,6 +269,7 @@ impl Operator {
                 actor: Arc::clone(&actor),
                 info,
                 expires,
+                renewing: None,
                 veil,
                 caps,
                 order,
@@ -397,7 +329,7 @@ fn fits(gateway: &dyn Gateway, start: &AuthStart) -> Result<(), Refusal> {
     }
 }
 
-fn bounded(mut step: Step) -> Step {
+pub(super) fn bounded(mut step: Step) -> Step {
     // Whatever is no base64 of a sane length is not shown.
     step.challenge = step.challenge.filter(|challenge| {
         challenge.len() <= defaults::SENTENCE
