@@ -32,8 +32,8 @@ use crate::vm::{
 };
 
 pub use calls::{CallRequest, LaunchRequest};
-use renewing::Renewing;
 pub use renewing::Renewal;
+use renewing::Renewing;
 pub use signing_in::Came;
 
 /// The surface's name in the audit.

@@ -66,7 +66,12 @@ async fn op_r6_a_signature_gives_the_same_session_more_time() {
     // It is no step of a sign-in, and nothing has moved yet.
     assert!(house.room.state(&one).step.is_none());
     assert_eq!(
-        rule(house.room.answer(&one, "r", Proof::new("signed".to_owned())).await),
+        rule(
+            house
+                .room
+                .answer(&one, "r", Proof::new("signed".to_owned()))
+                .await
+        ),
         Some(Rule::Unauthenticated)
     );
     assert_eq!(house.ends(&one), before);
@@ -105,7 +110,10 @@ async fn op_f7_only_the_owner_asks_for_more_time_signs_for_it_and_gives_it_up() 
     assert!(house.rows(&two).is_empty());
     // Nobody's, there is nothing to ask for.
     house.room.logout(&one);
-    assert_eq!(rule(house.sign(&two, "x").await), Some(Rule::Unauthenticated));
+    assert_eq!(
+        rule(house.sign(&two, "x").await),
+        Some(Rule::Unauthenticated)
+    );
 }
 
 #[tokio::test]
@@ -118,7 +126,10 @@ async fn op_r6_more_time_is_given_up_and_signing_for_it_comes_to_nothing() {
     assert!(!house.room.cancel_renewal(&one).await);
     assert!(house.step(&one).is_none());
     let calls = house.script.calls.load(Ordering::SeqCst);
-    assert_eq!(rule(house.sign(&one, "signed").await), Some(Rule::BadRequest));
+    assert_eq!(
+        rule(house.sign(&one, "signed").await),
+        Some(Rule::BadRequest)
+    );
     assert_eq!(house.script.calls.load(Ordering::SeqCst), calls);
     assert_eq!(house.ends(&one), before);
     let last = house.rows(&one).pop().unwrap();
@@ -127,7 +138,10 @@ async fn op_r6_more_time_is_given_up_and_signing_for_it_comes_to_nothing() {
     house.more(&one).await.unwrap();
     house.more(&one).await.unwrap();
     house.sign(&one, "signed").await.unwrap();
-    assert_eq!(rule(house.sign(&one, "signed").await), Some(Rule::BadRequest));
+    assert_eq!(
+        rule(house.sign(&one, "signed").await),
+        Some(Rule::BadRequest)
+    );
 }
 
 #[tokio::test]
@@ -224,7 +238,10 @@ async fn op_f4_the_end_of_the_session_is_the_end_of_its_step() {
         assert_eq!(house.script.calls.load(Ordering::SeqCst), calls, "{end}");
         // A later session has none.
         house.sign_in(&one).await;
-        assert_eq!(rule(house.sign(&one, "signed").await), Some(Rule::BadRequest));
+        assert_eq!(
+            rule(house.sign(&one, "signed").await),
+            Some(Rule::BadRequest)
+        );
     }
 }
 
