@@ -295,6 +295,7 @@ atPanel("op_r6_more_time_by_a_key_is_signed_for_and_the_new_end_is_seen", async 
   await give(page, step, { answer: lab.sign(entry) });
   assert.match(await shown(page, `${form} [data-testid="trouble"]`), /^The session was not given more time\. .*\(authenticationDenied\)/);
   await none(step, "the step to be gone with its only answer");
+  await page.waitFor((it) => document.activeElement === document.querySelector(`${it} [data-field="minutes"]`), { args: [form], why: "the focus to be where it is asked again" });
   assert.equal(await ends(), before);
   await pause(1_100);
 
@@ -441,7 +442,7 @@ const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.
 
 atPanel(
   "the_operator_panel_has_no_accessibility_findings",
-  async ({ page }) => {
+  async ({ page, lab }) => {
     const look = async (where) => {
       for (const scheme of ["light", "dark"]) {
         await page.scheme(scheme);
@@ -455,6 +456,15 @@ atPanel(
         }
       }
     };
+    await press(page, '[data-way="publicKey"]');
+    await give(page, '[data-testid="sign-in"]', { account: "grace" });
+    await give(page, '[data-testid="step"]', { answer: lab.sign(await shown(page, '[data-testid="challenge"]')) });
+    await shown(page, '[data-testid="more-time"]');
+    await press(page, '[data-testid="more-time"]');
+    await give(page, '[data-testid="ask-more-time"]', { minutes: "9" });
+    await shown(page, '[data-testid="challenge"]');
+    await look("a step for more time");
+    await press(page, '[data-testid="leave"]');
     await give(page, '[data-testid="sign-in"]', { account: "ada", password: "hunter2-wrong" });
     await shown(page, '[data-testid="trouble"]');
     await look("a denial");

@@ -13,7 +13,7 @@
 //!
 //! It refuses unknown accounts exactly as wrong passwords, and takes as long over
 //! them. An operator gets more time by the proof that signing in took, given again:
-//! the password, or a signature for that alone.
+//! the password, or a signature for that alone. No session is longer than twelve hours.
 
 pub mod accounts;
 mod capabilities;

@@ -72,17 +72,16 @@ impl Life {
             return Err((Kind::BadRequest, "the password, again"));
         }
         let own = self.world.password(&self.account, password).await;
-        // It may be over by now.
-        self.check()?;
         self.lengthen(own, asked)
     }
 
-    /// Moves the end, if the proof was right.
+    /// Moves the end, if the proof was right, and it has not come meanwhile.
     fn lengthen(&self, own: Option<Profile>, asked: Duration) -> Result<(), (Kind, &'static str)> {
         if own.is_none() {
             self.world.note("denied", &self.account);
             return Err((Kind::AuthenticationDenied, "no"));
         }
+        self.check()?;
         let most = self.world.settings.operator_life;
         let until = self.world.clock.now().plus(asked.min(most));
         let last = self.created.plus(defaults::LONGEST_LIFE);

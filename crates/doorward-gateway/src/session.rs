@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::accounts::{Profile, matches};
 use crate::capabilities::{self, Bundle};
 use crate::challenge::Challenge;
+use crate::defaults;
 use crate::renewal::Renewal;
 use crate::server::World;
 
@@ -116,6 +117,7 @@ impl World {
             Profile::Operator => self.settings.operator_life,
             Profile::Guest | Profile::Anonymous => self.settings.guest_life,
         };
+        let life = life.min(defaults::LONGEST_LIFE);
         let life = Rc::new(Life {
             account: account.to_owned(),
             profile,

@@ -103,6 +103,7 @@ impl Operator {
         let (turn, waiting) = self.turn(session, holding)?;
         let waiting = waiting.ok_or(Rule::BadRequest)?;
         if waiting.is_overdue(self.clock.now()) {
+            self.write(session, Row::Renewal, "more time", "tooLate");
             return Err(Rule::UpstreamTimeout.into());
         }
         let answer = turn

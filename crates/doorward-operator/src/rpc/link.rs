@@ -40,7 +40,7 @@ pub(super) struct CapnpLink {
 /// What the session holds. Borrowed for moments, never across an await.
 #[derive(Default)]
 struct Held {
-    /// Of signing in; of more time, once there is a session.
+    /// What waits for an answer: of signing in; of more time, once there is a session.
     flow: Option<auth_flow::Client>,
     session: Option<session::Client>,
     caps: Option<cap_set::Client>,
@@ -454,8 +454,8 @@ impl CapnpLink {
     /// of the one that wanted more time.
     async fn next(&self, answer: &[u8]) -> Result<AuthOutcome, Denied> {
         let (flow, inside) = {
-            let held = self.held.borrow();
-            (held.flow.clone(), held.session.is_some())
+            let mut held = self.held.borrow_mut();
+            (held.flow.take(), held.session.is_some())
         };
         let flow = flow.ok_or(Denial::BadRequest)?;
         let mut request = flow.next_request();
@@ -466,6 +466,7 @@ impl CapnpLink {
             Ok(auth_flow::next::Step(step)) => {
                 let step = step.map_err(broken)?;
                 let challenge = step.get_challenge().map_err(broken)?;
+                self.held.borrow_mut().flow = Some(flow);
                 Ok(AuthOutcome::Step(Step {
                     prompt: text(step.get_prompt()),
                     secret: step.get_redact(),
@@ -477,7 +478,6 @@ impl CapnpLink {
                 Ok(AuthOutcome::Session(self.keep(session).await?))
             }
             Ok(auth_flow::next::Renewed(info)) if inside => {
-                self.held.borrow_mut().flow = None;
                 Ok(AuthOutcome::Session(described(info.map_err(broken)?)?))
             }
             Ok(auth_flow::next::Denied(denied)) => Err(refused(denied)),

@@ -107,6 +107,15 @@ function MoreTime({ session, done }: { session: SessionVm; done: () => void }): 
   const [busy, setBusy] = useState(false);
   const [refused, setRefused] = useState<Trouble | null>(null);
   const byPassword = session.authStrength === "password";
+  const box = useRef<HTMLDivElement>(null);
+  const waits = session.renewal !== null;
+  const waited = useRef(waits);
+  // A step that is over takes the focus with it.
+  useEffect(() => {
+    const lost = waited.current && !waits && document.activeElement === document.body;
+    if (lost) box.current?.querySelector<HTMLElement>("[data-field]")?.focus();
+    waited.current = waits;
+  }, [waits]);
   const ask = async (asked: Promise<Trouble | null>): Promise<void> => {
     setBusy(true);
     const trouble = await asked;
@@ -117,7 +126,7 @@ function MoreTime({ session, done }: { session: SessionVm; done: () => void }): 
   const begin = ({ minutes, proof }: Values): Promise<void> =>
     ask(renew(Number(minutes) * 60, typeof proof === "string" ? proof : ""));
   return (
-    <div class="row" data-testid="ask-more-time">
+    <div class="row" ref={box} data-testid="ask-more-time">
       <p class="muted">{renewalWords(session.authStrength)}It may give less time than you ask for.</p>
       {session.renewal ? (
         <NextStep
