@@ -106,7 +106,8 @@ inEngines(
 
 const SHOP = `
   CREATE TABLE orders (id int PRIMARY KEY, item text, paid boolean, total numeric(8,2));
-  INSERT INTO orders VALUES (1, 'tea', true, 4.20), (2, '<i>cake</i>', false, 12.00), (3, NULL, true, 0.5);
+  INSERT INTO orders VALUES (1, 'tea', true, 4.20), (2, '<i>cake</i>', false, 12.00), (3, NULL, true, 0.5),
+    (4, '', true, 0.6), (5, 'NULL', true, 0.7);
   GRANT SELECT, DELETE ON orders TO ada;
 `;
 
@@ -145,8 +146,13 @@ inEngines(
     assert.deepEqual(await rows("orders"), [
       ["id", "item", "paid", "total"],
       ["1", "tea", "true", "4.20"],
-      ["3", "", "true", "0.50"],
+      ["3", "NULL", "true", "0.50"],
+      ["4", "", "true", "0.60"],
+      ["5", "NULL", "true", "0.70"],
     ]);
+    // What has no value looks otherwise than the word for it.
+    const item = (row) => page.evaluate((it, row) => document.querySelectorAll(`${it} tbody tr`)[row].cells[1].innerHTML, result("statements", "orders"), row);
+    assert.deepEqual([await item(1), await item(3)], ['<em class="muted" title="No value">NULL</em>', "NULL"]);
     await call(page, "statements", "drop", { id: "3" });
     assert.match(await shown(page, '[data-testid="confirm"]'), /^Drop an order\?Statements \(statements\) · id: 3/);
     await press(page, '[data-testid="confirm-yes"]');

@@ -2,7 +2,7 @@
 // or refuses, players that stand still and hold every connection.
 
 import assert from "node:assert/strict";
-import { cp, mkdtemp, open, rm } from "node:fs/promises";
+import { cp, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { enter, firstSource, mint, ok, preview } from "./lib/console.js";
@@ -261,3 +261,30 @@ function reaches(page, selector, time) {
     { args: [selector, time], timeout: 25_000, why: `${time} s of the film` },
   );
 }
+
+inEngines(
+  "urls_in_use_that_are_not_listed_are_counted_and_listed_on_demand",
+  async ({ page, t }) => {
+    const folder = await mkdtemp(join(tmpdir(), "dw-many-"));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    await writeFile(join(folder, "note.bin"), "a note");
+    const daemon = await startDaemon({ sources: [folder] });
+    t.after(() => daemon.stop());
+    await enter(page, daemon.launchUrl);
+    const source = await firstSource(page);
+    // One page of them, and two more. The console itself looks into no such file.
+    for (const count of [500, 2]) {
+      const { grants } = await ok(page, "POST", "/api/grants", { sources: Array(count).fill(`${source}:note.bin`), disposition: "inline" });
+      for (const { url } of grants) assert.equal(await (await fetch(url)).text(), "a note");
+    }
+    await page.goto(`${daemon.control}/`);
+    const says = (text) => page.waitFor((it) => document.querySelector('[data-testid="live"]')?.textContent.includes(it), { args: [text], why: text });
+    await says("0 playing · 502 used");
+    assert.equal(await page.evaluate(() => document.querySelector('[data-testid="unlisted"] span').textContent), "The newest 500 are listed. 2 older ones are in use, too.");
+    await page.evaluate(() => document.querySelector('[data-testid="unlisted"] button').click());
+    await says("Show all 502");
+    assert.equal(await page.evaluate(() => document.querySelector('[data-testid="unlisted"]')), null);
+    assert.deepEqual(await page.violations(), []);
+  },
+  { engines: ["chromium"], needs: needsDaemon },
+);

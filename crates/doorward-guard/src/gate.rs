@@ -27,6 +27,7 @@
 //! What the gate decides depends on the bytes alone, never on how the network
 //! cut them into pieces.
 
+mod bytes;
 mod head;
 #[cfg(test)]
 mod tests;

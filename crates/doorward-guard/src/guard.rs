@@ -200,7 +200,7 @@ impl Guard {
             running,
             most,
             place,
-            gone,
+            life,
             ..
         } = entry;
         // What its handler leaves of a body is no request.
@@ -219,10 +219,7 @@ impl Guard {
             (place, _) => place,
         };
         // Its session may have ended while the body came.
-        if gone
-            .as_ref()
-            .is_some_and(|gone| gone.load(Ordering::Acquire))
-        {
+        if life.is_some_and(|life| life.is_over()) {
             return refuse(Rule::BrowserSessionExpired.into());
         }
         let call = Call::new(head, params, payload);

@@ -26,6 +26,7 @@ pub mod audit;
 pub mod call;
 pub mod caller;
 pub mod clock;
+mod cookies;
 pub mod defaults;
 pub mod events;
 pub mod gate;

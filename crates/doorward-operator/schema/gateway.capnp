@@ -194,6 +194,8 @@ struct Reply {
 
   struct Row {
     cells @0 :List(Text);
+    # Places of cells that have no value, which an empty text is not.
+    absent @1 :List(UInt16);
   }
 }
 

@@ -398,8 +398,9 @@ pub enum Value {
     Table {
         /// Its heads.
         columns: Vec<String>,
-        /// Its rows, each as long as the heads.
-        rows: Vec<Vec<String>>,
+        /// Its rows, each as long as the heads. A cell may have no value, which is not
+        /// an empty text.
+        rows: Vec<Vec<Option<String>>>,
     },
 }
 
@@ -539,12 +540,10 @@ impl Output {
                 .iter()
                 .map(|(name, value)| name.len() + value.len())
                 .sum(),
-            Value::Table { columns, rows } => rows
-                .iter()
-                .chain([columns])
-                .flatten()
-                .map(String::len)
-                .sum(),
+            Value::Table { columns, rows } => {
+                let cells = rows.iter().flatten().flatten();
+                columns.iter().chain(cells).map(String::len).sum()
+            }
         }
     }
 }
@@ -570,9 +569,9 @@ mod tests {
     fn the_size_of_a_result_is_all_of_its_text() {
         let table = Value::Table {
             columns: vec!["ab".to_owned()],
-            rows: vec![vec!["cde".to_owned()], vec!["f".to_owned()]],
+            rows: vec![vec![Some("cde".to_owned())], vec![None]],
         };
-        assert_eq!(Output::whole(table).size(), 6);
+        assert_eq!(Output::whole(table).size(), 5);
         let fields = Value::Fields(vec![("a".to_owned(), "bc".to_owned())]);
         assert_eq!(Output::whole(fields).size(), 3);
         assert_eq!(Output::whole(Value::Nothing).size(), 0);

@@ -161,8 +161,8 @@ view_models! {
         pub fields: Vec<PairVm>,
         /// Heads of a table.
         pub columns: Vec<String>,
-        /// Rows of a table.
-        pub rows: Vec<Vec<String>>,
+        /// Rows of a table. A cell without a value is `null`.
+        pub rows: Vec<Vec<Option<String>>>,
         /// Whether something was left out.
         pub truncated: bool,
     }

@@ -6,8 +6,8 @@ import { type Denied, troubleOf } from "./denial";
 import { Door } from "./door";
 import { follow, type Link } from "./events";
 import { listed, without } from "./flow";
-import { type Live, merged } from "./live";
-import type { AuditEvent, AuditPage, Grant, Source, State } from "./wire";
+import { type Live, merged, read } from "./live";
+import type { AuditEvent, AuditPage, Grant, GrantsPage, Source, State } from "./wire";
 
 export const door = new Door({
   fetch: (url, init) => fetch(url, init),
@@ -23,6 +23,8 @@ export const entrance = signal<Entrance>({ at: "opening" });
 export const state = signal<State | null>(null);
 export const link = signal<Link>({ state: "connecting" });
 export const live = signal<Live>(new Map());
+/** How many more are in use than are listed in `live`. */
+export const unlisted = signal(0);
 export const sources = signal<Source[] | null>(null);
 export const sourcesTrouble = signal<ReturnType<typeof troubleOf> | null>(null);
 /** The newest decisions first, as the stream brought them. */
@@ -97,12 +99,33 @@ async function loadState(): Promise<void> {
   }
 }
 
+/** Pages of grants that somebody wants to see. */
+let pages = 1;
+
+async function listGrants(): Promise<void> {
+  const page = (after: string | null): Promise<GrantsPage> =>
+    door.read(`/api/grants?active=true${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+  const { grants, left } = await read(page, pages);
+  live.value = listed(live.value, grants, Date.now());
+  unlisted.value = left;
+}
+
 async function loadGrants(): Promise<void> {
   try {
-    const { grants } = await door.read<{ grants: Grant[] }>("/api/grants?active=true");
-    live.value = listed(live.value, grants, Date.now());
+    await listGrants();
   } catch {
     // As above: the next event or reconnect loads them again.
+  }
+}
+
+/** Lists one page more of what is in use. */
+export async function listMore(): Promise<void> {
+  pages += 1;
+  try {
+    await listGrants();
+  } catch (cause) {
+    pages -= 1;
+    complain(cause, "The other URLs were not listed");
   }
 }
 

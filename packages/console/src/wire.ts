@@ -93,6 +93,14 @@ export interface Grant {
   lastUsedAt: string | null;
 }
 
+/** The newest that were used; the rest is on further pages. */
+export interface GrantsPage {
+  grants: Grant[];
+  /** On all pages. */
+  total: number;
+  next: string | null;
+}
+
 export interface Relay {
   id: string;
   /** What the configuration calls it. */

@@ -1,7 +1,16 @@
 // The panel's acts against a daemon that answers as the room does: what is sent, and what is kept of the answers.
 
+import type { VNode } from "preact";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { CapVm, LauncherVm, LaunchVm, OperationVm, SessionVm, StateVm } from "../src/operator/wire";
+import type {
+  CallResultVm,
+  CapVm,
+  LauncherVm,
+  LaunchVm,
+  OperationVm,
+  SessionVm,
+  StateVm,
+} from "../src/operator/wire";
 
 const shelf = new Map([
   ["doorward.keys", JSON.stringify({ proof: "p", csrf: "c", content: "http://127.0.0.1:2" })],
@@ -25,9 +34,10 @@ vi.stubGlobal("fetch", async (path: string, init: RequestInit) => {
 const denied = (status: number, denial: string): Response =>
   new Response(JSON.stringify({ denial, message: "No.", requestId: "r_1" }), { status });
 
-const { door, said } = await import("../src/house");
+const { door, listMore, live, said, unlisted } = await import("../src/house");
 const store = await import("../src/operator/store");
 const calls = await import("../src/operator/calls");
+const { Result } = await import("../src/operator/result");
 
 const operation = (name: string, effect: OperationVm["effect"]): OperationVm => ({
   name,
@@ -357,5 +367,52 @@ describe("whose the gateway is", () => {
     expect(store.operator.value?.session?.principalLabel).toBe("ada");
     expect(JSON.parse(shelf.get("doorward.keys") ?? "").csrf).toBe("c2");
     vi.stubGlobal("fetch", plain);
+  });
+});
+
+/** What parts without a state of their own come to. */
+function drawn(of: unknown): string {
+  if (Array.isArray(of)) return of.map(drawn).join("");
+  if (typeof of !== "object" || of === null) return typeof of === "string" ? of : "";
+  const { type, props } = of as VNode<{ children?: unknown }>;
+  if (typeof type === "function") return drawn((type as (props: unknown) => unknown)(props));
+  return `<${type}>${drawn(props.children)}</${type}>`;
+}
+
+describe("a table of a gateway", () => {
+  it("tells no value from an empty text, and from the word for it", () => {
+    const result: CallResultVm = {
+      requestId: "r",
+      shape: "table",
+      text: null,
+      fields: [],
+      columns: ["a", "b", "c"],
+      rows: [[null, "", "NULL"]],
+      truncated: false,
+    };
+    const answered = { busy: false, result, trouble: null, at: 0 };
+    const shown = drawn(Result({ label: "Rows", answered }));
+    expect(shown).toContain("<td><em>NULL</em></td><td></td><td>NULL</td>");
+  });
+});
+
+describe("URLs in use", () => {
+  const grant = (id: string) => ({ id, bytes: 0, streams: 0, expiresAt: "2999-01-01T00:00:00Z" });
+  const FIRST = "GET /api/grants?active=true";
+
+  it("are listed a page more at a time, and the rest is counted", async () => {
+    answers = {
+      [FIRST]: { grants: [grant("a")], total: 4, next: "a" },
+      [`${FIRST}&after=a`]: { grants: [grant("b")], total: 4, next: "b" },
+    };
+    await listMore();
+    expect([[...live.value.keys()], unlisted.value]).toEqual([["a", "b"], 2]);
+    // What could not be read leaves what is there.
+    await listMore();
+    expect([[...live.value.keys()], unlisted.value]).toEqual([["a", "b"], 2]);
+    expect(said.value?.text).toMatch(/^The other URLs were not listed/);
+    answers[`${FIRST}&after=b`] = { grants: [grant("c"), grant("d")], total: 4, next: null };
+    await listMore();
+    expect([[...live.value.keys()], unlisted.value]).toEqual([["a", "b", "c", "d"], 0]);
   });
 });

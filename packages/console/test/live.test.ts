@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { listed, without } from "../src/flow";
-import { type Live, merged, ordered, rateNow } from "../src/live";
+import { type Live, merged, ordered, rateNow, read } from "../src/live";
 import type { Grant } from "../src/wire";
 
 const T0 = Date.parse("2026-11-23T12:00:00Z");
@@ -61,5 +61,30 @@ describe("live URLs", () => {
     const again = listed(two, [grant("b", { bytes: 1_001 }), grant("c")], T0 + 2_000);
     expect([...again.keys()]).toEqual(["b", "c"]);
     expect(again.get("b")?.rate).toBe(1_000);
+  });
+
+  it("reads as many pages as are wanted, and says how many more there are", async () => {
+    const all = Array.from({ length: 5 }, (_, at) => grant(String(at)));
+    const asked: (string | null)[] = [];
+    const page = async (after: string | null) => {
+      asked.push(after);
+      const from = after === null ? 0 : Number(after) + 1;
+      const grants = all.slice(from, from + 2);
+      const more = from + 2 < all.length;
+      return { grants, total: all.length, next: more ? (grants.at(-1)?.id ?? null) : null };
+    };
+    const ids = async (pages: number) => {
+      const { grants, left } = await read(page, pages);
+      return [grants.map(({ id }) => id).join(""), left];
+    };
+    expect(await ids(1)).toEqual(["01", 3]);
+    expect(await ids(2)).toEqual(["0123", 1]);
+    expect(asked).toEqual([null, null, "1"]);
+    // Nobody asks for a page that there is not.
+    expect(await ids(9)).toEqual(["01234", 0]);
+    expect(asked).toHaveLength(6);
+    // What ended meanwhile is still counted, and there is another page all the same.
+    const stale = async () => ({ grants: all, total: 3, next: "4" });
+    expect((await read(stale, 1)).left).toBe(1);
   });
 });

@@ -202,7 +202,8 @@ impl House {
         let log = self.call(&reader, "log", "read", &all).await.unwrap();
         assert!(self.room.logout(&reader));
         self.room.shutdown().await;
-        log.rows.into_iter().map(|row| row[3].clone()).collect()
+        let texts = log.rows.into_iter().map(|row| row[3].clone());
+        texts.map(Option::unwrap).collect()
     }
 
     pub(crate) async fn call(

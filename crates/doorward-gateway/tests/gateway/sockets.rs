@@ -97,7 +97,7 @@ async fn op_l1_hostile_text_of_a_gateway_is_escaped_and_its_address_hidden() {
         house.call(&ada, "chat", "join", &channel).await.unwrap();
         let who = json!({ "channel": "c\u{202e}d" });
         let who = house.call(&ada, "chat", "who", &who).await.unwrap();
-        assert_eq!(who.rows, [["n\\u{2028}m"]]);
+        assert_eq!(who.rows, [[Some("n\\u{2028}m".to_owned())]]);
         let bare = house.address.trim_start_matches("unix:");
         let note = json!({ "name": "where", "text": format!("at {bare}") });
         house.call(&ada, "notes", "put", &note).await.unwrap();

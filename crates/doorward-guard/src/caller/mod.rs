@@ -26,7 +26,6 @@ pub use visitor::Visitor;
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use http::request::Parts;
 
@@ -37,6 +36,7 @@ use crate::refusal::{Refusal, Rule};
 use crate::rules::fetch_metadata::Uses;
 use crate::rules::limits::Bucket;
 use crate::secret::TokenHash;
+use crate::table::sessions::Life;
 
 /// A kind of caller: what it proves, and where that is looked up.
 pub trait Caller: sealed::Sealed + Debug + Send + Sync + 'static {
@@ -83,8 +83,8 @@ pub struct Proven<P> {
     pub(crate) csrf: Option<TokenHash>,
     pub(crate) grant: Option<GrantCard>,
     pub(crate) activity: Option<Activity>,
-    /// Set as soon as the session ends.
-    pub(crate) gone: Option<Arc<AtomicBool>>,
+    /// The session's, which may end meanwhile.
+    pub(crate) life: Option<Arc<Life>>,
     /// Signs the answer.
     pub(crate) signer: Option<Arc<dyn SignAnswer>>,
     /// May frame the answer, which no grant is behind.
@@ -143,7 +143,7 @@ impl<P> Proven<P> {
             csrf: None,
             grant: None,
             activity: None,
-            gone: None,
+            life: None,
             signer: None,
             page: None,
         }

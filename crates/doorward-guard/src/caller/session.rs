@@ -5,6 +5,7 @@ use http::header::COOKIE;
 use http::request::Parts;
 
 use super::{Ask, Caller, Proven, Unproven, sealed};
+use crate::cookies;
 use crate::policy::CallerKind;
 use crate::refusal::{Refusal, Rule};
 use crate::rules::changes_state;
@@ -52,7 +53,7 @@ impl Caller for Session {
             csrf: Some(session.csrf),
             grant: None,
             activity,
-            gone: Some(Arc::clone(&session.gone)),
+            life: Some(Arc::clone(&session.life)),
             signer: None,
             page: None,
             proof: session,
@@ -75,15 +76,8 @@ impl Activity {
 pub fn read_cookie(headers: &HeaderMap, name: &str) -> Result<Option<Token>, Refusal> {
     let mut found = None;
     for line in headers.get_all(COOKIE) {
-        for pair in line.as_bytes().split(|&byte| byte == b';') {
-            let Some(value) = pair
-                .trim_ascii()
-                .strip_prefix(name.as_bytes())
-                .and_then(|rest| rest.trim_ascii_start().strip_prefix(b"="))
-            else {
-                continue;
-            };
-            if found.replace(value.trim_ascii()).is_some() {
+        for value in cookies::called(line.as_bytes(), name) {
+            if found.replace(value).is_some() {
                 return Err(Rule::MalformedRequest.into());
             }
         }

@@ -4,6 +4,8 @@
 use http::Uri;
 
 use super::HeadLimits;
+use super::bytes::{Class, all, is_plain};
+use crate::cookies;
 use crate::refusal::{Refusal, Rule};
 
 /// The methods that may come in at all.
@@ -46,7 +48,9 @@ struct RequestLine {
 struct Fields {
     count: usize,
     total: usize,
-    host: Option<Box<[u8]>>,
+    host: bool,
+    /// `Host` names another authority than the target.
+    elsewhere: bool,
     origin: bool,
     content_length: Option<u64>,
     transfer_encoding: bool,
@@ -70,7 +74,7 @@ impl Head {
     ) -> Result<Option<Judged>, Refusal> {
         loop {
             let rest = input.get(self.line..).unwrap_or_default();
-            if self.request.is_none() && rest.first().is_some_and(|byte| !is_token(*byte)) {
+            if self.request.is_none() && rest.first().is_some_and(|byte| !Class::TOKEN.has(*byte)) {
                 // An empty line, or another protocol: TLS would never send its LF.
                 return Err(malformed("the first byte begins no method"));
             }
@@ -101,7 +105,7 @@ impl Head {
                         body,
                     }));
                 }
-                Some(_) => self.fields.read(limits, line)?,
+                Some(request) => self.fields.read(limits, request, line)?,
             }
         }
     }
@@ -110,15 +114,19 @@ impl Head {
     /// the line's first bytes come in.
     fn room(&self, limits: &HeadLimits, rest: &[u8]) -> usize {
         if self.request.is_none() {
-            if limits.relay_request_line > limits.request_line && may_be_relay(rest) {
-                return limits.relay_request_line;
-            }
-            return limits.request_line;
+            let is_long = rest.len() > limits.request_line;
+            return if is_long && may_be_relay(rest) {
+                limits.relay_request_line.max(limits.request_line)
+            } else {
+                limits.request_line
+            };
         }
         if self.fields.count >= limits.header_count {
             return 0;
         }
-        let line = if may_begin(rest, b"cookie:") {
+        // What is here already is no longer than it may be: no need to look.
+        let is_long = rest.len() > limits.header_line;
+        let line = if is_long && may_begin(rest, b"cookie:") {
             limits.cookie_line.max(limits.header_line)
         } else {
             limits.header_line
@@ -149,7 +157,7 @@ impl RequestLine {
         if version != b"HTTP/1.1" && version != b"HTTP/1.0" {
             return Err(malformed("the version is neither HTTP/1.1 nor HTTP/1.0"));
         }
-        if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
+        if method.is_empty() || !all(method, Class::TOKEN) {
             return Err(malformed("the method is no token"));
         }
         if !METHODS.iter().any(|known| known.as_bytes() == method) {
@@ -165,7 +173,7 @@ impl RequestLine {
 /// Judges a target: `None` for a path, the authority for an absolute URL. Most have
 /// nothing that needs a closer look.
 pub(super) fn authority_of(target: &[u8]) -> Result<Option<Box<[u8]>>, Refusal> {
-    if target.first() == Some(&b'/') && target.len() < LONG && all(target, is_uncoded) {
+    if target.first() == Some(&b'/') && target.len() < LONG && all(target, Class::UNCODED) {
         return Ok(None);
     }
     if target.contains(&b'#') || !target.iter().all(u8::is_ascii_graphic) {
@@ -197,7 +205,12 @@ pub(super) fn authority_of(target: &[u8]) -> Result<Option<Box<[u8]>>, Refusal> 
 
 impl Fields {
     /// `name ":" OWS value OWS`, RFC 9112 §5.
-    fn read(&mut self, limits: &HeadLimits, line: &[u8]) -> Result<(), Refusal> {
+    fn read(
+        &mut self,
+        limits: &HeadLimits,
+        request: &RequestLine,
+        line: &[u8],
+    ) -> Result<(), Refusal> {
         self.count = self.count.saturating_add(1);
         self.total = self.total.saturating_add(line.len()).saturating_add(2);
 
@@ -205,14 +218,13 @@ impl Fields {
         let Some((name, [_, value @ ..])) = colon else {
             return Err(malformed("a header line has no colon"));
         };
-        if name.is_empty() || !all(name, is_token) {
+        if name.is_empty() || !all(name, Class::TOKEN) {
             // Folded lines and spaces before the colon end here too.
             return Err(malformed("a header name is no token"));
         }
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         let value = trim(value);
-        let cookie = || value.iter().all(|byte| !is_strange(*byte) || *byte >= 0x80);
-        if !(is_plain(value) || is("cookie") && cookie()) {
+        if !(is_plain(value) || is("cookie") && all(value, Class::COOKIE)) {
             return Err(malformed("a header value has a byte that may not be there"));
         }
 
@@ -220,9 +232,11 @@ impl Fields {
             if let Some(defect) = host_defect(value) {
                 return Err(malformed(defect));
             }
-            if self.host.replace(value.into()).is_some() {
+            if std::mem::replace(&mut self.host, true) {
                 return Err(malformed("there are two Host lines"));
             }
+            let named = request.authority.as_deref();
+            self.elsewhere = named.is_some_and(|named| !named.eq_ignore_ascii_case(value));
         } else if is("origin") {
             if value.is_empty() || value.iter().any(|byte| matches!(byte, b' ' | b'\t' | b',')) {
                 return Err(malformed("Origin is empty or a list"));
@@ -246,7 +260,8 @@ impl Fields {
         } else if is("cookie")
             && let Some(ours) = &limits.our_cookie
         {
-            self.our_cookies = self.our_cookies.saturating_add(count_cookies(value, ours));
+            let found = cookies::called(value, ours).count();
+            self.our_cookies = self.our_cookies.saturating_add(found);
         }
         Ok(())
     }
@@ -254,14 +269,10 @@ impl Fields {
     /// Judges the whole head; says how long the body is.
     fn judge(&self, request: &RequestLine) -> Result<u64, Refusal> {
         let body = self.content_length.unwrap_or(0);
-        let Some(host) = &self.host else {
+        if !self.host {
             return Err(malformed("there is no Host line"));
-        };
-        if request
-            .authority
-            .as_ref()
-            .is_some_and(|named| !named.eq_ignore_ascii_case(host))
-        {
+        }
+        if self.elsewhere {
             return Err(malformed("the target names another authority than Host"));
         }
         if self.transfer_encoding && self.content_length.is_some() {
@@ -295,34 +306,6 @@ fn malformed(note: &'static str) -> Refusal {
 /// A target of fewer bytes is not too long for a parser of URIs.
 const LONG: usize = 32 * 1024;
 
-/// `tchar`, RFC 9110 §5.6.2.
-fn is_token(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+')
-        || matches!(byte, b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
-}
-
-/// May stand as it is in a path and in a query (RFC 3986 §3.3, §3.4), or divides
-/// them. The first question mark does; what follows one is no other.
-fn is_uncoded(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b'/')
-        || matches!(byte, b':' | b';' | b'=' | b'@' | b'?' | b'%')
-}
-
-/// Whether all are so. Without a way out in between, many are looked at together.
-fn all(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
-    bytes.iter().fold(true, |all, byte| all & is(*byte))
-}
-
-/// No control byte but the tab, and nothing above 0x7E.
-fn is_strange(byte: u8) -> bool {
-    (byte.wrapping_sub(b' ') > b'~' - b' ') & (byte != b'\t')
-}
-
-fn is_plain(value: &[u8]) -> bool {
-    all(value, |byte| !is_strange(byte))
-}
-
 fn may_be_relay(line: &[u8]) -> bool {
     METHODS.iter().any(|method| {
         let start = method.bytes().chain(*b" ").chain(RELAY_PREFIX.bytes());
@@ -348,8 +331,7 @@ fn trim(mut value: &[u8]) -> &[u8] {
 /// What keeps this from being one `name[:port]`. Whether it is one of our
 /// names, the guard decides.
 fn host_defect(value: &[u8]) -> Option<&'static str> {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(byte);
-    if !value.iter().all(allowed) {
+    if !all(value, Class::HOST) {
         return Some("Host is a list or has a byte that no host name has");
     }
     let name = match value.strip_prefix(b"[") {
@@ -386,15 +368,4 @@ fn names_http2(value: &[u8]) -> bool {
     value
         .split(|byte| *byte == b',')
         .any(|protocol| http2(trim(protocol)))
-}
-
-/// How many cookies of this name one `Cookie` line has. No quoting: browsers
-/// know none (RFC 6265 §5.4).
-fn count_cookies(value: &[u8], name: &str) -> usize {
-    let named = |pair: &&[u8]| {
-        let end = pair.iter().position(|byte| *byte == b'=');
-        end.and_then(|end| pair.get(..end))
-            .is_some_and(|found| trim(found) == name.as_bytes())
-    };
-    value.split(|byte| *byte == b';').filter(named).count()
 }

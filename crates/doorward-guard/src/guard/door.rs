@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use futures_util::future::BoxFuture;
 use http::Method;
@@ -25,6 +24,7 @@ use crate::rules::cors::Readable;
 use crate::rules::limits::{Running, Slot, Unproven};
 use crate::seal::Plan;
 use crate::surface::{Handler, Surface};
+use crate::table::sessions::Life;
 
 /// A surface that cannot be mounted. Found when the program starts, not when a
 /// request comes.
@@ -75,8 +75,8 @@ pub struct Entry {
     pub(super) most: Option<usize>,
     /// Its place, where it has one before its body is read.
     pub(super) place: Option<Slot>,
-    /// Whether its session has ended since.
-    pub(super) gone: Option<Arc<AtomicBool>>,
+    /// Its session's, which may end meanwhile.
+    pub(super) life: Option<Arc<Life>>,
 }
 
 type Run = Box<dyn FnOnce(Call) -> BoxFuture<'static, Result<Answer, Refusal>> + Send>;
@@ -381,7 +381,7 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
             running: self.running.clone(),
             most: rules.in_flight,
             place,
-            gone: proven.gone,
+            life: proven.life,
         })
     }
 }

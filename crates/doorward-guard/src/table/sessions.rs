@@ -5,18 +5,18 @@
 //! which lives in `sessionStorage`, and that is kept per origin, port included.
 
 mod cookie;
+mod life;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::watch;
 
 pub use self::cookie::CookieTransport;
 use self::cookie::SessionCookie;
+pub(crate) use self::life::Life;
 use crate::clock::{Clock, Moment};
 use crate::defaults;
 use crate::id::Id;
@@ -68,10 +68,7 @@ struct Record {
     created: Moment,
     active: Moment,
     bucket: Arc<Bucket>,
-    /// Set under the table's lock: from then on nothing is done in its name.
-    gone: Arc<AtomicBool>,
-    /// Set once everything that hung on it has heard why.
-    ended: watch::Sender<bool>,
+    life: Arc<Life>,
 }
 
 struct Tab {
@@ -113,8 +110,7 @@ pub struct SessionProof {
     pub id: SessionId,
     pub(crate) csrf: TokenHash,
     pub(crate) bucket: Arc<Bucket>,
-    pub(crate) gone: Arc<AtomicBool>,
-    ended: watch::Receiver<bool>,
+    pub(crate) life: Arc<Life>,
 }
 
 /// A session as people see it.
@@ -263,15 +259,16 @@ impl Sessions {
         cookie: Option<&Token>,
         proof: Option<&Token>,
     ) -> Result<SessionProof, Refusal> {
-        let cookie = cookie.ok_or(Rule::BrowserSessionRequired)?;
+        let cookie = cookie.ok_or(Rule::BrowserSessionRequired)?.hash();
+        let proof = proof.map(Token::hash);
         let now = self.clock.now();
         let mut table = self.table();
         let record = table
             .sessions
-            .get_mut(&cookie.hash())
+            .get_mut(&cookie)
             .filter(|record| self.end_due(record, now).is_none())
             .ok_or(Rule::BrowserSessionExpired)?;
-        let proof = proof.ok_or(Rule::TabProofRequired)?.hash();
+        let proof = proof.ok_or(Rule::TabProofRequired)?;
         let tab = record
             .tabs
             .iter_mut()
@@ -282,8 +279,7 @@ impl Sessions {
             id: record.id.clone(),
             csrf: tab.csrf,
             bucket: Arc::clone(&record.bucket),
-            gone: Arc::clone(&record.gone),
-            ended: record.ended.subscribe(),
+            life: Arc::clone(&record.life),
         })
     }
 
@@ -454,8 +450,7 @@ impl Sessions {
                 created: now,
                 active: now,
                 bucket: Arc::new(Bucket::new(defaults::SESSION_RATE, &self.clock)),
-                gone: Arc::default(),
-                ended: watch::Sender::new(false),
+                life: Arc::default(),
             },
         };
         let session = record.id.clone();
@@ -517,7 +512,8 @@ impl Sessions {
                 farewell(&record.id, reason);
             }
             drop(farewell);
-            record.ended.send_replace(true);
+            // Whoever waits for the end hears of it last.
+            drop(record);
         }
     }
 
@@ -529,7 +525,7 @@ impl Sessions {
 impl Table {
     fn end(&mut self, hash: &TokenHash) -> Option<Record> {
         let record = self.sessions.remove(hash)?;
-        record.gone.store(true, Ordering::Release);
+        record.life.end();
         Some(record)
     }
 }
@@ -537,9 +533,7 @@ impl Table {
 impl SessionProof {
     /// Waits until the session ends.
     pub async fn ended(&self) {
-        let mut ended = self.ended.clone();
-        // An error says that the table is gone, and the session with it.
-        let _ = ended.wait_for(|&ended| ended).await;
+        self.life.told().await;
     }
 }
 
@@ -552,6 +546,16 @@ impl SessionId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+}
+
+// === impl Record ===
+
+impl Drop for Record {
+    /// However it goes, with its table too: nobody waits for an end in vain.
+    fn drop(&mut self) {
+        self.life.end();
+        self.life.tell();
     }
 }
 

@@ -4,8 +4,8 @@
 use chrono::{NaiveDate, TimeDelta};
 use tokio_postgres::types::{FromSql, Kind, Type};
 
-/// A value as text; empty for NULL.
-pub(super) struct Cell(pub(super) String);
+/// A value as text; none for NULL.
+pub(super) struct Cell(pub(super) Option<String>);
 
 /// Whether values of this type can be shown.
 pub(super) fn is_shown(ty: &Type) -> bool {
@@ -183,12 +183,12 @@ fn numeric(raw: &[u8]) -> Option<String> {
 impl FromSql<'_> for Cell {
     fn from_sql(ty: &Type, raw: &[u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
         shown(ty, raw)
-            .map(Self)
+            .map(|text| Self(Some(text)))
             .ok_or_else(|| format!("a value of {ty} that is none").into())
     }
 
     fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self(String::new()))
+        Ok(Self(None))
     }
 
     fn accepts(_: &Type) -> bool {

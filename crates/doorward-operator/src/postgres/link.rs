@@ -346,7 +346,7 @@ impl Turn {
         let given = transaction.query_portal_raw(&portal, most).await;
         let mut given = pin!(given.map_err(broken)?);
         let mut size = columns.iter().map(String::len).sum::<usize>();
-        let mut rows: Vec<Vec<String>> = Vec::new();
+        let mut rows: Vec<Vec<Option<String>>> = Vec::new();
         while let Some(row) = given.try_next().await.map_err(broken)? {
             if rows.len() > defaults::ROWS {
                 let why = "it sends more rows than it was asked for";
@@ -355,7 +355,7 @@ impl Turn {
             let mut cells = Vec::with_capacity(columns.len());
             for at in 0..columns.len() {
                 let Cell(text) = row.try_get(at).map_err(|error| unshown(&error))?;
-                size += text.len() + defaults::CELL;
+                size += text.as_ref().map_or(0, String::len) + defaults::CELL;
                 if size > defaults::RESULT {
                     return Err(Denial::ResultTooLarge.into());
                 }

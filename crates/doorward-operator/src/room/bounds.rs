@@ -115,6 +115,7 @@ pub(super) fn result(output: Output, veil: &Veil, request: &str) -> Option<CallR
         return None;
     }
     let line = |text: &str| veil.line(text, defaults::RESULT);
+    let text = |text: &str| veil.text(text);
     let mut shown = CallResultVm {
         request_id: request.to_owned(),
         shape: Shape::Nothing,
@@ -149,7 +150,7 @@ pub(super) fn result(output: Output, veil: &Veil, request: &str) -> Option<CallR
             shown.rows = rows
                 .iter()
                 .take(defaults::ROWS)
-                .map(|row| row.iter().map(|text| veil.text(text)).collect())
+                .map(|row| row.iter().map(|cell| cell.as_deref().map(text)).collect())
                 .collect();
         }
     }
@@ -162,7 +163,8 @@ fn size(shown: &CallResultVm) -> usize {
         .fields
         .iter()
         .map(|pair| pair.name.len() + pair.value.len());
-    let table = shown.rows.iter().chain([&shown.columns]).flatten();
+    let cells = shown.rows.iter().flatten().flatten();
+    let table = shown.columns.iter().chain(cells);
     shown.text.as_ref().map_or(0, String::len)
         + fields.sum::<usize>()
         + table.map(String::len).sum::<usize>()
@@ -239,12 +241,16 @@ mod tests {
         assert!(text("x".repeat(defaults::RESULT + 1)).is_none());
         // Six bytes for one.
         assert!(text("\u{1b}".repeat(defaults::RESULT)).is_none());
-        let rows = vec![vec![String::new()]; defaults::ROWS + 1];
-        let table = Value::Table {
-            columns: vec!["a".to_owned()],
-            rows,
+        let table = |cell: Option<String>, rows: usize| {
+            let rows = vec![vec![cell]; rows];
+            let columns = vec!["a".to_owned()];
+            result(Output::whole(Value::Table { columns, rows }), &veil, "r")
         };
-        let shown = result(Output::whole(table), &veil, "r").unwrap();
+        let shown = table(Some(String::new()), defaults::ROWS + 1).unwrap();
         assert!(shown.truncated && shown.rows.len() == defaults::ROWS);
+        let long = "x".repeat(defaults::RESULT / 2);
+        assert!(table(Some(long.clone()), 1).is_some() && table(Some(long), 2).is_none());
+        // No value stays none.
+        assert_eq!(table(None, 1).unwrap().rows, [[None]]);
     }
 }

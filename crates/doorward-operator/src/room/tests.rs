@@ -485,6 +485,41 @@ async fn op_m2_a_call_is_given_fifteen_seconds_and_keeps_its_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn op_b9_a_call_that_runs_out_of_time_makes_room_for_the_next_one() {
+    let (house, _still) = (House::new(), Still::hold());
+    let one = house.session();
+    house.sign_in(&one).await;
+    house.script.hold_calls();
+    let fields = json!({ "text": "x" });
+    let asked = || {
+        let call = scripted::asked(&house.alias(&one), "echo", &fields);
+        let (room, one) = (house.room.clone(), one.clone());
+        tokio::spawn(async move { room.call(&one, "r", call).await })
+    };
+    let full = async || {
+        let refusal = house.call(&one, "echo", &fields).await.unwrap_err();
+        assert_eq!(refusal.rule(), Rule::Busy);
+    };
+    let first = asked();
+    house.script.calls_came(1).await;
+    tokio::time::advance(defaults::CALL / 2).await;
+    let mut others: Vec<_> = (1..defaults::IN_FLIGHT).map(|_| asked()).collect();
+    house.script.calls_came(defaults::IN_FLIGHT).await;
+    full().await;
+    tokio::time::advance(defaults::CALL / 2).await;
+    let late = first.await.unwrap().unwrap_err();
+    assert_eq!(late.rule(), Rule::UpstreamTimeout);
+    // The others still have their places, and there is one more.
+    others.push(asked());
+    house.script.calls_came(defaults::IN_FLIGHT + 1).await;
+    full().await;
+    house.script.go_on();
+    for call in others {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn op_m2_a_connection_is_given_five_seconds_and_a_sign_in_fifteen() {
     let house = House::new();
     let one = house.session();

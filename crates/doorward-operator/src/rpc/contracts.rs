@@ -302,18 +302,30 @@ fn read(reply: reply::Reader<'_>) -> Result<Output, Denied> {
         ),
         reply::Table(table) => {
             let table = table.map_err(broken)?;
-            let cells = |cells: capnp::text_list::Reader<'_>| cells.iter().map(text).collect();
-            let columns: Vec<_> = cells(table.get_columns().map_err(broken)?);
+            let columns = table.get_columns().map_err(broken)?;
+            let columns: Vec<_> = columns.iter().map(text).collect();
             let mut rows = Vec::new();
+            let mut size = 0;
             for row in table
                 .get_rows()
                 .map_err(broken)?
                 .iter()
                 .take(defaults::ROWS + 1)
             {
-                let mut row: Vec<String> = cells(row.get_cells().map_err(broken)?);
-                row.resize(columns.len(), String::new());
-                rows.push(row);
+                // Every row is as long as the heads, whatever was sent of it.
+                size += columns.len() * defaults::CELL;
+                if size > defaults::RESULT {
+                    return Err(Denial::ResultTooLarge.into());
+                }
+                let cells = row.get_cells().map_err(broken)?;
+                let mut shown: Vec<_> = cells.iter().map(|cell| Some(text(cell))).collect();
+                shown.resize(columns.len(), Some(String::new()));
+                for at in row.get_absent().map_err(broken)? {
+                    if let Some(cell) = shown.get_mut(usize::from(at)) {
+                        *cell = None;
+                    }
+                }
+                rows.push(shown);
             }
             Value::Table { columns, rows }
         }
@@ -323,4 +335,64 @@ fn read(reply: reply::Reader<'_>) -> Result<Output, Denied> {
         value,
         truncated: reply.get_truncated(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_without_a_value_is_not_an_empty_one() {
+        let mut message = capnp::message::Builder::new_default();
+        let mut table = message.init_root::<reply::Builder<'_>>().init_table();
+        let mut columns = table.reborrow().init_columns(3);
+        for (at, name) in (0..).zip(["a", "b", "c"]) {
+            columns.set(at, name);
+        }
+        let mut rows = table.init_rows(2);
+        let mut first = rows.reborrow().get(0);
+        let mut cells = first.reborrow().init_cells(2);
+        cells.set(0, "");
+        cells.set(1, "NULL");
+        // One gateway says less than there are columns, and more than there are cells.
+        let mut absent = first.init_absent(2);
+        absent.set(0, 2);
+        absent.set(1, 9);
+        rows.get(1).init_cells(1).set(0, "x");
+        let reply = message.get_root_as_reader::<reply::Reader<'_>>().unwrap();
+        let Value::Table { rows, .. } = read(reply).unwrap().value else {
+            panic!("no table")
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            rows,
+            [
+                [text(""), text("NULL"), None],
+                [text("x"), text(""), text("")]
+            ]
+        );
+    }
+
+    #[test]
+    fn op_m2_rows_of_nothing_count_as_long_as_their_heads() {
+        for (columns, rows, fits) in [
+            (100_000, 0, true),
+            (100_000, 1, false),
+            (64, 1_024, true),
+            (64, 1_025, false),
+        ] {
+            let mut message = capnp::message::Builder::new_default();
+            let mut table = message.init_root::<reply::Builder<'_>>().init_table();
+            table.reborrow().init_columns(columns);
+            table.init_rows(rows);
+            let reply = message.get_root_as_reader::<reply::Reader<'_>>().unwrap();
+            let denied = read(reply).map_err(|denied| denied.denial);
+            let expected = if fits {
+                None
+            } else {
+                Some(Denial::ResultTooLarge)
+            };
+            assert_eq!(denied.err(), expected, "{columns} {rows}");
+        }
+    }
 }

@@ -159,6 +159,12 @@ impl House {
         came.map_err(|refusal| refusal.rule())
     }
 
+    /// This much later, what is over is swept away.
+    pub(crate) fn later(&self, time: Duration) {
+        self.hand.advance(time);
+        self.room.sweep();
+    }
+
     pub(crate) async fn call(&self, operation: &str, fields: Json) -> Result<CallResultVm, Rule> {
         let called = self.ask(operation, fields, false).await;
         called.map_err(|refusal| refusal.rule())
@@ -177,6 +183,13 @@ impl House {
         let call: CallRequest = serde_json::from_value(call).unwrap();
         self.room.call(&self.me, "r", call).await
     }
+}
+
+/// The cells of a table that is shown.
+pub(crate) fn cells(shown: &CallResultVm) -> Vec<Vec<Option<&str>>> {
+    let rows = shown.rows.iter();
+    rows.map(|row| row.iter().map(Option::as_deref).collect())
+        .collect()
 }
 
 fn claim(sessions: &Sessions) -> SessionId {

@@ -14,6 +14,8 @@ mod denials;
 mod fake;
 mod hostile;
 mod injection;
+mod log;
+mod names;
 mod proofs;
 mod server;
 
@@ -28,7 +30,7 @@ use doorward_operator::room::Came;
 use doorward_operator::vm::{OwnerState, Shape};
 use serde_json::json;
 
-use common::{House, by_password, dialer};
+use common::{House, by_password, cells, dialer};
 use server::{DATABASE, PASSWORD, Postgres, ROLE};
 
 const LINE: FieldKind = FieldKind::Line { most: 64 * 1024 };
@@ -75,6 +77,7 @@ async fn op_r3_a_person_signs_in_lists_calls_and_leaves() {
             "types",
             &["when", "id"],
             "select true as b, 1.50::numeric as n, 2.5::float8 as f, null::int as nothing, \
+             ''::text as empty, 'NULL'::text as word, null::text as none, \
              $1::date as d, $2::uuid as u, '{\"a\": 1}'::jsonb as j, '\\x00ff'::bytea as x, 'A'::\"char\"::text as c",
         ),
         statement(
@@ -112,7 +115,10 @@ async fn op_r3_a_person_signs_in_lists_calls_and_leaves() {
     assert_eq!(rows.shape, Shape::Table);
     assert_eq!(rows.columns, ["n", "word", "at"]);
     let at = "2020-02-02 02:02:02Z";
-    assert_eq!(rows.rows, [["1", "one", at], ["2", "two", at]]);
+    assert_eq!(
+        cells(&rows),
+        [["1", "one", at], ["2", "two", at]].map(|row| row.map(Some))
+    );
     let rows = house
         .call("rows", json!({ "least": 0, "like": "tw%" }))
         .await;
@@ -122,17 +128,21 @@ async fn op_r3_a_person_signs_in_lists_calls_and_leaves() {
         .call("types", json!({ "when": "2024-02-29", "id": id }))
         .await;
     let expected = [
-        "true",
-        "1.50",
-        "2.5",
-        "",
-        "2024-02-29",
-        id,
-        "{\"a\": 1}",
-        "\\x00ff",
-        "A",
+        Some("true"),
+        Some("1.50"),
+        Some("2.5"),
+        // No value is not an empty one, nor the word for it.
+        None,
+        Some(""),
+        Some("NULL"),
+        None,
+        Some("2024-02-29"),
+        Some(id),
+        Some("{\"a\": 1}"),
+        Some("\\x00ff"),
+        Some("A"),
     ];
-    assert_eq!(types.unwrap().rows, [expected]);
+    assert_eq!(cells(&types.unwrap()), [expected]);
 
     let added = house
         .call("add", json!({ "n": 3, "word": "three" }))
@@ -148,7 +158,7 @@ async fn op_r3_a_person_signs_in_lists_calls_and_leaves() {
     let unsure = house.call("remove", json!({ "n": 3 })).await;
     assert_eq!(unsure.unwrap_err(), Rule::ConfirmationNeeded);
     let removed = house.ask("remove", json!({ "n": 3 }), true).await.unwrap();
-    assert_eq!(removed.rows, [["three"]]);
+    assert_eq!(cells(&removed), [[Some("three")]]);
 
     let launched = house.room.launchers(&house.me, "r").await.unwrap_err();
     assert_eq!(launched.rule(), Rule::ServiceUnavailable);
@@ -172,7 +182,7 @@ async fn op_l1_hostile_text_in_a_result_is_escaped_and_the_address_is_hidden() {
         .unwrap();
     assert_eq!(said.columns, ["x\\u{1b}[1m", "y"]);
     assert_eq!(
-        said.rows,
-        [["a\nb\\u{1b}[31mc\\u{202e}d\\u{2028}e\\u{9b}f", "[hidden]"]]
+        cells(&said),
+        [["a\nb\\u{1b}[31mc\\u{202e}d\\u{2028}e\\u{9b}f", "[hidden]"].map(Some)]
     );
 }

@@ -41,18 +41,23 @@ async fn op_a5_a_password_is_told_by_scram_or_not_at_all() {
     assert_eq!(launch.unwrap_err(), Denial::DisabledAuthMethod);
 }
 
-#[tokio::test]
-async fn with_tls_the_server_is_who_a_root_says_or_nothing_is_told_to_it() {
+/// A certificate of `name`, its key, and who believes it.
+pub(crate) fn certified(name: &str) -> (String, String, Dialer) {
     let mut root = CertificateParams::default();
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let leaf = CertificateParams::new([name.to_owned()]).unwrap();
     let leaf = leaf.signed_by(&key, &root).unwrap();
-    let (pem, key) = (leaf.pem(), key.serialize_pem());
-    let server = Postgres::with_tls(Some((&pem, &key))).await;
     let trusting = Trust::with_extra_pem([root.pem().as_bytes()]).unwrap();
     let trusting = Dialer::new(AddressPolicy::public(), trusting);
+    (leaf.pem(), key.serialize_pem(), trusting)
+}
+
+#[tokio::test]
+async fn with_tls_the_server_is_who_a_root_says_or_nothing_is_told_to_it() {
+    let (pem, key, trusting) = certified("127.0.0.1");
+    let server = Postgres::with_tls(Some((&pem, &key))).await;
     let over_tls = |server: &Postgres, dialer: &Dialer| -> Arc<dyn Gateway> {
         let database = database(vec![look(
             "tls",

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub(crate) const DATABASE: &str = "shop";
 pub(crate) struct Postgres {
     folder: TempDir,
     programs: PathBuf,
+    host: IpAddr,
     port: u16,
 }
 
@@ -42,9 +43,9 @@ const SHOP: &str = "
 const RULES: &str = "
 local all admin trust
 local all all scram-sha-256
-host all clear 127.0.0.1/32 password
-host all old 127.0.0.1/32 md5
-host all all 127.0.0.1/32 scram-sha-256
+host all clear all password
+host all old all md5
+host all all all scram-sha-256
 ";
 
 impl Postgres {
@@ -55,10 +56,17 @@ impl Postgres {
 
     /// With this certificate and key in PEM.
     pub(crate) async fn with_tls(tls: Option<(&str, &str)>) -> Self {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::at(here, tls).await.unwrap()
+    }
+
+    /// On this address, and its port; any that is free, if it is 0. None if it is taken.
+    pub(crate) async fn at(here: SocketAddr, tls: Option<(&str, &str)>) -> Option<Self> {
         let mut server = Self {
             folder: tempfile::Builder::new().prefix("pg").tempdir().unwrap(),
             programs: programs(),
-            port: 0,
+            host: here.ip(),
+            port: here.port(),
         };
         let path = |name: &str| server.folder.path().join(name);
         server.give(server.folder.path());
@@ -79,10 +87,12 @@ impl Postgres {
         );
         fs::write(path("data/pg_hba.conf"), RULES).unwrap();
         let mut settings = format!(
-            "unix_socket_directories = '{}'\nlisten_addresses = '127.0.0.1'\nfsync = off\n\
+            "unix_socket_directories = '{}'\nlisten_addresses = '{}'\nfsync = off\n\
              max_connections = 30\nlog_statement = all\nlog_parameter_max_length = 0\n\
-             log_parameter_max_length_on_error = 0\nlog_line_prefix = '%m %d '\n",
-            server.folder.path().display()
+             log_parameter_max_length_on_error = 0\nlog_line_prefix = '%m %d '\n\
+             log_connections = on\n",
+            server.folder.path().display(),
+            server.host
         );
         if let Some((certificate, key)) = tls {
             for (name, pem) in [("data/server.crt", certificate), ("data/server.key", key)] {
@@ -97,7 +107,9 @@ impl Postgres {
             .open(path("data/postgresql.conf"))
             .unwrap();
         file.write_all(settings.as_bytes()).unwrap();
-        server.listen();
+        if !server.listen() {
+            return None;
+        }
         let admin = server.admin("postgres").await;
         admin
             .batch_execute(&format!("CREATE DATABASE {DATABASE}"))
@@ -109,11 +121,11 @@ impl Postgres {
             .batch_execute(SHOP)
             .await
             .unwrap();
-        server
+        Some(server)
     }
 
     pub(crate) fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        SocketAddr::new(self.host, self.port).to_string()
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -143,6 +155,13 @@ impl Postgres {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
+    /// How many came by a port so far, to sign in or to cancel.
+    pub(crate) fn visits(&self) -> usize {
+        let log = self.log();
+        let came = log.matches("connection received: host=").count();
+        came - log.matches("connection received: host=[local]").count()
+    }
+
     /// Ends it as a crash would.
     pub(crate) fn stop(&self) {
         self.run(
@@ -152,24 +171,37 @@ impl Postgres {
         );
     }
 
+    /// On the port that it had.
+    pub(crate) fn start_again(&self) {
+        assert!(self.try_listen(), "{}", self.log());
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    /// Takes a free port. It cannot take any by itself, so another may be quicker.
-    fn listen(&mut self) {
+    /// Takes a free port, unless it has one. It cannot take any by itself, so another
+    /// may be quicker.
+    fn listen(&mut self) -> bool {
+        if self.port != 0 {
+            return self.try_listen();
+        }
         for _ in 0..5 {
-            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let free = TcpListener::bind((self.host, 0)).unwrap();
             self.port = free.local_addr().unwrap().port();
             drop(free);
-            let options = format!("-p {}", self.port);
-            let log = self.folder.path().join("log").display().to_string();
-            let arguments = ["-s", "-w", "-l", &log, "-o", &options, "start", "-D"];
-            if self.try_run("pg_ctl", &arguments, Some(&self.data())) {
-                return;
+            if self.try_listen() {
+                return true;
             }
         }
         panic!("the server does not start: {}", self.log());
+    }
+
+    fn try_listen(&self) -> bool {
+        let options = format!("-p {}", self.port);
+        let log = self.folder.path().join("log").display().to_string();
+        let arguments = ["-s", "-w", "-l", &log, "-o", &options, "start", "-D"];
+        self.try_run("pg_ctl", &arguments, Some(&self.data()))
     }
 
     fn run(&self, program: &str, arguments: &[&str], folder: Option<&Path>) {
@@ -183,6 +215,8 @@ impl Postgres {
             .args(folder)
             .current_dir(self.folder.path())
             .env_remove("PGDATA")
+            // What a test has put under its own feet.
+            .env_remove("LD_PRELOAD")
             .stdout(std::process::Stdio::null());
         if getuid().is_root() {
             let (uid, gid) = account();

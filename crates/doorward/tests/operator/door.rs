@@ -238,6 +238,60 @@ async fn op_b9_whoever_hangs_up_leaves_its_place() {
 }
 
 #[tokio::test]
+async fn op_b9_a_call_that_runs_out_of_time_gives_its_place_back() {
+    let config = config("[control]\nin_flight = 2").unwrap();
+    let mut both = open_with(settings(), |builder| builder.config(&config)).await;
+    let state = sign_in(&mut both.house).await.json();
+    let system = alias(&state["state"], "system");
+    let motd = call(&system, "motd", &json!({}));
+    both.faults.hang.store(true, Ordering::SeqCst);
+    let house = Arc::new(both.house);
+    let asked = || {
+        let (house, motd) = (Arc::clone(&house), motd.clone());
+        tokio::spawn(async move { house.post(CALL, &motd).await })
+    };
+    let hanging = async |calls| {
+        while both.faults.hanging.load(Ordering::SeqCst) < calls {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Paused time goes on by itself, unless work of this kind goes on.
+    tokio::time::pause();
+    let (still, held) = std::sync::mpsc::sync_channel::<()>(1);
+    tokio::task::spawn_blocking(move || held.recv());
+    let first = asked();
+    hanging(1).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let second = asked();
+    hanging(2).await;
+    let full = async || {
+        let reply = house.post(CALL, &motd).await;
+        assert_eq!(
+            (reply.status, reply.denial().as_deref()),
+            (503, Some("busy"))
+        );
+    };
+    full().await;
+    // Timers tick in milliseconds.
+    tokio::time::advance(Duration::from_millis(5_001)).await;
+    let late = first.await.unwrap();
+    assert_eq!(
+        (late.status, late.denial().as_deref()),
+        (504, Some("upstreamTimeout"))
+    );
+    is_sealed(&late);
+    // The second one still has its place, and there is one more.
+    let third = asked();
+    hanging(3).await;
+    full().await;
+    both.faults.hang.store(false, Ordering::SeqCst);
+    for call in [second, third] {
+        assert_eq!(call.await.unwrap().status, 200);
+    }
+    drop(still);
+}
+
+#[tokio::test]
 async fn op_b10_what_two_parsers_would_read_differently_is_refused() {
     let silent = Silent::open().await;
     let house = &silent.house;

@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { bytes, clock, count, rate, span } from "../format";
-import { live } from "../house";
+import { listMore, live, unlisted } from "../house";
 import { type LiveGrant, ordered, rateNow } from "../live";
 import { now } from "../ui/now";
 import { extend, revoke } from "./acts";
@@ -22,7 +22,7 @@ export function LiveUrls(): JSX.Element {
       <header>
         <h2 id="live-title">Live URLs</h2>
         <span class="n">
-          {playing} playing · {grants.length} used
+          {playing} playing · {grants.length + unlisted.value} used
         </span>
       </header>
       {shown.map((grant) => (
@@ -36,7 +36,20 @@ export function LiveUrls(): JSX.Element {
       {grants.length > shown.length || all.value ? (
         <p class="row">
           <button type="button" class="link calm" onClick={() => (all.value = !all.value)}>
-            {all.value ? "Show fewer" : `Show all ${grants.length}`}
+            {all.value
+              ? "Show fewer"
+              : `Show all ${grants.length}${unlisted.value > 0 ? " that are listed" : ""}`}
+          </button>
+        </p>
+      ) : null}
+      {unlisted.value > 0 ? (
+        <p class="row muted" data-testid="unlisted">
+          <span>
+            The newest {grants.length} are listed. {unlisted.value} older{" "}
+            {unlisted.value === 1 ? "one is" : "ones are"} in use, too.
+          </span>
+          <button type="button" class="link calm" onClick={() => void listMore()}>
+            List more
           </button>
         </p>
       ) : null}

@@ -94,7 +94,7 @@ function Table({ label, result }: { label: string; result: CallResultVm }): JSX.
           {numbered(result.rows).map(({ n, of }) => (
             <tr key={n}>
               {numbered(of).map((cell) => (
-                <td key={cell.n}>{cell.of}</td>
+                <td key={cell.n}>{cell.of ?? <Absent />}</td>
               ))}
             </tr>
           ))}
@@ -103,6 +103,13 @@ function Table({ label, result }: { label: string; result: CallResultVm }): JSX.
     </div>
   );
 }
+
+/** No value, which is neither an empty text nor the word itself. */
+const Absent = (): JSX.Element => (
+  <em class="muted" title="No value">
+    NULL
+  </em>
+);
 
 /** Nothing in what a gateway gives names a row: its place does. */
 const numbered = <T,>(list: readonly T[]): { n: number; of: T }[] => list.map((of, n) => ({ n, of }));

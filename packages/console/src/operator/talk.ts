@@ -137,7 +137,7 @@ async function loadMembers(): Promise<void> {
   try {
     const { rows } = await invoke(now.ref, "who", { channel: now.channel });
     if (talk.value?.ref === now.ref && talk.value.channel === now.channel) {
-      talk.value = { ...talk.value, members: rows.map(([name = ""]) => name) };
+      talk.value = { ...talk.value, members: rows.map(([name]) => name ?? "") };
     }
   } catch {
     // Who is there is an extra; what is said comes by polling.

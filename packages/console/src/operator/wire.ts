@@ -278,9 +278,9 @@ export type CallResultVm = {
    */
   columns: Array<string>;
   /**
-   * Rows of a table.
+   * Rows of a table. A cell without a value is `null`.
    */
-  rows: Array<Array<string>>;
+  rows: Array<Array<string | null>>;
   /**
    * Whether something was left out.
    */

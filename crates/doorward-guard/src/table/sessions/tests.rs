@@ -1,3 +1,5 @@
+use futures_util::FutureExt as _;
+
 use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -273,4 +275,26 @@ fn op_k4_the_cookie_is_named_for_the_port_and_secure_by_one_switch() {
             format!("{name}=; {attributes}; Max-Age=0")
         );
     }
+}
+
+#[test]
+fn whoever_waits_for_the_end_hears_of_it_last_and_with_the_table_too() {
+    let (sessions, _hand) = sessions();
+    let prove = |claim: &Claim| sessions.prove(Some(&claim.cookie), Some(&claim.proof));
+    let (revoked, left) = (claim(&sessions, None), claim(&sessions, None));
+    let (revoked, left) = (prove(&revoked).unwrap(), prove(&left).unwrap());
+    let waiting = revoked.clone();
+    let early = Arc::new(Mutex::new(None));
+    let heard = Arc::clone(&early);
+    sessions.on_end(move |_, _| {
+        let told = waiting.ended().now_or_never().is_some();
+        *heard.lock().unwrap() = Some((waiting.life.is_over(), told));
+    });
+    assert!(revoked.ended().now_or_never().is_none());
+    assert!(sessions.revoke(revoked.id.as_str(), EndReason::Revoked));
+    assert_eq!(*early.lock().unwrap(), Some((true, false)));
+    assert!(revoked.ended().now_or_never().is_some());
+    assert!(left.ended().now_or_never().is_none());
+    drop(sessions);
+    assert!(left.ended().now_or_never().is_some());
 }
