@@ -234,7 +234,7 @@ atPanel("a_key_signs_in_in_two_steps_and_giving_up_frees_the_gateway", async ({ 
   assert.match(await shown(page, '[data-testid="gateway-session"]', "the session"), /Signed in asgrace.*Provenby a key/);
 });
 
-atPanel("op_r5_more_time_is_asked_for_with_the_password_again_and_said_in_words_where_there_is_none", async ({ page, lab }) => {
+atPanel("op_r5_more_time_is_asked_for_with_the_password_again_and_said_in_words_where_there_is_none", async ({ page }) => {
   const form = '[data-testid="ask-more-time"]';
   const left = () => page.evaluate(() => [...document.querySelectorAll('[data-testid="gateway-session"] dt')].find((it) => it.textContent === "Time left").nextElementSibling.textContent);
   await signIn(page);
@@ -251,12 +251,10 @@ atPanel("op_r5_more_time_is_asked_for_with_the_password_again_and_said_in_words_
   assert.notEqual(await left(), before);
   assert.match(await left(), /^(2 min|1 min|\d+ s)/);
   await press(page, '[data-testid="leave"]');
-  // Who signed in by a key has no password to give, and is given no more time.
-  await shown(page, '[data-way="publicKey"]');
-  await press(page, '[data-way="publicKey"]');
-  await give(page, '[data-testid="sign-in"]', { account: "grace" });
-  const challenge = await shown(page, '[data-testid="challenge"]', "the challenge");
-  await give(page, '[data-testid="step"]', { answer: lab.sign(challenge) });
+  // Whoever proved nothing is asked for nothing, and is given no more time.
+  await shown(page, '[data-way="guest"]');
+  await press(page, '[data-way="guest"]');
+  await give(page, '[data-testid="sign-in"]', {});
   await shown(page, '[data-testid="more-time"]');
   await press(page, '[data-testid="more-time"]');
   assert.equal(await page.evaluate((it) => document.querySelectorAll(`${it} input`).length, form), 1);
@@ -264,6 +262,55 @@ atPanel("op_r5_more_time_is_asked_for_with_the_password_again_and_said_in_words_
   const why = await shown(page, `${form} [data-testid="trouble"]`, "why not");
   assert.match(why, /\(methodDenied\)\.It gives none to who signed in like this\. Sign in again once the session is over\./);
   await shown(page, '[data-testid="gateway-session"]', "the session all the same");
+});
+
+atPanel("op_r6_more_time_by_a_key_is_signed_for_and_the_new_end_is_seen", async ({ page, daemon, lab }) => {
+  const [form, step] = ['[data-testid="ask-more-time"]', '[data-testid="ask-more-time"] [data-testid="step"]'];
+  const ends = async () => Date.parse((await ok(page, "GET", "/api/operator/state")).session.expiresAt);
+  const left = () => page.evaluate(() => [...document.querySelectorAll('[data-testid="gateway-session"] dt')].find((it) => it.textContent === "Time left").nextElementSibling.textContent);
+  const set = () => shown(page, `${step} [data-testid="challenge"]`, "what is to be signed");
+  const none = (selector, why) => page.waitFor((it) => document.querySelector(it) === null, { args: [selector], why });
+  await press(page, '[data-way="publicKey"]');
+  await give(page, '[data-testid="sign-in"]', { account: "grace" });
+  const entry = await shown(page, '[data-testid="challenge"]', "the challenge of the sign-in");
+  await give(page, '[data-testid="step"]', { answer: lab.sign(entry) });
+  await shown(page, '[data-testid="gateway-session"]', "the session");
+  const before = await ends();
+
+  await press(page, '[data-testid="more-time"]');
+  assert.match(await shown(page, form), /^The gateway sets something to sign, as it did when you signed in/);
+  await give(page, form, { minutes: "2" });
+  const first = await set();
+  await page.waitFor((it) => document.activeElement === document.querySelector(`${it} [data-field="answer"]`), { args: [step], why: "the focus to be where the signature goes" });
+  // Given up, it is asked for anew.
+  await press(page, `${step} [data-testid="give-up"]`);
+  await none(form, "the form to go");
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.testid), "more-time");
+  await press(page, '[data-testid="more-time"]');
+  await give(page, form, { minutes: "2" });
+  const second = await set();
+  assert.notEqual(second, first);
+  assert.match(Buffer.from(second, "base64").toString("latin1"), /^doorward gateway: more time for a session\n/);
+  // What was signed before is a wrong answer, told where the form is again.
+  await give(page, step, { answer: lab.sign(entry) });
+  assert.match(await shown(page, `${form} [data-testid="trouble"]`), /^The session was not given more time\. .*\(authenticationDenied\)/);
+  await none(step, "the step to be gone with its only answer");
+  await page.waitFor((it) => document.activeElement === document.querySelector(`${it} [data-field="minutes"]`), { args: [form], why: "the focus to be where it is asked again" });
+  assert.equal(await ends(), before);
+  await pause(1_100);
+
+  await give(page, form, { minutes: "2" });
+  await set();
+  // Kept over a reload, as the session is.
+  await page.goto(`${daemon.control}/`);
+  await toPanel(page);
+  await give(page, step, { answer: lab.sign(await set()) });
+  await none(form, "the form to go once it is given");
+  assert.match(await left(), /^(2 min|1 min|\d+ s)/);
+  assert.notEqual(await ends(), before);
+  const told = await shown(page, '[data-testid="transcript"]');
+  for (const words of ["given up", "the next step", "authenticationDenied"]) assert.ok(told.includes(words), told);
+  assert.deepEqual(await page.violations(), []);
 });
 
 atPanel("op_f4_a_gateway_that_is_gone_ends_the_session_in_words_and_another_can_be_chosen", async ({ page, lab }) => {
@@ -395,7 +442,7 @@ const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.
 
 atPanel(
   "the_operator_panel_has_no_accessibility_findings",
-  async ({ page }) => {
+  async ({ page, lab }) => {
     const look = async (where) => {
       for (const scheme of ["light", "dark"]) {
         await page.scheme(scheme);
@@ -409,6 +456,15 @@ atPanel(
         }
       }
     };
+    await press(page, '[data-way="publicKey"]');
+    await give(page, '[data-testid="sign-in"]', { account: "grace" });
+    await give(page, '[data-testid="step"]', { answer: lab.sign(await shown(page, '[data-testid="challenge"]')) });
+    await shown(page, '[data-testid="more-time"]');
+    await press(page, '[data-testid="more-time"]');
+    await give(page, '[data-testid="ask-more-time"]', { minutes: "9" });
+    await shown(page, '[data-testid="challenge"]');
+    await look("a step for more time");
+    await press(page, '[data-testid="leave"]');
     await give(page, '[data-testid="sign-in"]', { account: "ada", password: "hunter2-wrong" });
     await shown(page, '[data-testid="trouble"]');
     await look("a denial");

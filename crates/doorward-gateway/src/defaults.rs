@@ -6,6 +6,12 @@ use std::time::Duration;
 pub const OPERATOR_LIFE: Duration = Duration::from_secs(15 * 60);
 /// A session of a guest or of nobody in particular: a look around.
 pub const GUEST_LIFE: Duration = Duration::from_secs(5 * 60);
+/// No session is longer than this, however often it gets more time: as long as
+/// doorward lets a browser session be.
+pub const LONGEST_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+/// Flows for more time that one session may have open: one is answered, and some were
+/// left behind.
+pub const RENEWALS: usize = 4;
 /// A challenge is signed within this.
 pub const CHALLENGE: Duration = Duration::from_secs(120);
 /// Connections at once.

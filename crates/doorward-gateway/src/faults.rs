@@ -14,6 +14,8 @@ pub struct Faults {
     pub hang: AtomicBool,
     /// Calls of `motd` that came while it was not answered.
     pub hanging: AtomicUsize,
+    /// It is as one that has no flows for more time yet.
+    pub older: AtomicBool,
     /// What is listed has the interface id of something else.
     pub mislabel: AtomicBool,
     /// Every call of a capability is denied with this.
@@ -32,6 +34,14 @@ impl Faults {
         while self.hang.load(Ordering::SeqCst) {
             tokio::time::sleep(defaults::SWEEP).await;
         }
+    }
+
+    /// Answers as capnp does for a method that there is not.
+    pub(crate) fn knows_renewals(&self) -> Result<(), capnp::Error> {
+        if self.older.load(Ordering::SeqCst) {
+            return Err(capnp::Error::unimplemented("as it was told to".to_owned()));
+        }
+        Ok(())
     }
 
     /// Counts a call, and says no to it if it is to.

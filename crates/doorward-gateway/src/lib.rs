@@ -12,14 +12,16 @@
 //! environment.
 //!
 //! It refuses unknown accounts exactly as wrong passwords, and takes as long over
-//! them; whoever signed in by a password gets more time by the password again, and
-//! nobody else does.
+//! them. An operator gets more time by the proof that signing in took, given again:
+//! the password, or a signature for that alone. No session is longer than twelve hours.
 
 pub mod accounts;
 mod capabilities;
+mod challenge;
 pub mod defaults;
 #[cfg(feature = "faults")]
 pub mod faults;
+mod renewal;
 mod server;
 pub mod services;
 mod session;

@@ -16,7 +16,9 @@ use tokio::sync::watch;
 
 use crate::accounts::{Profile, matches};
 use crate::capabilities::{self, Bundle};
+use crate::challenge::Challenge;
 use crate::defaults;
+use crate::renewal::Renewal;
 use crate::server::World;
 
 /// A session: what every capability asks before it does anything.
@@ -24,10 +26,12 @@ pub(crate) struct Life {
     pub(crate) account: String,
     pub(crate) profile: Profile,
     pub(crate) world: Rc<World>,
-    id: Secret<16>,
-    strength: wire::AuthStrength,
-    created: Moment,
-    expires: Cell<Moment>,
+    pub(crate) id: Secret<16>,
+    pub(crate) strength: wire::AuthStrength,
+    pub(crate) created: Moment,
+    pub(crate) expires: Cell<Moment>,
+    /// Held by each flow for more time that is open.
+    pub(crate) renewals: Rc<()>,
     over: watch::Sender<Option<&'static str>>,
 }
 
@@ -39,7 +43,7 @@ struct Flow {
     kind: wire::AuthKind,
     account: String,
     profile: String,
-    challenge: RefCell<Option<(Secret<32>, Moment)>>,
+    challenge: RefCell<Option<Challenge>>,
     over: Cell<bool>,
 }
 
@@ -82,26 +86,7 @@ impl Life {
         Some(self.created.plus(Duration::from_secs(*lease)))
     }
 
-    /// Whether `proof` is this session's password, for who signed in by one.
-    async fn proves(&self, proof: Vec<u8>) -> Result<(), (Kind, &'static str)> {
-        if self.profile != Profile::Operator {
-            return Err((Kind::MethodDenied, "only operators get more time"));
-        }
-        if self.strength != wire::AuthStrength::Password {
-            return Err((Kind::MethodDenied, "sign in again, with the key"));
-        }
-        if proof.is_empty() {
-            return Err((Kind::BadRequest, "the password, again"));
-        }
-        let own = self.world.password(&self.account, proof).await;
-        if own.is_none() {
-            self.world.note("denied", &self.account);
-            return Err((Kind::AuthenticationDenied, "no"));
-        }
-        Ok(())
-    }
-
-    fn describe(&self, mut info: session_info::Builder<'_>) {
+    pub(crate) fn describe(&self, mut info: session_info::Builder<'_>) {
         let now = self.world.clock.now();
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         info.set_session_id(self.id.bytes());
@@ -132,6 +117,7 @@ impl World {
             Profile::Operator => self.settings.operator_life,
             Profile::Guest | Profile::Anonymous => self.settings.guest_life,
         };
+        let life = life.min(defaults::LONGEST_LIFE);
         let life = Rc::new(Life {
             account: account.to_owned(),
             profile,
@@ -140,6 +126,7 @@ impl World {
             strength,
             created: now,
             expires: Cell::new(now.plus(life)),
+            renewals: Rc::default(),
             over: watch::Sender::new(None),
         });
         self.lives.borrow_mut().push(Rc::downgrade(&life));
@@ -149,7 +136,7 @@ impl World {
 
     /// The profile of `account`, if that is its password. Takes as long if it is not,
     /// and if there is no such account.
-    async fn password(&self, account: &str, password: Vec<u8>) -> Option<Profile> {
+    pub(crate) async fn password(&self, account: &str, password: Vec<u8>) -> Option<Profile> {
         let (hash, profile) = self.settings.accounts.hash_of(account);
         // Tens of milliseconds: not on the thread that serves everybody.
         let evaluated = tokio::task::spawn_blocking(move || matches(&password, &hash));
@@ -296,21 +283,16 @@ impl auth_flow::Server for Flow {
         }
         let now = self.world.clock.now();
         let (own, strength) = if self.kind == wire::AuthKind::PublicKey {
-            let challenge = self.challenge.borrow_mut().take();
-            let Some((challenge, until)) = challenge else {
-                let challenge = Secret::<32>::random();
-                let mut step = result.init_step();
-                step.set_prompt("Sign this with the account's key");
-                step.set_challenge(challenge.bytes());
-                let ms = defaults::CHALLENGE.as_millis();
-                step.set_remaining_ms(u64::try_from(ms).unwrap_or(u64::MAX));
-                *self.challenge.borrow_mut() = Some((challenge, now.plus(defaults::CHALLENGE)));
+            let Some(challenge) = self.challenge.take() else {
+                let challenge = Challenge::to_sign_in(now);
+                let prompt = "Sign this with the account's key";
+                challenge.ask(prompt, result.init_step());
+                self.challenge.replace(Some(challenge));
                 return Ok(());
             };
             let accounts = &self.world.settings.accounts;
-            let signed = accounts.signed(&self.account, challenge.bytes(), &answer);
-            let in_time = signed.filter(|_| until > now);
-            (in_time, wire::AuthStrength::PublicKey)
+            let own = challenge.answered(accounts, &self.account, &answer, now);
+            (own, wire::AuthStrength::PublicKey)
         } else {
             let own = self.world.password(&self.account, answer).await;
             (own, wire::AuthStrength::Password)
@@ -378,23 +360,12 @@ impl session::Server for Entered {
             let asked = Duration::from_millis(params.get_requested_duration_ms());
             (asked, params.get_proof()?.to_vec())
         };
-        let life = &self.0;
-        let allowed = match life.check() {
-            // It may be over once the password is checked.
-            Ok(()) => life.proves(proof).await.and_then(|()| life.check()),
-            Err(why) => Err(why),
-        };
+        let renewed = self.0.renew(proof, asked).await;
         let result = results.get().init_result();
-        if let Err(why) = allowed {
-            deny(result.init_denied(), why);
-            return Ok(());
+        match renewed {
+            Ok(()) => self.0.describe(result.init_info()),
+            Err(why) => deny(result.init_denied(), why),
         }
-        let most = life.world.settings.operator_life;
-        life.expires
-            .set(life.world.clock.now().plus(asked.min(most)));
-        life.world
-            .note("session", &format!("{} got more time", life.account));
-        life.describe(result.init_info());
         Ok(())
     }
 
@@ -417,6 +388,22 @@ impl session::Server for Entered {
         let why = over.wait_for(Option::is_some).await;
         let why = why.ok().and_then(|why| *why).unwrap_or("gone");
         deny(results.get().init_why(), (Kind::StaleSession, why));
+        Ok(())
+    }
+
+    async fn start_renewal(
+        self: Rc<Self>,
+        params: session::StartRenewalParams,
+        mut results: session::StartRenewalResults,
+    ) -> Result<(), Error> {
+        #[cfg(feature = "faults")]
+        self.0.world.settings.faults.knows_renewals()?;
+        let asked = Duration::from_millis(params.get()?.get_requested_duration_ms());
+        let mut result = results.get().init_result();
+        match Renewal::begin(&self.0, asked) {
+            Ok(renewal) => result.set_flow(new_client(renewal)),
+            Err(why) => deny(result.init_denied(), why),
+        }
         Ok(())
     }
 }

@@ -84,6 +84,7 @@ interface AuthFlow {
       step @0 :AuthStep;
       session @1 :Session;
       denied @2 :Denied;
+      renewed @3 :SessionInfo;  # where the session itself began the flow
     }
   }
 }
@@ -130,6 +131,10 @@ interface Session {
 
   # Answers when the session ends, whatever ends it.
   ended @4 () -> (why :Denied);
+
+  # As renew, for a proof that answers a challenge. The flow has steps as one that signs
+  # in, and ends with its session; what is signed for the one is no good for the other.
+  startRenewal @5 (requestedDurationMs :UInt64) -> (result :SessionGateway.Flow);
 
   struct Info {
     union {

@@ -59,14 +59,15 @@ pub trait Link: 'static {
     /// `DisabledAuthMethod`, `AuthenticationDenied`, and whatever breaks.
     fn begin_auth(&self, start: AuthStart) -> Asked<'_, AuthOutcome>;
 
-    /// Answers the step that [`begin_auth`](Self::begin_auth) or this one came to.
+    /// Answers the step that [`begin_auth`](Self::begin_auth), [`renew`](Self::renew)
+    /// or this one came to.
     ///
     /// # Errors
     ///
-    /// As of [`begin_auth`](Self::begin_auth).
+    /// As of what came to the step.
     fn continue_auth(&self, answer: Proof) -> Asked<'_, AuthOutcome>;
 
-    /// Gives a sign-in up.
+    /// Gives a sign-in up, or the asking for more time.
     fn cancel_auth(&self) -> LocalBoxFuture<'_, ()>;
 
     /// The session as it is now.
@@ -76,13 +77,15 @@ pub trait Link: 'static {
     /// `Unauthenticated`, `StaleSession`.
     fn session(&self) -> Asked<'_, SessionInfo>;
 
-    /// Asks for more time.
+    /// Asks for more time, with a password or for a step to answer. It comes to the
+    /// same session, with another end; what was asked for before is given up. The room
+    /// asks and answers one at a time.
     ///
     /// # Errors
     ///
     /// `MethodDenied` if the gateway gives none, `AuthenticationDenied` if the
     /// proof is wrong.
-    fn renew(&self, proof: Option<Proof>, duration: Duration) -> Asked<'_, SessionInfo>;
+    fn renew(&self, proof: Option<Proof>, duration: Duration) -> Asked<'_, AuthOutcome>;
 
     /// What the session may use.
     ///
@@ -209,7 +212,7 @@ pub struct AuthStart {
 #[serde(from = "String")]
 pub struct Proof(Zeroizing<String>);
 
-/// What a sign-in came to.
+/// What a sign-in came to, or the asking for more time.
 #[derive(Debug)]
 pub enum AuthOutcome {
     /// The person is asked something.

@@ -2,6 +2,7 @@
 
 pub(crate) mod bounds;
 mod calls;
+mod renewing;
 mod rows;
 mod signing_in;
 
@@ -32,7 +33,9 @@ use crate::vm::{
 };
 
 pub use calls::{CallRequest, LaunchRequest};
-pub use signing_in::{Came, Renewal};
+pub use renewing::Renewal;
+use renewing::Renewing;
+pub use signing_in::Came;
 
 /// The surface's name in the audit.
 pub(crate) const SURFACE: &str = "operator";
@@ -78,6 +81,7 @@ struct Live {
     actor: Arc<Actor>,
     info: SessionInfo,
     expires: Option<Moment>,
+    renewing: Option<Renewing>,
     veil: Arc<Veil>,
     caps: Arc<HashMap<String, Arc<Known>>>,
     /// In the gateway's order.
@@ -115,6 +119,16 @@ impl State {
         let live = self.live.take_if(|live| live.session == *session)?;
         self.former.insert(session.clone());
         Some(live)
+    }
+
+    /// The live session, if it is still the one of `epoch`.
+    ///
+    /// # Errors
+    ///
+    /// [`Rule::StaleSession`].
+    fn live_at(&mut self, epoch: u64) -> Result<&mut Live, Refusal> {
+        let live = self.live.as_mut().filter(|live| live.epoch == epoch);
+        live.ok_or_else(|| Rule::StaleSession.into())
     }
 }
 
@@ -214,12 +228,12 @@ impl Operator {
                 principal_label: live.veil.line(&live.info.principal, defaults::LABEL),
                 auth_strength: live.info.strength,
                 expires_at: live.expires.map(|at| self.clock.rfc3339(at)),
+                renewal: match &live.renewing {
+                    Some(Renewing::Waiting(waiting)) => Some(asked(&waiting.step, &live.veil)),
+                    Some(Renewing::UnderWay) | None => None,
+                },
             }),
-            step: pending.map(|pending| StepVm {
-                prompt: pending.veil.line(&pending.step.prompt, defaults::SENTENCE),
-                secret: pending.step.secret,
-                challenge: pending.step.challenge.clone(),
-            }),
+            step: pending.map(|pending| asked(&pending.step, &pending.veil)),
             caps: live
                 .map(|live| self.views(&live.order, &live.veil))
                 .unwrap_or_default(),
@@ -244,11 +258,7 @@ impl Operator {
         let listed = self.settled(&holding, session, request, "list", listed)?;
         let known = self.known(listed, &holding.caps);
         let mut state = self.lock();
-        let live = state
-            .live
-            .as_mut()
-            .filter(|live| live.epoch == holding.epoch)
-            .ok_or(Rule::StaleSession)?;
+        let live = state.live_at(holding.epoch)?;
         (live.caps, live.order) = known;
         Ok(self.views(&live.order, &live.veil))
     }
@@ -338,9 +348,10 @@ impl Operator {
 
     /// Ends what is due. Call it about once a second.
     pub fn sweep(&self) {
-        let (due, live) = {
+        let (due, live, late) = {
             let mut state = self.lock();
-            let due = state.slot.sweep(self.clock.now());
+            let now = self.clock.now();
+            let due = state.slot.sweep(now);
             let live = match &due {
                 Some(Due::Session(session)) => state.take_live(session),
                 Some(Due::Attempt(_)) => {
@@ -349,8 +360,16 @@ impl Operator {
                 }
                 None => None,
             };
-            (due, live)
+            let late = state.live.as_mut().and_then(|live| {
+                live.renewing.take_if(|it| it.is_overdue(now))?;
+                Some(live.session.clone())
+            });
+            (due, live, late)
         };
+        if let Some(session) = late {
+            self.write(&session, Row::Renewal, "more time", "tooLate");
+            self.changed();
+        }
         if let Some(live) = live {
             self.farewell(live.actor);
         }
@@ -681,6 +700,14 @@ impl Operator {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn asked(step: &Step, veil: &Veil) -> StepVm {
+    StepVm {
+        prompt: veil.line(&step.prompt, defaults::SENTENCE),
+        secret: step.secret,
+        challenge: step.challenge.clone(),
     }
 }
 

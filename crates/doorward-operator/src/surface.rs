@@ -44,6 +44,8 @@ impl Operator {
             .post("/launch/probe", probe)
             .post("/launch/start", launch)
             .post("/session/renew", renew)
+            .post("/session/renew/step", renew_step)
+            .post("/session/renew/cancel", cancel_renewal)
             .post("/logout", logout);
         if self.report().is_none() {
             return surface;
@@ -327,6 +329,21 @@ async fn renew(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome 
     let (session, request) = (&permit.proof().id, &permit.request_id());
     desk.operator.renew(session, request, asked).await?;
     Ok(Answer::json(&desk.operator.state(session)))
+}
+
+async fn renew_step(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome {
+    let NextStep { answer } = call.json()?;
+    let (session, request) = (&permit.proof().id, &permit.request_id());
+    desk.operator
+        .answer_renewal(session, request, answer)
+        .await?;
+    Ok(Answer::json(&desk.operator.state(session)))
+}
+
+async fn cancel_renewal(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome {
+    let Nothing {} = call.json()?;
+    let cancelled = desk.operator.cancel_renewal(&permit.proof().id).await;
+    Ok(Answer::json(&json!({ "cancelled": cancelled })))
 }
 
 async fn logout(desk: Arc<Desk>, permit: Permit<Session>, call: Call) -> Outcome {

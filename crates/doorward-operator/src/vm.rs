@@ -89,6 +89,8 @@ view_models! {
         pub auth_strength: AuthStrength,
         /// RFC 3339: it ends then, unless it is renewed.
         pub expires_at: Option<String>,
+        /// What the gateway waits to be told before it gives more time.
+        pub renewal: Option<StepVm>,
     }
 
     /// What the gateway waits to be told.
@@ -377,6 +379,11 @@ pub(crate) mod tests {
     /// One of each, with everything that may be there.
     fn all() -> Vec<(&'static str, Value)> {
         let text = || "x".to_owned();
+        let step = || StepVm {
+            prompt: text(),
+            secret: true,
+            challenge: None,
+        };
         let cap = CapVm {
             r#ref: text(),
             name: text(),
@@ -422,12 +429,9 @@ pub(crate) mod tests {
                 principal_label: text(),
                 auth_strength: AuthStrength::Password,
                 expires_at: None,
+                renewal: Some(step()),
             }),
-            step: Some(StepVm {
-                prompt: text(),
-                secret: true,
-                challenge: None,
-            }),
+            step: Some(step()),
             caps: vec![cap],
         };
         let value = |value: serde_json::Result<Value>| value.unwrap();

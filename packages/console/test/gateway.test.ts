@@ -2,7 +2,15 @@
 
 import type { VNode } from "preact";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { CallResultVm, CapVm, LauncherVm, LaunchVm, OperationVm, StateVm } from "../src/operator/wire";
+import type {
+  CallResultVm,
+  CapVm,
+  LauncherVm,
+  LaunchVm,
+  OperationVm,
+  SessionVm,
+  StateVm,
+} from "../src/operator/wire";
 
 const shelf = new Map([
   ["doorward.keys", JSON.stringify({ proof: "p", csrf: "c", content: "http://127.0.0.1:2" })],
@@ -53,7 +61,13 @@ const state = (change: Partial<StateVm> = {}): StateVm => ({
   owner: { state: "mine", since: "2026-11-24T12:00:00Z" },
   gateway: { name: "lab", kind: "capnp", methods: [] },
   gateways: [{ name: "lab", kind: "capnp" }],
-  session: { profile: "operator", principalLabel: "ada", authStrength: "password", expiresAt: null },
+  session: {
+    profile: "operator",
+    principalLabel: "ada",
+    authStrength: "password",
+    expiresAt: null,
+    renewal: null,
+  },
   step: null,
   caps: [notes("c_1")],
   ...change,
@@ -230,6 +244,39 @@ describe("more time", () => {
     expect(await store.renew(600, "right")).toBeNull();
     expect(await store.renew(600, "")).toBeNull();
     expect(sent("POST /session/renew")).toEqual([{ seconds: 600, proof: "right" }, { seconds: 600 }]);
+  });
+
+  it("is signed for where a step is asked, and a wrong answer is told and looked after", async () => {
+    const renewal = { prompt: "Sign this", secret: false, challenge: "Y2hhbGxlbmdl" };
+    const session = state().session as SessionVm;
+    answers["POST /session/renew"] = state({ session: { ...session, renewal } });
+    expect(await store.renew(600, "")).toBeNull();
+    expect(store.operator.value?.session?.renewal).toEqual(renewal);
+    expect(said.value?.text).toBe("The gateway asks for one more thing.");
+    answers["POST /session/renew/step"] = state();
+    expect(await store.answerRenewal({ answer: "c2ln" })).toBeNull();
+    expect(sent("POST /session/renew/step")).toEqual([{ answer: "c2ln" }]);
+    expect(store.operator.value?.session?.renewal).toBeNull();
+    expect(said.value?.text).toBe("The session was given more time.");
+    // A wrong answer took the step with it.
+    expect(await store.renew(600, "")).toBeNull();
+    answers["POST /session/renew/step"] = denied(403, "authenticationDenied");
+    answers["GET /state"] = state();
+    expect((await store.answerRenewal({ answer: "x" }))?.what).toBe("The session was not given more time");
+    await vi.waitFor(() => expect(store.operator.value?.session?.renewal).toBeNull());
+  });
+
+  it("is given up where a step waits", async () => {
+    answers["POST /session/renew/cancel"] = { cancelled: true };
+    answers["GET /state"] = state();
+    await store.giveUpRenewal();
+    expect(sent("POST /session/renew/cancel")).toHaveLength(1);
+    expect(said.value?.text).toBe("Gave up asking for more time.");
+    answers["POST /session/renew/cancel"] = denied(502, "upstreamDisconnected");
+    answers["GET /state"] = free();
+    await store.giveUpRenewal();
+    expect(said.value).toMatchObject({ bad: true });
+    expect(store.operator.value?.session).toBeNull();
   });
 
   it("that is never given says what to do instead; a wrong password says its own", async () => {

@@ -12,6 +12,7 @@ import {
   lentUntil,
   outcomeColour,
   outcomeWords,
+  renewalWords,
   strengthWords,
 } from "../src/operator/words";
 
@@ -212,7 +213,7 @@ describe("a gateway in words", () => {
     const until = (lease: string | null, session: string | null) =>
       lentUntil(
         { ...chat(), leaseExpiresAt: lease },
-        { profile: "p", principalLabel: "ada", authStrength: "password", expiresAt: session },
+        { profile: "p", principalLabel: "ada", authStrength: "password", expiresAt: session, renewal: null },
       );
     const [soon, same, later] = ["2026-11-24T12:00:00Z", "2026-11-24T12:14:59.9Z", "2026-11-24T12:15:00Z"];
     expect([until(soon, later), until(soon, null)]).toEqual([soon, soon]);
@@ -233,6 +234,9 @@ describe("a gateway in words", () => {
     ] as const) {
       expect([outcomeWords(outcome), outcomeColour(outcome)]).toEqual([words, colour]);
     }
+    expect(renewalWords("password")).toMatch(/^The gateway asks for your password again: so it knows/);
+    expect(renewalWords("publicKey")).toMatch(/^The gateway sets something to sign, .*: so it knows/);
+    expect(renewalWords("none")).toBe("");
     expect(endWords("logout")).toBe("you signed out of it");
     expect(endWords("the gateway ended it")).toBe("the gateway ended it");
   });

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use doorward_gateway::{Accounts, defaults};
+use doorward_gateway::defaults;
 use doorward_guard::Rule;
 use doorward_operator::gateway::{AuthKind, AuthStrength, Proof};
-use doorward_operator::room::{Came, Renewal};
+use doorward_operator::room::Came;
 use doorward_operator::vm::OwnerState;
 use serde_json::json;
 
-use crate::house::{House, Over, rule};
+use crate::house::{House, Over, everybody, more, rule};
 
 const WAYS: [AuthKind; 4] = [
     AuthKind::Password,
@@ -20,10 +20,6 @@ const WAYS: [AuthKind; 4] = [
     AuthKind::Guest,
     AuthKind::Anonymous,
 ];
-
-fn everybody(accounts: &mut Accounts) {
-    accounts.anonymous = true;
-}
 
 #[tokio::test]
 async fn op_r3_each_way_in_leads_to_what_its_profile_has_and_out_again() {
@@ -225,13 +221,6 @@ async fn op_a5_a_challenge_is_signed_by_the_accounts_key_and_good_once() {
     }
 }
 
-fn more(seconds: u64, proof: Option<&str>) -> Renewal {
-    Renewal {
-        proof: proof.map(|text| Proof::new(text.to_owned())),
-        seconds,
-    }
-}
-
 #[tokio::test]
 async fn op_r6_more_time_takes_the_password_again_and_no_more_than_a_sessions_life() {
     for over in Over::BOTH {
@@ -259,22 +248,5 @@ async fn op_r6_more_time_takes_the_password_again_and_no_more_than_a_sessions_li
         assert_eq!(after, Some(house.clock.rfc3339(until)));
         house.gateway.advance(defaults::OPERATOR_LIFE);
         house.until_free().await;
-    }
-}
-
-#[tokio::test]
-async fn op_r6_guests_nobody_and_keys_get_no_more_time() {
-    for over in Over::BOTH {
-        let house = House::open_with(over, "", everybody).await;
-        for kind in [AuthKind::PublicKey, AuthKind::Guest, AuthKind::Anonymous] {
-            let one = house.enter(kind).await;
-            let before = house.room.state(&one).session.unwrap().expires_at;
-            let more = house.room.renew(&one, "r", more(60, Some("right"))).await;
-            assert_eq!(rule(more), Some(Rule::MethodDenied));
-            let state = house.room.state(&one);
-            assert_eq!(state.owner.state, OwnerState::Mine);
-            assert_eq!(state.session.unwrap().expires_at, before);
-            assert!(house.room.logout(&one));
-        }
     }
 }

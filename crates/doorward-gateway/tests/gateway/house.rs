@@ -13,7 +13,7 @@ use doorward_guard::events::Events;
 use doorward_guard::table::sessions::SessionLimits;
 use doorward_guard::{Clock, Refusal, Rule, SessionId, Sessions};
 use doorward_operator::gateway::{AuthKind, AuthStart, Proof};
-use doorward_operator::room::{CallRequest, Came};
+use doorward_operator::room::{CallRequest, Came, Renewal};
 use doorward_operator::rpc::{CapnpGateway, Place};
 use doorward_operator::vm::{CallResultVm, OwnerState};
 use doorward_operator::{Configured, Operator};
@@ -282,6 +282,19 @@ pub(crate) fn by(kind: AuthKind, account: &str, password: Option<&str>) -> AuthS
         profile: String::new(),
         proof: password.map(|text| Proof::new(text.to_owned())),
     }
+}
+
+/// Asks for more time.
+pub(crate) fn more(seconds: u64, proof: Option<&str>) -> Renewal {
+    Renewal {
+        proof: proof.map(|text| Proof::new(text.to_owned())),
+        seconds,
+    }
+}
+
+/// Lets nobody in particular in as well.
+pub(crate) fn everybody(accounts: &mut Accounts) {
+    accounts.anonymous = true;
 }
 
 pub(crate) fn rule<T>(outcome: Result<T, Refusal>) -> Option<Rule> {

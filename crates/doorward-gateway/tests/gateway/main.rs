@@ -13,4 +13,5 @@ mod denials;
 mod entry;
 mod house;
 mod lent;
+mod renewed;
 mod sockets;

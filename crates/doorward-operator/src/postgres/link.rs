@@ -210,7 +210,7 @@ impl Link for PostgresLink {
         Box::pin(async move { self.info(&*self.held()?) })
     }
 
-    fn renew(&self, _: Option<Proof>, _: Duration) -> Asked<'_, SessionInfo> {
+    fn renew(&self, _: Option<Proof>, _: Duration) -> Asked<'_, AuthOutcome> {
         Box::pin(async move {
             self.held()?;
             Err(Denial::MethodDenied.because("sign in again for more time"))

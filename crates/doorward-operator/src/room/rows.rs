@@ -9,7 +9,7 @@ use crate::transcript::{HUNG_UP, Kind};
 /// outcome, or with [`HUNG_UP`] if nobody waited for one.
 pub(super) struct Entry<'a> {
     room: &'a Operator,
-    session: &'a SessionId,
+    pub(super) session: &'a SessionId,
     kind: Kind,
     summary: String,
     outcome: &'static str,

@@ -1,4 +1,4 @@
-//! Signing in to a gateway, and asking for more time.
+//! Signing in to a gateway.
 //!
 //! The order is fixed: the pause after failures, then the slot, then what can be
 //! judged here, and only then a connection. Whatever ends an attempt (a denial, a
@@ -6,12 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use doorward_guard::audit::{Event, Kind};
 use doorward_guard::{Refusal, Rule, SessionId};
-use serde::Deserialize;
 
+use super::rows::Entry;
 use super::{Live, Operator, Pending, SURFACE};
 use crate::actor::Actor;
 use crate::defaults;
@@ -21,7 +20,7 @@ use crate::owner::{Given, Ticket};
 use crate::text::Veil;
 use crate::transcript::Kind as Row;
 
-/// What signing in came to.
+/// What signing in came to, or asking for more time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Came {
     /// The person is asked something.
@@ -30,15 +29,8 @@ pub enum Came {
     ToASession,
 }
 
-/// More time, as the browser asks for it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Renewal {
-    /// The password again, where the gateway wants it.
-    pub proof: Option<Proof>,
-    /// The time that is wanted. The gateway decides.
-    pub seconds: u64,
-}
+/// What a row of the transcript says of an answer to a step.
+pub(super) const NEXT_STEP: &str = "the next step";
 
 /// An attempt that gives the slot back unless it comes to something.
 struct Attempt<'a> {
@@ -64,8 +56,9 @@ impl Operator {
         start: AuthStart,
     ) -> Result<Came, Refusal> {
         let method = start.kind.word();
+        let row = self.row(session, Row::Login, method);
         let came = self.begin(session, request, start).await;
-        self.tell(session, request, method, &came);
+        self.tell(row, request, method, &came);
         came
     }
 
@@ -80,8 +73,9 @@ impl Operator {
         request: &str,
         answer: Proof,
     ) -> Result<Came, Refusal> {
+        let row = self.row(session, Row::Login, NEXT_STEP);
         let came = self.go_on(session, request, answer).await;
-        self.tell(session, request, "the next step", &came);
+        self.tell(row, request, NEXT_STEP, &came);
         came
     }
 
@@ -113,63 +107,6 @@ impl Operator {
             self.freed(&session, "cancelled");
         }
         true
-    }
-
-    /// Asks the gateway for more time.
-    ///
-    /// # Errors
-    ///
-    /// As of [`call`](Self::call); [`Rule::LockedOut`] after wrong proofs.
-    pub async fn renew(
-        &self,
-        session: &SessionId,
-        request: &str,
-        renewal: Renewal,
-    ) -> Result<(), Refusal> {
-        let holding = self.holding(session)?;
-        let Renewal { proof, seconds } = renewal;
-        let duration = Duration::from_secs(seconds);
-        let too_long = proof
-            .as_ref()
-            .is_some_and(|proof| proof.reveal().len() > defaults::PROOF);
-        if too_long || duration.is_zero() || duration > defaults::RENEWAL {
-            return Err(Rule::BadRequest.into());
-        }
-        self.failures.check(session)?;
-        let _place = holding.actor.place()?;
-        let event = Event::allowed(Kind::GatewayRenewed, SURFACE)
-            .subject(session.as_str())
-            .request(request);
-        self.audit.decide(event)?;
-        let answer = holding
-            .actor
-            .ask(defaults::CALL, move |link| {
-                Box::pin(async move { link.renew(proof, duration).await })
-            })
-            .await;
-        if let Err(denied) = &answer
-            && denied.denial == Denial::AuthenticationDenied
-        {
-            self.failures.failed(session);
-        }
-        let answer = self.settled(&holding, session, request, "renew", answer);
-        let word = answer
-            .as_ref()
-            .err()
-            .map_or("ok", |refusal| refusal.rule().name());
-        self.write(session, Row::Renewal, "more time", word);
-        let info = answer?;
-        let expires = self.expiry(info.remaining);
-        let mut state = self.lock();
-        let live = state
-            .live
-            .as_mut()
-            .filter(|live| live.epoch == holding.epoch)
-            .ok_or(Rule::StaleSession)?;
-        live.expires = expires;
-        live.info = info;
-        state.slot.expires(session, expires);
-        Ok(())
     }
 
     async fn begin(
@@ -292,7 +229,17 @@ impl Operator {
                     veil,
                     steps,
                 };
-                attempt.asks(pending)
+                let (room, ticket) = (self.me.clone(), attempt.ticket);
+                let ended = pending.actor.watch();
+                let came = attempt.asks(pending)?;
+                // It ends with the connection, however the person answers.
+                tokio::spawn(async move {
+                    let denied = ended.await;
+                    if let Some(room) = room.upgrade() {
+                        room.lost_while_asking(ticket, &denied);
+                    }
+                });
+                Ok(came)
             }
             Ok(AuthOutcome::Session(info)) => {
                 self.enter(attempt, request, (actor, veil), info).await
@@ -338,6 +285,7 @@ impl Operator {
                 actor: Arc::clone(&actor),
                 info,
                 expires,
+                renewing: None,
                 veil,
                 caps,
                 order,
@@ -361,16 +309,39 @@ impl Operator {
         Ok(Came::ToASession)
     }
 
-    fn tell(&self, session: &SessionId, request: &str, method: &str, came: &Result<Came, Refusal>) {
-        let word = match came {
-            Ok(Came::ToAStep) => "step",
-            Ok(Came::ToASession) => "ok",
-            Err(refusal) => {
-                self.denied(session, request, method, refusal);
-                refusal.rule().name()
-            }
+    fn tell(&self, mut row: Entry<'_>, request: &str, method: &str, came: &Result<Came, Refusal>) {
+        if let Err(refusal) = came {
+            self.denied(row.session, request, method, refusal);
+        }
+        row.came_to(came.as_ref().map_or("ok", |came| came.word()), came);
+    }
+
+    /// Gives up what waits for the person, because the gateway has gone.
+    fn lost_while_asking(&self, ticket: Ticket, denied: &Denied) {
+        let (pending, given) = {
+            let mut state = self.lock();
+            let pending = state.pending.take_if(|pending| pending.ticket == ticket);
+            let Some(pending) = pending else { return };
+            (pending, state.slot.fail(ticket))
         };
-        self.write(session, Row::Login, method, word);
+        let why = denied.denial.rule().name();
+        self.write(&pending.session, Row::Login, "the gateway ended it", why);
+        match given {
+            Some(Given::Freed(session)) => self.freed(&session, why),
+            _ => self.changed(),
+        }
+    }
+}
+
+// === impl Came ===
+
+impl Came {
+    /// What a row of the transcript says of it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::ToAStep => "step",
+            Self::ToASession => "ok",
+        }
     }
 }
 
@@ -397,7 +368,7 @@ fn fits(gateway: &dyn Gateway, start: &AuthStart) -> Result<(), Refusal> {
     }
 }
 
-fn bounded(mut step: Step) -> Step {
+pub(super) fn bounded(mut step: Step) -> Step {
     // Whatever is no base64 of a sane length is not shown.
     step.challenge = step.challenge.filter(|challenge| {
         challenge.len() <= defaults::SENTENCE

@@ -1,8 +1,10 @@
 //! The room with a gateway that does as it is told.
 
 mod leaving;
+mod renewing;
 mod scripted;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use crate::defaults;
 use crate::denial::Denial;
 use crate::gateway::{AuthKind, Proof, Value};
 use crate::vm::{HealthState, OwnerState, Shape};
-use scripted::{House, Panic, Still, by, password};
+use scripted::{Broken, House, Panic, Still, by, password};
 
 #[tokio::test]
 async fn op_f1_a_second_browser_hears_since_when_and_nothing_is_sent() {
@@ -240,8 +242,10 @@ async fn op_f6_every_transition_is_one_event_with_its_session() {
 
 #[tokio::test]
 async fn what_cannot_be_written_down_is_not_done() {
-    let house = House::with_broken_audit();
+    let audit = Arc::<Broken>::default();
+    let house = House::with_audit(&audit);
     let one = house.session();
+    audit.now();
     let refusal = house.login(&one, password("right")).await.unwrap_err();
     assert_eq!(refusal.rule(), Rule::Internal);
     assert_eq!(house.script.connects.load(Ordering::SeqCst), 0);

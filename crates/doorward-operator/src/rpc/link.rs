@@ -40,6 +40,7 @@ pub(super) struct CapnpLink {
 /// What the session holds. Borrowed for moments, never across an await.
 #[derive(Default)]
 struct Held {
+    /// What waits for an answer: of signing in; of more time, once there is a session.
     flow: Option<auth_flow::Client>,
     session: Option<session::Client>,
     caps: Option<cap_set::Client>,
@@ -248,17 +249,25 @@ impl Link for CapnpLink {
         Box::pin(async move { ask_info(&self.session_client()?).await })
     }
 
-    fn renew(&self, proof: Option<Proof>, duration: Duration) -> Asked<'_, SessionInfo> {
+    fn renew(&self, proof: Option<Proof>, duration: Duration) -> Asked<'_, AuthOutcome> {
         Box::pin(async move {
-            let mut request = self.session_client()?.renew_request();
+            let session = self.session_client()?;
             let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            self.held.borrow_mut().flow = None;
+            if proof.is_none()
+                && let Some(flow) = begin_renewal(&session, milliseconds).await?
+            {
+                self.held.borrow_mut().flow = Some(flow);
+                return self.next(&[]).await;
+            }
+            let mut request = session.renew_request();
             request.get().set_requested_duration_ms(milliseconds);
             if let Some(proof) = proof {
                 request.get().set_proof(proof.reveal().as_bytes());
             }
             let response = request.send().promise.await.map_err(broken)?;
             let result = response.get().and_then(|results| results.get_result());
-            info(result.map_err(broken)?)
+            Ok(AuthOutcome::Session(info(result.map_err(broken)?)?))
         })
     }
 
@@ -435,19 +444,19 @@ impl CapnpLink {
         asked.set_profile(&start.profile);
         let response = request.send().promise.await.map_err(broken)?;
         let result = response.get().and_then(|results| results.get_result());
-        let flow = match result.map_err(broken)?.which() {
-            Ok(session_gateway::flow::Flow(flow)) => flow.map_err(broken)?,
-            Ok(session_gateway::flow::Denied(denied)) => return Err(refused(denied)),
-            Err(_) => return Err(unknown_answer()),
-        };
-        self.held.borrow_mut().flow = Some(flow);
+        self.held.borrow_mut().flow = Some(begun(result.map_err(broken)?)?);
         let proof = start.proof;
         let bytes = proof.as_ref().map_or("", Proof::reveal).as_bytes();
         self.next(bytes).await
     }
 
+    /// Goes on with the flow. It ends as what it began as: no session takes the place
+    /// of the one that wanted more time.
     async fn next(&self, answer: &[u8]) -> Result<AuthOutcome, Denied> {
-        let flow = self.held.borrow().flow.clone();
+        let (flow, inside) = {
+            let mut held = self.held.borrow_mut();
+            (held.flow.take(), held.session.is_some())
+        };
         let flow = flow.ok_or(Denial::BadRequest)?;
         let mut request = flow.next_request();
         request.get().set_response(answer);
@@ -457,18 +466,22 @@ impl CapnpLink {
             Ok(auth_flow::next::Step(step)) => {
                 let step = step.map_err(broken)?;
                 let challenge = step.get_challenge().map_err(broken)?;
+                self.held.borrow_mut().flow = Some(flow);
                 Ok(AuthOutcome::Step(Step {
                     prompt: text(step.get_prompt()),
                     secret: step.get_redact(),
                     challenge: (!challenge.is_empty()).then(|| STANDARD.encode(challenge)),
                 }))
             }
-            Ok(auth_flow::next::Session(session)) => {
+            Ok(auth_flow::next::Session(session)) if !inside => {
                 let session = session.map_err(broken)?;
                 Ok(AuthOutcome::Session(self.keep(session).await?))
             }
+            Ok(auth_flow::next::Renewed(info)) if inside => {
+                Ok(AuthOutcome::Session(described(info.map_err(broken)?)?))
+            }
             Ok(auth_flow::next::Denied(denied)) => Err(refused(denied)),
-            Err(_) => Err(unknown_answer()),
+            Ok(_) | Err(_) => Err(unknown_answer()),
         }
     }
 }
@@ -503,12 +516,38 @@ async fn ask_info(session: &session::Client) -> Result<SessionInfo, Denied> {
     info(result.map_err(broken)?)
 }
 
-fn info(result: session::info::Reader<'_>) -> Result<SessionInfo, Denied> {
-    let info: session_info::Reader<'_> = match result.which() {
-        Ok(session::info::Info(info)) => info.map_err(broken)?,
-        Ok(session::info::Denied(denied)) => return Err(refused(denied)),
-        Err(_) => return Err(unknown_answer()),
+/// A flow for more time; none if the gateway is of a time before there were any.
+async fn begin_renewal(
+    session: &session::Client,
+    milliseconds: u64,
+) -> Result<Option<auth_flow::Client>, Denied> {
+    let mut request = session.start_renewal_request();
+    request.get().set_requested_duration_ms(milliseconds);
+    let response = match request.send().promise.await {
+        Err(error) if error.kind == capnp::ErrorKind::Unimplemented => return Ok(None),
+        response => response.map_err(broken)?,
     };
+    let result = response.get().and_then(|results| results.get_result());
+    begun(result.map_err(broken)?).map(Some)
+}
+
+fn begun(result: session_gateway::flow::Reader<'_>) -> Result<auth_flow::Client, Denied> {
+    match result.which() {
+        Ok(session_gateway::flow::Flow(flow)) => flow.map_err(broken),
+        Ok(session_gateway::flow::Denied(denied)) => Err(refused(denied)),
+        Err(_) => Err(unknown_answer()),
+    }
+}
+
+fn info(result: session::info::Reader<'_>) -> Result<SessionInfo, Denied> {
+    match result.which() {
+        Ok(session::info::Info(info)) => described(info.map_err(broken)?),
+        Ok(session::info::Denied(denied)) => Err(refused(denied)),
+        Err(_) => Err(unknown_answer()),
+    }
+}
+
+fn described(info: session_info::Reader<'_>) -> Result<SessionInfo, Denied> {
     let principal = info.get_principal().map_err(broken)?;
     Ok(SessionInfo {
         profile: text(info.get_profile()),

@@ -216,7 +216,7 @@ impl Link for SshLink {
         Box::pin(async move { self.held()?.info() })
     }
 
-    fn renew(&self, _: Option<Proof>, _: Duration) -> Asked<'_, SessionInfo> {
+    fn renew(&self, _: Option<Proof>, _: Duration) -> Asked<'_, AuthOutcome> {
         Box::pin(async move {
             self.held()?;
             Err(Denial::MethodDenied.because("sign in again for more time"))

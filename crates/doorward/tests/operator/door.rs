@@ -498,7 +498,7 @@ async fn op_o5_the_page_opens_by_itself_and_in_no_frame() {
 // === content ===
 
 /// Every change, with a body that is in order.
-fn changes() -> [(&'static str, &'static str); 13] {
+fn changes() -> [(&'static str, &'static str); 15] {
     [
         (LOGIN, RIGHT),
         ("/api/operator/login/anonymous", "{}"),
@@ -511,6 +511,8 @@ fn changes() -> [(&'static str, &'static str); 13] {
         ("/api/operator/launch/start", r#"{"profile":"x"}"#),
         ("/api/operator/config", r#"{"gateway":"lab"}"#),
         ("/api/operator/session/renew", r#"{"seconds":60}"#),
+        ("/api/operator/session/renew/step", r#"{"answer":"x"}"#),
+        ("/api/operator/session/renew/cancel", "{}"),
         ("/api/operator/logout", "{}"),
         ("/api/session/revoke", "{}"),
     ]

@@ -286,6 +286,9 @@ async fn op_f7_another_browser_is_told_since_when_and_nothing_else() {
             .post("/api/operator/session/renew", r#"{"seconds":60}"#)
             .await,
         house
+            .post("/api/operator/session/renew/step", r#"{"answer":"eA=="}"#)
+            .await,
+        house
             .post("/api/operator/login/step", r#"{"answer":"eA=="}"#)
             .await,
         house.post(CONFIG, r#"{"gateway":"lab"}"#).await,
@@ -298,6 +301,8 @@ async fn op_f7_another_browser_is_told_since_when_and_nothing_else() {
     assert_eq!(ended.json()["ended"], false, "of what is not its own");
     let cancelled = house.post("/api/operator/login/cancel", "{}").await;
     assert_eq!(cancelled.json()["cancelled"], false);
+    let cancelled = house.post("/api/operator/session/renew/cancel", "{}");
+    assert_eq!(cancelled.await.json()["cancelled"], false);
     // How one may sign in is no secret of whoever did.
     let methods = house.get("/api/operator/auth/methods").await;
     assert_eq!(methods.status, 200, "{}", methods.text());
@@ -401,7 +406,7 @@ async fn op_m1_a_service_is_probed_and_started_and_denials_have_their_names() {
         (again.status, again.denial().as_deref()),
         (503, Some("serviceUnavailable"))
     );
-    // Whoever came by a key has no password to ask for more time with.
+    // Whoever came by a key has no password to ask for more time with: a signature.
     let kay = r#"{"account":"kay"}"#;
     house.post("/api/operator/login/publickey", kay).await;
     let step = house.get(STATE).await.json()["step"].clone();
@@ -414,6 +419,21 @@ async fn op_m1_a_service_is_probed_and_started_and_denials_have_their_names() {
         (more.status, more.denial().as_deref()),
         (403, Some("methodDenied"))
     );
+    let (house, path) = (&both.house, "/api/operator/session/renew");
+    let asked = house.post(path, r#"{"seconds":60}"#).await.json();
+    let cancelled = house.post(&format!("{path}/cancel"), "{}").await;
+    assert_eq!(cancelled.json()["cancelled"], true);
+    let again = house.post(path, r#"{"seconds":60}"#).await.json();
+    let step = &again["session"]["renewal"];
+    assert_ne!(asked["session"]["renewal"]["challenge"], step["challenge"]);
+    let answer = json!({ "answer": answer_to(step) }).to_string();
+    let given = house.post(&format!("{path}/step"), &answer).await;
+    assert_eq!(given.status, 200, "{}", given.text());
+    // The same session under the same id, with another end and nothing to answer.
+    assert!(given.header("set-cookie").is_none());
+    let given = given.json();
+    assert_eq!(given["session"]["renewal"], Value::Null);
+    assert_ne!(given["session"]["expiresAt"], again["session"]["expiresAt"]);
 }
 
 // === failures and rates ===

@@ -278,6 +278,8 @@ async fn op_d2_no_answer_of_any_class_holds_what_must_not_leave() {
             json!({ "gateway": "lab", "address": "169.254.169.254:80" }).to_string(),
         ),
         ("session/renew", r#"{"seconds":60}"#.to_owned()),
+        ("session/renew/step", r#"{"answer":"eA=="}"#.to_owned()),
+        ("session/renew/cancel", "{}".to_owned()),
         ("login/step", r#"{"answer":"eA=="}"#.to_owned()),
     ] {
         matrix
@@ -634,6 +636,10 @@ async fn op_k6_op_l3_no_secret_is_in_any_output() {
     secrets.push(Tab::of(&both.house));
     let more = json!({ "seconds": 60, "proof": "hunter2-renewal" }).to_string();
     both.house.post("/api/operator/session/renew", &more).await;
+    let answer = r#"{"answer":"hunter2-signature"}"#;
+    both.house
+        .post("/api/operator/session/renew/step", answer)
+        .await;
     let notes = alias(&state["state"], "notes");
     let token = secrets[0].proof.clone();
     let named = json!({ "name": token, "text": "x" });

@@ -13,7 +13,18 @@ import { kindOf } from "./kinds";
 import { Launchers, Services } from "./services";
 import { Health, SessionFacts } from "./session";
 import { NextStep, SignIn } from "./signin";
-import { choose, ended, loadOperator, loadRows, operator, refused, trouble } from "./store";
+import {
+  choose,
+  ended,
+  giveUp,
+  loadOperator,
+  loadRows,
+  operator,
+  refused,
+  signIn,
+  signingIn,
+  trouble,
+} from "./store";
 import { Decisions, Transcript } from "./transcript";
 import type { ChoiceVm, GatewayVm, OwnerVm, StateVm } from "./wire";
 
@@ -88,7 +99,17 @@ function Gateway({ state, gateway }: { state: StateVm; gateway: GatewayVm }): JS
 function Held({ state, gateway }: { state: StateVm; gateway: GatewayVm }): JSX.Element {
   if (state.session) return <SessionFacts session={state.session} gateway={gateway} />;
   if (state.owner.state === "inUse") return <InUse owner={state.owner} />;
-  if (state.step) return <NextStep step={state.step} />;
+  if (state.step) {
+    return (
+      <NextStep
+        id="step"
+        step={state.step}
+        busy={signingIn.value}
+        onAnswer={(values) => void signIn("step", values)}
+        onGiveUp={() => void giveUp()}
+      />
+    );
+  }
   return <SignIn key={gateway.name} gateway={gateway} />;
 }
 

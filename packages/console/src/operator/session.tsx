@@ -1,7 +1,7 @@
 // The session on the gateway: who it is, what was proven, how long it lasts, and how it ends.
 
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Trouble } from "../denial";
 import { clock, count } from "../format";
 import { Fact } from "../ui/fact";
@@ -10,9 +10,10 @@ import { now } from "../ui/now";
 import type { Values } from "./fields";
 import { FieldsForm } from "./form";
 import { kindOf } from "./kinds";
-import { health, leave, loadCaps, loadHealth, operator, renew } from "./store";
+import { NextStep } from "./signin";
+import { answerRenewal, giveUpRenewal, health, leave, loadCaps, loadHealth, operator, renew } from "./store";
 import type { FieldVm, GatewayVm, SessionVm } from "./wire";
-import { healthWords, leftWords, strengthWords } from "./words";
+import { healthWords, leftWords, renewalWords, strengthWords } from "./words";
 
 /** A pulse is enough: an end of the connection is told at once. */
 const PULSE_MS = 30_000;
@@ -24,6 +25,17 @@ interface Props {
 
 export function SessionFacts({ session, gateway }: Props): JSX.Element {
   const [asking, setAsking] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
+  // What waits is shown, in a tab that comes later too; and what became of it stays.
+  const waits = session.renewal !== null;
+  useEffect(() => {
+    if (waits) setAsking(true);
+  }, [waits]);
+  const done = (): void => {
+    setAsking(false);
+    // What had the focus is gone.
+    button.current?.focus();
+  };
   const owner = operator.value?.owner;
   const caps = operator.value?.caps.length ?? 0;
   const { noMoreTime } = kindOf(gateway.kind);
@@ -45,8 +57,10 @@ export function SessionFacts({ session, gateway }: Props): JSX.Element {
           <button
             type="button"
             class="btn"
+            ref={button}
             aria-expanded={asking}
-            onClick={() => setAsking(!asking)}
+            aria-disabled={waits}
+            onClick={() => setAsking(waits || !asking)}
             data-testid="more-time"
           >
             More time
@@ -61,7 +75,7 @@ export function SessionFacts({ session, gateway }: Props): JSX.Element {
           {noMoreTime}
         </p>
       ) : null}
-      {asking ? <MoreTime session={session} done={() => setAsking(false)} /> : null}
+      {asking ? <MoreTime session={session} done={done} /> : null}
     </div>
   );
 }
@@ -88,35 +102,51 @@ const PASSWORD: FieldVm = {
   choices: [],
 };
 
-/** Who signed in otherwise has no password to give; whether that is enough, the gateway says. */
+/** Who signed in otherwise has no password to give: what the gateway asks instead comes as a step. */
 function MoreTime({ session, done }: { session: SessionVm; done: () => void }): JSX.Element {
   const [busy, setBusy] = useState(false);
   const [refused, setRefused] = useState<Trouble | null>(null);
   const byPassword = session.authStrength === "password";
-  const ask = async ({ minutes, proof }: Values): Promise<void> => {
+  const box = useRef<HTMLDivElement>(null);
+  const waits = session.renewal !== null;
+  const waited = useRef(waits);
+  // A step that is over takes the focus with it.
+  useEffect(() => {
+    const lost = waited.current && !waits && document.activeElement === document.body;
+    if (lost) box.current?.querySelector<HTMLElement>("[data-field]")?.focus();
+    waited.current = waits;
+  }, [waits]);
+  const ask = async (asked: Promise<Trouble | null>): Promise<void> => {
     setBusy(true);
-    const trouble = await renew(Number(minutes) * 60, typeof proof === "string" ? proof : "");
+    const trouble = await asked;
     setBusy(false);
     setRefused(trouble);
-    if (!trouble) done();
+    if (!trouble && !operator.value?.session?.renewal) done();
   };
+  const begin = ({ minutes, proof }: Values): Promise<void> =>
+    ask(renew(Number(minutes) * 60, typeof proof === "string" ? proof : ""));
   return (
-    <div class="row" data-testid="ask-more-time">
-      <p class="muted">
-        {byPassword
-          ? "The gateway asks for your password again: so it knows that it is you, and not somebody at a screen that was left open. "
-          : ""}
-        It may give less time than you ask for.
-      </p>
-      <FieldsForm
-        id="more-time"
-        fields={byPassword ? [TIME, PASSWORD] : [TIME]}
-        act="Ask for more time"
-        acting="Asking …"
-        busy={busy}
-        main
-        onGiven={(values) => void ask(values)}
-      />
+    <div class="row" ref={box} data-testid="ask-more-time">
+      <p class="muted">{renewalWords(session.authStrength)}It may give less time than you ask for.</p>
+      {session.renewal ? (
+        <NextStep
+          id="renewal"
+          step={session.renewal}
+          busy={busy}
+          onAnswer={(values) => void ask(answerRenewal(values))}
+          onGiveUp={() => void giveUpRenewal().then(done)}
+        />
+      ) : (
+        <FieldsForm
+          id="more-time"
+          fields={byPassword ? [TIME, PASSWORD] : [TIME]}
+          act="Ask for more time"
+          acting="Asking …"
+          busy={busy}
+          main
+          onGiven={(values) => void begin(values)}
+        />
+      )}
       {refused ? <Broken trouble={refused} /> : null}
     </div>
   );

@@ -8,7 +8,7 @@ import { copyText } from "../ui/copy";
 import type { Values } from "./fields";
 import { FieldsForm } from "./form";
 import { kindOf } from "./kinds";
-import { giveUp, operator, refused, signIn, signingIn } from "./store";
+import { operator, refused, signIn, signingIn } from "./store";
 import type { AuthKind, AuthMethodVm, FieldVm, GatewayVm, StepVm } from "./wire";
 
 const ROUTES: Readonly<Record<AuthKind, string>> = {
@@ -94,7 +94,17 @@ function fieldsOf(gateway: GatewayVm, method: AuthMethodVm): FieldVm[] {
   return fields;
 }
 
-export function NextStep({ step }: { step: StepVm }): JSX.Element {
+interface StepProps {
+  /** Starts the ids of the inputs. */
+  id: string;
+  step: StepVm;
+  busy: boolean;
+  onAnswer: (values: Values) => void;
+  onGiveUp: () => void;
+}
+
+/** A step of signing in, or of asking for more time. */
+export function NextStep({ id, step, busy, onAnswer, onGiveUp }: StepProps): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   useEffect(
     () => box.current?.querySelector<HTMLElement>("[data-field]")?.focus(),
@@ -113,16 +123,16 @@ export function NextStep({ step }: { step: StepVm }): JSX.Element {
     <div class="row signin" ref={box} data-testid="step">
       {step.challenge ? <Challenge prompt={step.prompt} challenge={step.challenge} /> : null}
       <FieldsForm
-        id="step"
+        id={id}
         fields={[field]}
         act="Go on"
         acting="Asking …"
-        busy={signingIn.value}
+        busy={busy}
         main
-        onGiven={(values: Values) => void signIn("step", values)}
+        onGiven={onAnswer}
       />
       <p>
-        <button type="button" class="link" onClick={() => void giveUp()} data-testid="give-up">
+        <button type="button" class="link" onClick={onGiveUp} data-testid="give-up">
           Give up
         </button>
       </p>

@@ -118,16 +118,37 @@ export async function leave(): Promise<void> {
 
 /** What stands in the way, if something does. */
 export async function renew(seconds: number, proof: string): Promise<Trouble | null> {
+  return moreTime("", proof ? { seconds, proof } : { seconds });
+}
+
+/** Answers what the gateway asks before it gives more time. */
+export async function answerRenewal(answer: object): Promise<Trouble | null> {
+  return moreTime("/step", answer);
+}
+
+async function moreTime(step: string, body: object): Promise<Trouble | null> {
   try {
-    adopt(await door.post<StateVm>(`${ROOM}/session/renew`, proof ? { seconds, proof } : { seconds }));
-    say("The session was given more time.");
+    const state = await door.post<StateVm>(`${ROOM}/session/renew${step}`, body);
+    adopt(state);
+    say(state.session?.renewal ? "The gateway asks for one more thing." : "The session was given more time.");
     return null;
   } catch (cause) {
-    follow(cause);
+    // A step is answered once, whatever the answer came to.
+    void loadOperator();
     const trouble = troubleOf(cause, "The session was not given more time");
     const never = cause instanceof Denied && cause.denial === "methodDenied";
     return never ? { ...trouble, advice: NO_RENEWAL } : trouble;
   }
+}
+
+export async function giveUpRenewal(): Promise<void> {
+  try {
+    await door.post(`${ROOM}/session/renew/cancel`);
+    say("Gave up asking for more time.");
+  } catch (cause) {
+    complain(cause, "Asking for more time was not given up");
+  }
+  await loadOperator();
 }
 
 /** The old connection goes first. */

@@ -132,6 +132,10 @@ export type SessionVm = {
    * RFC 3339: it ends then, unless it is renewed.
    */
   expiresAt: string | null;
+  /**
+   * What the gateway waits to be told before it gives more time.
+   */
+  renewal: StepVm | null;
 };
 
 /**

@@ -14,6 +14,19 @@ const STRENGTHS: Readonly<Record<AuthStrength, string>> = {
 /** How well it was proven who it is. */
 export const strengthWords = (strength: AuthStrength): string => STRENGTHS[strength] ?? strength;
 
+/** What more time takes, and why. */
+export function renewalWords(strength: AuthStrength): string {
+  const why = "so it knows that it is you, and not somebody at a screen that was left open. ";
+  switch (strength) {
+    case "password":
+      return `The gateway asks for your password again: ${why}`;
+    case "publicKey":
+      return `The gateway sets something to sign, as it did when you signed in: ${why}`;
+    default:
+      return "";
+  }
+}
+
 /** What an operation does over there; the tone only repeats it. */
 export function effectWords(effect: Effect): { word: string; tone: string } {
   switch (effect) {

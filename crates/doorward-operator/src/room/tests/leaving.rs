@@ -1,8 +1,11 @@
-//! Browsers that leave while something is under way.
+//! Browsers and gateways that leave while something is under way.
 
+use doorward_guard::Rule;
 use serde_json::json;
 
-use super::scripted::{House, asked, password};
+use super::scripted::{House, asked, by, password};
+use crate::gateway::{AuthKind, Proof};
+use crate::room::Came;
 use crate::transcript::HUNG_UP;
 use crate::vm::OwnerState;
 
@@ -20,6 +23,8 @@ async fn op_f3_a_browser_that_leaves_while_it_signs_in_gives_the_slot_back() {
     leaving.abort();
     assert!(leaving.await.is_err());
     assert_eq!(house.room.state(&two).owner.state, OwnerState::Free);
+    let rows = house.room.transcript().read(&one, 0);
+    assert_eq!(rows.last().unwrap().outcome, HUNG_UP);
     house.script.go_on();
     house.sign_in(&two).await;
 }
@@ -49,4 +54,29 @@ async fn op_b9_a_browser_that_leaves_during_a_call_leaves_a_row_and_no_work() {
         .unwrap();
     let rows = house.room.transcript().read(&one, 0);
     assert_eq!(rows.last().unwrap().outcome, "ok");
+}
+
+#[tokio::test]
+async fn op_f4_a_gateway_that_leaves_while_it_asks_a_person_frees_the_slot() {
+    let house = House::new();
+    let (one, two) = (house.session(), house.session());
+    house.login(&one, by(AuthKind::PublicKey)).await.unwrap();
+    assert_eq!(house.room.state(&two).owner.state, OwnerState::InUse);
+    house.script.cut();
+    house.until_free(&two).await;
+    assert!(house.room.state(&one).step.is_none());
+    let rows = house.room.transcript().read(&one, 0);
+    let last = rows.last().unwrap();
+    let told = (last.summary.as_str(), last.outcome.as_str());
+    assert_eq!(told, ("the gateway ended it", "upstreamDisconnected"));
+    let refusal = house
+        .room
+        .answer(&one, "r", Proof::new("signed".to_owned()));
+    assert_eq!(refusal.await.unwrap_err().rule(), Rule::Unauthenticated);
+    // The next one's step is no business of the connection that was lost.
+    house.login(&two, by(AuthKind::PublicKey)).await.unwrap();
+    let came = house
+        .room
+        .answer(&two, "r", Proof::new("signed".to_owned()));
+    assert_eq!(came.await.unwrap(), Came::ToASession);
 }

@@ -1,8 +1,9 @@
 //! A gateway in this process that does as its script says: for faults and orders
 //! of events that a real one cannot be made to show.
 
+use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub(super) struct Script {
     pub(super) calls: AtomicUsize,
     pub(super) dropped: AtomicUsize,
     pub(super) logouts: AtomicUsize,
+    pub(super) cancels: AtomicUsize,
     links: AtomicUsize,
     orders: Mutex<Orders>,
     /// Which of connecting, signing in and calls wait.
@@ -68,6 +70,7 @@ struct Orders {
     calls: Option<Denial>,
     answer: Option<Value>,
     forever: bool,
+    renews_by_step: bool,
 }
 
 impl Default for Script {
@@ -78,6 +81,7 @@ impl Default for Script {
             calls: AtomicUsize::new(0),
             dropped: AtomicUsize::new(0),
             logouts: AtomicUsize::new(0),
+            cancels: AtomicUsize::new(0),
             links: AtomicUsize::new(0),
             orders: Mutex::default(),
             held: watch::Sender::new(Held::default()),
@@ -122,6 +126,10 @@ impl Script {
 
     pub(super) fn ask_forever(&self) {
         self.orders.lock().unwrap().forever = true;
+    }
+
+    pub(super) fn renew_by_step(&self) {
+        self.orders.lock().unwrap().renews_by_step = true;
     }
 
     pub(super) fn panic_at(&self, at: Option<Panic>) {
@@ -191,6 +199,8 @@ struct Scripted(Arc<Script>);
 struct ScriptedLink {
     script: Arc<Script>,
     cut: watch::Receiver<usize>,
+    /// More time that is asked for.
+    renewing: Cell<Option<Duration>>,
 }
 
 fn method(kind: AuthKind, enabled: bool) -> AuthMethod {
@@ -228,6 +238,7 @@ impl Gateway for Scripted {
             let link = ScriptedLink {
                 script: Arc::clone(&self.0),
                 cut: self.0.cut.subscribe(),
+                renewing: Cell::default(),
             };
             Ok(Rc::new(link) as Rc<dyn Link>)
         })
@@ -276,23 +287,39 @@ impl Link for ScriptedLink {
             if self.script.orders.lock().unwrap().forever {
                 return Ok(step());
             }
+            let renewing = self.renewing.take();
+            if renewing.is_some() {
+                self.script.count(&self.script.calls);
+                self.script.held(|held| held.calls).await;
+            }
             match answer.reveal() {
-                "signed" => Ok(AuthOutcome::Session(info(LIFE))),
-                _ => Err(Denial::AuthenticationDenied.into()),
+                "signed" => Ok(AuthOutcome::Session(info(renewing.unwrap_or(LIFE)))),
+                _ => Err(Denial::AuthenticationDenied.because(UPSTREAM_WORDS)),
             }
         })
     }
 
     fn cancel_auth(&self) -> LocalBoxFuture<'_, ()> {
-        Box::pin(async {})
+        Box::pin(async {
+            self.renewing.take();
+            self.script.count(&self.script.cancels);
+        })
     }
 
     fn session(&self) -> Asked<'_, SessionInfo> {
         Box::pin(async { Ok(info(LIFE)) })
     }
 
-    fn renew(&self, _: Option<Proof>, duration: Duration) -> Asked<'_, SessionInfo> {
-        Box::pin(async move { Ok(info(duration)) })
+    fn renew(&self, _: Option<Proof>, duration: Duration) -> Asked<'_, AuthOutcome> {
+        Box::pin(async move {
+            self.script.count(&self.script.calls);
+            self.script.held(|held| held.calls).await;
+            if self.script.orders.lock().unwrap().renews_by_step {
+                self.renewing.set(Some(duration));
+                return Ok(step());
+            }
+            Ok(AuthOutcome::Session(info(duration)))
+        })
     }
 
     fn list(&self) -> Asked<'_, Vec<Capability>> {
@@ -415,15 +442,24 @@ impl Still {
     }
 }
 
-/// An audit whose disk is full.
-#[derive(Debug)]
-struct Broken;
+/// An audit whose disk is full, from some moment on.
+#[derive(Debug, Default)]
+pub(super) struct Broken(AtomicBool);
+
+impl Broken {
+    pub(super) fn now(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
 
 impl AuditSink for Broken {
     fn record(&self, _: Event) {}
 
     fn decide(&self, _: Event) -> Result<(), Refusal> {
-        Err(Rule::Internal.into())
+        if self.0.load(Ordering::SeqCst) {
+            return Err(Rule::Internal.into());
+        }
+        Ok(())
     }
 
     fn select(&self, _: &Select) -> Vec<Record> {
@@ -446,12 +482,12 @@ impl House {
         Self::make(gateways, None)
     }
 
-    pub(super) fn with_broken_audit() -> Self {
+    pub(super) fn with_audit(audit: &Arc<Broken>) -> Self {
         let gateways = |script: &Arc<Script>| {
             let gateway = Arc::new(Scripted(Arc::clone(script)));
             vec![Configured::new("first", ADDRESS, gateway)]
         };
-        Self::make(gateways, Some(Arc::new(Broken)))
+        Self::make(gateways, Some(Arc::clone(audit) as _))
     }
 
     fn make(
