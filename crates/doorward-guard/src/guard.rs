@@ -36,7 +36,7 @@ pub struct Guard {
     hosts: Vec<HostSet>,
     stray_seal: SealRule,
     seals: Seals,
-    doors: Vec<Box<dyn Door>>,
+    doors: Vec<Arc<dyn Door>>,
     strays: table::Tally,
     audit: Arc<dyn AuditSink>,
     clock: Clock,
@@ -132,7 +132,7 @@ impl Guard {
             });
         }
         self.doors
-            .push(Box::new(Mounted::new(surface, &self.clock)?));
+            .push(Arc::new(Mounted::new(surface, &self.clock)?));
         // The longest prefix is tried first.
         self.doors
             .sort_by_key(|door| std::cmp::Reverse(door.prefix().len()));
@@ -170,7 +170,7 @@ impl Guard {
         &self,
         head: &Parts,
         connection: Connection,
-        door: Option<&dyn Door>,
+        door: Option<&Arc<dyn Door>>,
         request_id: RequestId,
         plan: &mut Plan,
     ) -> Result<Entry, door::Stop> {
@@ -184,25 +184,22 @@ impl Guard {
         rules::fetch_metadata::check(rules.fetch, head)?;
         let origin = rules::origin::read(head)?;
         rules::origin::check(rules.origin, head, origin.as_ref(), host)?;
-        door.admit(head, connection, origin, request_id, plan)
+        Arc::clone(door).admit(head, connection, origin, request_id, plan)
     }
 
     /// Lets a request in: runs its handler and seals the answer. A handler that
     /// panics answers 500 and harms nobody else.
     pub async fn enter(&self, entry: Entry, head: Parts, payload: Payload) -> Sealed {
         let Entry {
-            run,
+            ready,
             params,
             mut plan,
             request_id,
             origin,
-            door,
-            running,
-            most,
             place,
             life,
-            ..
         } = entry;
+        let door = ready.door().prefix();
         // What its handler leaves of a body is no request.
         plan.close |= matches!(payload, Payload::Stream(_));
         let refuse = |refusal: Refusal| {
@@ -211,8 +208,8 @@ impl Guard {
         };
         // Only now, with the body here: who sends none takes no place. Unless the
         // bodies are what is to be few.
-        let slot = match (place, most) {
-            (None, Some(most)) => match running.enter(most) {
+        let slot = match (place, ready.door().rules().in_flight) {
+            (None, Some(most)) => match ready.door().running().enter(most) {
                 Ok(slot) => Some(slot),
                 Err(busy) => return refuse(busy),
             },
@@ -223,7 +220,9 @@ impl Guard {
             return refuse(Rule::BrowserSessionExpired.into());
         }
         let call = Call::new(head, params, payload);
-        let outcome = std::panic::AssertUnwindSafe(run(call)).catch_unwind().await;
+        let outcome = std::panic::AssertUnwindSafe(ready.run(call))
+            .catch_unwind()
+            .await;
         drop(slot);
         match outcome {
             Ok(Ok(answer)) => plan.seal(&self.seals, request_id, answer),
@@ -246,13 +245,14 @@ impl Guard {
     #[must_use]
     pub fn turn_back(&self, entry: Entry, rule: Rule) -> Sealed {
         let Entry {
+            ready,
             mut plan,
             request_id,
-            door,
             ..
         } = entry;
         plan.close = true;
-        self.refuse_at(self.door(door), &plan, request_id, &rule.into())
+        let door = self.door(ready.door().prefix());
+        self.refuse_at(door, &plan, request_id, &rule.into())
     }
 
     /// Refuses what never became a request: the head gate's findings, and
@@ -283,7 +283,7 @@ impl Guard {
 
     fn refuse_at(
         &self,
-        door: Option<&dyn Door>,
+        door: Option<&Arc<dyn Door>>,
         plan: &Plan,
         request_id: RequestId,
         refusal: &Refusal,
@@ -302,11 +302,8 @@ impl Guard {
         plan.refuse(&self.seals, &request_id, refusal)
     }
 
-    fn door(&self, path: &str) -> Option<&dyn Door> {
-        self.doors
-            .iter()
-            .map(|door| &**door)
-            .find(|door| door.covers(path))
+    fn door(&self, path: &str) -> Option<&Arc<dyn Door>> {
+        self.doors.iter().find(|door| door.covers(path))
     }
 
     fn request_id(&self) -> RequestId {

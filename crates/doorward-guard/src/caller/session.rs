@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::COOKIE;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 
 use super::{Ask, Caller, Proven, Unproven, sealed};
 use crate::cookies;
@@ -16,6 +16,9 @@ use crate::table::sessions::{SessionId, SessionProof, Sessions};
 pub const PROOF_HEADER: &str = "x-doorward-proof";
 /// The header that says: a person did this.
 pub const ACTIVE_HEADER: &str = "x-doorward-active";
+
+static PROOF: HeaderName = HeaderName::from_static(PROOF_HEADER);
+static ACTIVE: HeaderName = HeaderName::from_static(ACTIVE_HEADER);
 
 /// Proves a browser session: cookie and tab proof, on every call.
 #[derive(Debug)]
@@ -86,7 +89,7 @@ pub fn read_cookie(headers: &HeaderMap, name: &str) -> Result<Option<Token>, Ref
 }
 
 fn read_proof(head: &Parts) -> Result<Option<Token>, Refusal> {
-    let mut lines = head.headers.get_all(PROOF_HEADER).iter();
+    let mut lines = head.headers.get_all(&PROOF).iter();
     match (lines.next(), lines.next()) {
         (Some(line), None) => Ok(line.to_str().ok().and_then(Token::parse)),
         (None, _) => Ok(None),
@@ -95,9 +98,7 @@ fn read_proof(head: &Parts) -> Result<Option<Token>, Refusal> {
 }
 
 fn is_input(head: &Parts) -> bool {
-    head.headers
-        .get(ACTIVE_HEADER)
-        .is_some_and(|value| value == "1")
+    head.headers.get(&ACTIVE).is_some_and(|value| value == "1")
 }
 
 #[cfg(test)]

@@ -63,23 +63,22 @@ pub enum MountError {
 
 /// A request that was admitted, on its way to its handler.
 pub struct Entry {
-    pub(super) run: Run,
+    pub(super) ready: Box<dyn Ready>,
     pub(super) params: Vec<(Box<str>, Box<str>)>,
-    pub(super) rules: Arc<Rules>,
     pub(super) plan: Plan,
     pub(super) request_id: RequestId,
     pub(super) origin: Option<Origin>,
-    pub(super) door: &'static str,
-    /// Where it counts while it runs, and how many may.
-    pub(super) running: Running,
-    pub(super) most: Option<usize>,
     /// Its place, where it has one before its body is read.
     pub(super) place: Option<Slot>,
     /// Its session's, which may end meanwhile.
     pub(super) life: Option<Arc<Life>>,
 }
 
-type Run = Box<dyn FnOnce(Call) -> BoxFuture<'static, Result<Answer, Refusal>> + Send>;
+/// A handler with the permit that it is run with.
+pub(super) trait Ready: Send {
+    fn door(&self) -> &dyn Door;
+    fn run(self: Box<Self>, call: Call) -> BoxFuture<'static, Result<Answer, Refusal>>;
+}
 
 /// Why a request does not enter.
 pub(super) enum Stop {
@@ -93,11 +92,13 @@ pub(super) trait Door: fmt::Debug + Send + Sync {
     fn prefix(&self) -> &'static str;
     fn rules(&self) -> &Rules;
     fn tally(&self) -> &Tally;
+    /// Where its requests count while they run.
+    fn running(&self) -> &Running;
     fn row(&self) -> SurfaceRow;
     fn covers(&self, path: &str) -> bool;
     fn charge(&self, origin: Option<&Origin>, refusal: Refusal) -> Refusal;
     fn admit(
-        &self,
+        self: Arc<Self>,
         head: &Parts,
         connection: Connection,
         origin: Option<Origin>,
@@ -109,17 +110,25 @@ pub(super) trait Door: fmt::Debug + Send + Sync {
 pub(super) struct Mounted<C: Caller, S> {
     name: &'static str,
     prefix: &'static str,
-    rules: Arc<Rules>,
+    rules: Rules,
     book: C::Book,
     state: Arc<S>,
-    router: matchit::Router<Methods<C, S>>,
+    handlers: Vec<Arc<dyn Handler<C, S>>>,
+    router: matchit::Router<Methods>,
     listing: Vec<RouteRow>,
     unproven: Unproven,
     running: Running,
     tally: Tally,
 }
 
-type Methods<C, S> = Vec<(Method, Arc<dyn Handler<C, S>>)>;
+/// Which handler each has.
+type Methods = Vec<(Method, usize)>;
+
+struct Admitted<C: Caller, S> {
+    mounted: Arc<Mounted<C, S>>,
+    handler: usize,
+    permit: Permit<C>,
+}
 
 impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
     pub(super) fn new(surface: Surface<C, S>, clock: &Clock) -> Result<Self, MountError> {
@@ -136,7 +145,8 @@ impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
             return Err(MountError::MalformedPrefix { prefix });
         }
         let mut listing = Vec::new();
-        let mut by_path: Vec<(Cow<'static, str>, Methods<C, S>)> = Vec::new();
+        let mut handlers = Vec::new();
+        let mut by_path: Vec<(Cow<'static, str>, Methods)> = Vec::new();
         for route in routes {
             listing.push(RouteRow::new(&route.method, prefix, &route.path));
             let methods = match by_path.iter_mut().find(|(path, _)| *path == route.path) {
@@ -157,7 +167,8 @@ impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
                     why,
                 });
             }
-            methods.push((route.method, route.handler));
+            methods.push((route.method, handlers.len()));
+            handlers.push(route.handler);
         }
         let mut router = matchit::Router::new();
         for (path, methods) in by_path {
@@ -172,9 +183,10 @@ impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
         Ok(Self {
             name,
             prefix,
-            rules: Arc::new(rules),
+            rules,
             book,
             state,
+            handlers,
             router,
             listing,
             unproven: Unproven::new(clock),
@@ -229,6 +241,10 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         &self.tally
     }
 
+    fn running(&self) -> &Running {
+        &self.running
+    }
+
     fn row(&self) -> SurfaceRow {
         SurfaceRow {
             name: self.name,
@@ -257,14 +273,14 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
     }
 
     fn admit(
-        &self,
+        self: Arc<Self>,
         head: &Parts,
         connection: Connection,
         origin: Option<Origin>,
         request_id: RequestId,
         plan: &mut Plan,
     ) -> Result<Entry, Stop> {
-        let rules = &*self.rules;
+        let rules = &self.rules;
         plan.drain = rules.drain;
         let below = self.below(head.uri.path());
         let rest = below.strip_prefix('/').unwrap_or(below);
@@ -358,39 +374,53 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         {
             activity.note();
         }
-        let (handler, state) = (Arc::clone(handler), Arc::clone(&self.state));
-        let permit = Permit::new(proven.proof, origin.clone(), request_id);
-        let book = self.book.clone();
+        let params = route.params.iter();
+        let params = params.map(|(key, value)| (key.into(), value.into()));
         Ok(Entry {
-            run: Box::new(
-                move |call| match C::body(&book, permit.proof(), call.bytes()) {
-                    Ok(()) => handler.run(state, permit, call),
-                    Err(rule) => Box::pin(std::future::ready(Err(rule.into()))),
-                },
-            ),
-            params: route
-                .params
-                .iter()
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
-            rules: Arc::clone(&self.rules),
+            params: params.collect(),
             plan: std::mem::replace(plan, Plan::new(rules.seal)),
             request_id,
-            origin,
-            door: self.prefix,
-            running: self.running.clone(),
-            most: rules.in_flight,
             place,
             life: proven.life,
+            ready: Box::new(Admitted {
+                permit: Permit::new(proven.proof, origin.clone(), request_id),
+                handler: *handler,
+                mounted: self,
+            }),
+            origin,
         })
     }
 }
+
+// === impl Ready ===
+
+impl<C: Caller, S: Send + Sync + 'static> Ready for Admitted<C, S> {
+    fn door(&self) -> &dyn Door {
+        &*self.mounted
+    }
+
+    fn run(self: Box<Self>, call: Call) -> BoxFuture<'static, Result<Answer, Refusal>> {
+        let Self {
+            mounted,
+            handler,
+            permit,
+        } = *self;
+        let handler = mounted.handlers.get(handler).ok_or(Rule::Internal);
+        let body = C::body(&mounted.book, permit.proof(), call.bytes());
+        match handler.and_then(|handler| body.map(|()| handler)) {
+            Ok(handler) => handler.run(Arc::clone(&mounted.state), permit, call),
+            Err(rule) => Box::pin(std::future::ready(Err(rule.into()))),
+        }
+    }
+}
+
+// === impl Entry ===
 
 impl Entry {
     /// The policy of the surface: how long a body, within what time.
     #[must_use]
     pub fn rules(&self) -> &Rules {
-        &self.rules
+        self.ready.door().rules()
     }
 }
 
@@ -413,7 +443,7 @@ impl From<Rule> for Stop {
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
-            .field("door", &self.door)
+            .field("door", &self.ready.door().name())
             .finish_non_exhaustive()
     }
 }

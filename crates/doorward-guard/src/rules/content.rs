@@ -39,9 +39,8 @@ pub fn check(rules: &Rules, head: &Parts) -> Result<(), Refusal> {
 /// Whether the body goes to its handler as it arrives, however long it is.
 #[must_use]
 pub fn streams(rules: &Rules, head: &Parts) -> bool {
-    let kind = head.headers.get(CONTENT_TYPE);
-    let kind = kind.and_then(|line| line.to_str().ok());
-    rules.content == ContentRule::JsonOrForm && kind.is_some_and(is_form)
+    let kind = || head.headers.get(CONTENT_TYPE)?.to_str().ok();
+    rules.content == ContentRule::JsonOrForm && kind().is_some_and(is_form)
 }
 
 /// What `Content-Length` says; zero if it is not there.

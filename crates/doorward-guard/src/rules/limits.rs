@@ -94,7 +94,7 @@ impl Unproven {
 }
 
 /// Counts requests that run at once.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Running(Arc<AtomicUsize>);
 
 /// One request that runs; dropping it makes room.

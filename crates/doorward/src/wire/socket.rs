@@ -47,6 +47,9 @@ pub(super) fn next<'a, 'b>(lane: &Lane, bytes: &'a [IoSlice<'b>]) -> io::Result<
     if placeholders != lane.owed() {
         return Err(astray());
     }
+    if placeholders == 0 {
+        return Ok(Next::Plain(bytes));
+    }
     let plain = bytes.iter().take_while(|slice| !stands(slice)).count();
     let (plain, rest) = bytes.split_at_checked(plain).ok_or_else(astray)?;
     if total(plain) > 0 || rest.is_empty() {
