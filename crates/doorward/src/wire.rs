@@ -15,7 +15,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -67,6 +67,12 @@ pub(crate) struct Wire<S> {
     released: usize,
     /// Heads that it let through.
     heads: usize,
+    /// How many of them were answered when all was last written.
+    answered: usize,
+    /// A reader that waits until all of them are.
+    reading: Option<Waker>,
+    /// So much may still be thrown away while it waits.
+    scrap_left: usize,
     ended: bool,
     read_phase: Phase,
     read_deadline: Pin<Box<Sleep>>,
@@ -120,6 +126,9 @@ impl<S: Socket> Wire<S> {
             input: BytesMut::new(),
             released: 0,
             heads: 0,
+            answered: 0,
+            reading: None,
+            scrap_left: LINGER_BYTES,
             ended: false,
             read_phase: Phase::Fresh,
             read_deadline: Box::pin(sleep_until(Instant::now() + first_head_within)),
@@ -145,11 +154,7 @@ impl<S: Socket> Wire<S> {
                 return Poll::Ready(Ok(self.released));
             }
             if self.ended {
-                // To hyper the end is a client that left, and it drops what it answers.
-                // Who is refused is still there, and waits for answers before that.
-                if self.parting.is_some() {
-                    ready!(self.shared.poll_answered(self.heads, cx));
-                }
+                ready!(self.poll_settled(cx));
                 return Poll::Ready(Ok(0));
             }
             if !self.input.is_empty() {
@@ -184,7 +189,7 @@ impl<S: Socket> Wire<S> {
             ready!(self.read_deadline.as_mut().poll(cx));
             match self.read_phase {
                 Phase::Head => self.part_with(self.guard.refuse(&Rule::RequestTimeout.into())),
-                Phase::Idle if self.shared.answering.load(Ordering::Acquire) > 0 => {
+                Phase::Idle if self.shared.is_busy() => {
                     let again = Instant::now() + self.patience.idle;
                     self.read_deadline.as_mut().reset(again);
                 }
@@ -193,6 +198,39 @@ impl<S: Socket> Wire<S> {
                 }
                 Phase::Fresh | Phase::Idle => self.ended = true,
             }
+        }
+    }
+
+    /// To hyper the end of the stream is a client that left, and it drops what it
+    /// answers. Who is refused is still there: what came before is answered, and
+    /// written, first. Unless the client does leave.
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.parting.is_some() && self.answered < self.heads {
+            self.reading = Some(cx.waker().clone());
+            if self.scrap_left == 0 || self.shared.has_answered(self.heads) {
+                return Poll::Pending;
+            }
+            let mut scrap = [0; 4096];
+            let mut scrap = ReadBuf::new(&mut scrap);
+            match ready!(Pin::new(&mut self.socket).poll_read(cx, &mut scrap)) {
+                Ok(()) if !scrap.filled().is_empty() => {
+                    self.scrap_left = self.scrap_left.saturating_sub(scrap.filled().len());
+                }
+                _ => self.parting = None,
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// An answer is written whole.
+    fn through(&mut self) {
+        if let Some(reading) = self.reading.take() {
+            reading.wake();
+        }
+        if self.read_phase == Phase::Idle {
+            // An idle time begins when the answer before it is through.
+            let idle = Instant::now() + self.patience.idle;
+            self.read_deadline.as_mut().reset(idle);
         }
     }
 
@@ -402,7 +440,12 @@ impl<S: Socket> hyper::rt::Write for Wire<S> {
         if this.shared.ahead.swap(0, Ordering::AcqRel) > 0 {
             this.shared.waiting.wake();
         }
-        Pin::new(&mut this.socket).poll_flush(cx)
+        ready!(Pin::new(&mut this.socket).poll_flush(cx))?;
+        let answered = this.shared.answered();
+        if std::mem::replace(&mut this.answered, answered) != answered {
+            this.through();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

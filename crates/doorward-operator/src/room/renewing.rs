@@ -49,6 +49,8 @@ struct Turn<'a> {
     room: &'a Operator,
     session: &'a SessionId,
     holding: Holding,
+    /// A proof is with the gateway. Who leaves before its answer has failed.
+    proving: bool,
 }
 
 impl Operator {
@@ -75,7 +77,8 @@ impl Operator {
         }
         self.failures.check(session)?;
         let _place = holding.actor.place()?;
-        let (turn, _) = self.turn(session, holding)?;
+        let (mut turn, _) = self.turn(session, holding)?;
+        turn.proving = proof.is_some();
         let (row, answer) = turn
             .ask(request, "more time", move |link| {
                 Box::pin(async move { link.renew(proof, duration).await })
@@ -101,12 +104,13 @@ impl Operator {
         }
         self.failures.check(session)?;
         let _place = holding.actor.place()?;
-        let (turn, waiting) = self.turn(session, holding)?;
+        let (mut turn, waiting) = self.turn(session, holding)?;
         let waiting = waiting.ok_or(Rule::BadRequest)?;
         if waiting.is_overdue(self.clock.now()) {
             self.write(session, Row::Renewal, "more time", "tooLate");
             return Err(Rule::UpstreamTimeout.into());
         }
+        turn.proving = true;
         let (row, answer) = turn
             .ask(request, NEXT_STEP, |link| {
                 Box::pin(async move { link.continue_auth(answer).await })
@@ -155,6 +159,7 @@ impl Operator {
             room: self,
             session,
             holding,
+            proving: false,
         };
         Ok((turn, waiting))
     }
@@ -165,7 +170,7 @@ impl Operator {
 impl<'a> Turn<'a> {
     /// Asks once that is written down: any answer may be more time.
     async fn ask(
-        &self,
+        &mut self,
         request: &str,
         what: &str,
         question: impl FnOnce(Rc<dyn Link>) -> Asked<'static, AuthOutcome> + Send + 'static,
@@ -173,9 +178,14 @@ impl<'a> Turn<'a> {
         let event = Event::allowed(Kind::GatewayRenewed, SURFACE)
             .subject(self.session.as_str())
             .request(request);
-        self.room.audit.decide(event)?;
+        if let Err(unwritten) = self.room.audit.decide(event) {
+            self.proving = false;
+            return Err(unwritten);
+        }
         let row = self.room.row(self.session, Row::Renewal, what);
-        Ok((row, self.holding.actor.ask(defaults::CALL, question).await))
+        let answer = self.holding.actor.ask(defaults::CALL, question).await;
+        self.proving = false;
+        Ok((row, answer))
     }
 
     fn came_to(
@@ -228,6 +238,9 @@ impl<'a> Turn<'a> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        if self.proving {
+            self.room.failures.failed(self.session);
+        }
         if let Ok(live) = self.room.lock().live_at(self.holding.epoch) {
             live.renewing
                 .take_if(|renewing| matches!(renewing, Renewing::UnderWay));

@@ -37,6 +37,9 @@ struct Attempt<'a> {
     room: &'a Operator,
     session: &'a SessionId,
     ticket: Ticket,
+    /// A proof is with the gateway. Who leaves before its answer has failed: an answer
+    /// that comes late may be a no.
+    proving: bool,
     over: bool,
 }
 
@@ -116,7 +119,7 @@ impl Operator {
         start: AuthStart,
     ) -> Result<Came, Refusal> {
         self.failures.check(session)?;
-        let attempt = self.reserve(session, request)?;
+        let mut attempt = self.reserve(session, request)?;
         let gateway = {
             let state = self.lock();
             let target = self.target(&state).map(|(_, gateway)| Arc::clone(gateway));
@@ -126,11 +129,13 @@ impl Operator {
         let actor = Arc::new(Actor::connect(Arc::clone(&gateway)).await?);
         // The address that a name led to is known by now.
         let veil = Arc::new(Veil::new(gateway.secrets()));
+        attempt.proving = start.proof.is_some();
         let outcome = actor
             .ask(defaults::CALL, |link| {
                 Box::pin(async move { link.begin_auth(start).await })
             })
             .await;
+        attempt.proving = false;
         self.come_to(attempt, request, (actor, veil), outcome, 1)
             .await
     }
@@ -153,21 +158,24 @@ impl Operator {
             let stands = state.slot.answered(pending.ticket, self.clock.now());
             (pending, stands)
         };
-        let attempt = Attempt {
+        let mut attempt = Attempt {
             room: self,
             session,
             ticket: pending.ticket,
+            proving: false,
             over: false,
         };
         if !stands {
             return Err(Rule::UpstreamTimeout.into());
         }
+        attempt.proving = true;
         let outcome = pending
             .actor
             .ask(defaults::CALL, |link| {
                 Box::pin(async move { link.continue_auth(answer).await })
             })
             .await;
+        attempt.proving = false;
         let steps = pending.steps + 1;
         self.come_to(
             attempt,
@@ -191,6 +199,7 @@ impl Operator {
             room: self,
             session,
             ticket,
+            proving: false,
             over: false,
         };
         // What cannot be written down is given back.
@@ -406,6 +415,9 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if self.over {
             return;
+        }
+        if self.proving {
+            self.room.failures.failed(self.session);
         }
         let given = self.room.lock().slot.fail(self.ticket);
         if let Some(Given::Freed(session)) = given {

@@ -30,7 +30,10 @@ async fn forget(
     _permit: Permit<Session>,
     call: Call,
 ) -> Result<Answer, Refusal> {
-    match room.forget(call.param("id")).await? {
+    // A browser that leaves does not stop it halfway.
+    let id = call.param("id").to_owned();
+    let forgetting = tokio::spawn(async move { room.forget(&id).await });
+    match forgetting.await.map_err(|_panic| Rule::Internal)?? {
         true => Ok(Answer::json(&json!({ "forgotten": 1 }))),
         false => Err(Rule::NotFound.into()),
     }

@@ -29,8 +29,6 @@ pub(crate) struct Shared {
     pub(super) ahead: AtomicUsize,
     /// A body that waits until everything is written.
     pub(super) waiting: AtomicWaker,
-    /// A reader that waits until nothing is being answered.
-    pub(super) reading: AtomicWaker,
 }
 
 /// What cuts the answer off that is on its way.
@@ -54,19 +52,22 @@ impl Shared {
     /// Its answer was sent, or given up.
     pub(crate) fn end(&self) {
         self.answering.fetch_sub(1, Ordering::AcqRel);
-        self.reading.wake();
     }
 
-    /// Waits until so many requests were answered: a head that hyper has may not be
-    /// in a handler's hands yet.
-    pub(super) fn poll_answered(&self, heads: usize, cx: &mut Context<'_>) -> Poll<()> {
-        self.reading.register(cx.waker());
-        let all_begun = self.begun.load(Ordering::Acquire) >= heads;
-        if all_begun && self.answering.load(Ordering::Acquire) == 0 {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+    /// How many requests were answered, or given up.
+    pub(super) fn answered(&self) -> usize {
+        let begun = self.begun.load(Ordering::Acquire);
+        begun.wrapping_sub(self.answering.load(Ordering::Acquire))
+    }
+
+    /// Whether so many were: a head that hyper has may not be in a handler's hands yet.
+    pub(super) fn has_answered(&self, heads: usize) -> bool {
+        self.answered() >= heads
+    }
+
+    /// Something is being answered, or was and is not written yet.
+    pub(super) fn is_busy(&self) -> bool {
+        self.answering.load(Ordering::Acquire) > 0 || self.ahead.load(Ordering::Acquire) > 0
     }
 
     /// How long the client may take over the answer that comes now.

@@ -26,6 +26,9 @@ const PATIENCE: Patience = Patience {
 /// Chunks that `/counted` gave.
 static GIVEN: AtomicUsize = AtomicUsize::new(0);
 
+/// More than the connection holds.
+const LARGE: usize = 1 << 20;
+
 fn guard() -> Arc<Guard> {
     let clock = Clock::system();
     let audit = Arc::new(Ledger::new(&clock));
@@ -34,6 +37,13 @@ fn guard() -> Arc<Guard> {
     let mut guard = Guard::new("control", hosts, SealRule::Control, &seal, &clock, audit);
     let health = Surface::new("health", "/healthz", Policy::health(), (), ())
         .get("/", |_: Arc<()>, _: Permit<Open>, _: Call| async {
+            Answer::text("ok")
+        })
+        .get("/large", |_: Arc<()>, _: Permit<Open>, _: Call| async {
+            Answer::whole(http::StatusCode::OK, "text/plain", vec![b'.'; LARGE].into())
+        })
+        .get("/slow", |_: Arc<()>, _: Permit<Open>, _: Call| async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
             Answer::text("ok")
         })
         .get("/endless", |_: Arc<()>, _: Permit<Open>, _: Call| async {
@@ -62,6 +72,10 @@ fn endless() -> Answer {
 
 /// A connection as the listener serves it, and the client's end of it.
 fn connect(reserve: bool) -> (DuplexStream, tokio::task::JoinHandle<()>) {
+    connect_as(reserve, true)
+}
+
+fn connect_as(reserve: bool, half_close: bool) -> (DuplexStream, tokio::task::JoinHandle<()>) {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (guard, shared) = (guard(), Arc::new(Shared::default()));
     let limits = HeadLimits::control("doorward_7000");
@@ -87,7 +101,7 @@ fn connect(reserve: bool) -> (DuplexStream, tokio::task::JoinHandle<()>) {
         )
     });
     let http = http1::Builder::new()
-        .half_close(true)
+        .half_close(half_close)
         .serve_connection(wire, service);
     (
         client,
@@ -196,14 +210,53 @@ async fn t31_a_head_that_begins_behind_another_has_five_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn t27_what_follows_a_refused_head_is_never_answered() {
-    let (mut client, _server) = connect(false);
     let bad = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:7000\nX: y\r\n\r\n";
-    client.write_all(&[GET, bad, GET].concat()).await.unwrap();
-    let text = until_closed(&mut client).await;
-    assert_eq!(text.matches("HTTP/1.1 200").count(), 1, "{text}");
-    assert_eq!(text.matches("HTTP/1.1 400").count(), 1, "{text}");
-    assert!(text.find("200") < text.find("400"), "in order: {text}");
-    assert!(text.contains("connection: close"), "{text}");
+    for half_close in [true, false] {
+        let (mut client, _server) = connect_as(false, half_close);
+        client.write_all(&[GET, bad, GET].concat()).await.unwrap();
+        let text = until_closed(&mut client).await;
+        assert_eq!(text.matches("HTTP/1.1 200").count(), 1, "{text}");
+        assert_eq!(text.matches("HTTP/1.1 400").count(), 1, "{text}");
+        assert!(text.find("200") < text.find("400"), "in order: {text}");
+        assert!(text.contains("connection: close"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_a_refused_head_is_written_whole_to_who_reads_late() {
+    for half_close in [true, false] {
+        let (mut client, _server) = connect_as(false, half_close);
+        let large = b"GET /healthz/large HTTP/1.1\r\nHost: 127.0.0.1:7000\r\n\r\n\0";
+        client.write_all(large).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let text = until_closed(&mut client).await;
+        assert_eq!(text.matches('.').count() / LARGE, 1, "{}", text.len());
+        assert_eq!(text.matches("HTTP/1.1 400").count(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_behind_a_refused_head_is_noticed_while_it_is_answered() {
+    let (mut client, server) = connect_as(false, false);
+    let slow = b"GET /healthz/slow HTTP/1.1\r\nHost: 127.0.0.1:7000\r\n\r\n\0";
+    client.write_all(slow).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let start = Instant::now();
+    drop(client);
+    server.await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn t31_an_idle_time_begins_with_the_end_of_an_answer() {
+    for half_close in [true, false] {
+        let (mut client, _server) = connect_as(false, half_close);
+        let slow = b"GET /healthz/slow HTTP/1.1\r\nHost: 127.0.0.1:7000\r\n\r\n";
+        client.write_all(slow).await.unwrap();
+        let (seconds, text) = closes_after(&mut client).await;
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        assert_eq!(seconds, 50);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! Browsers and gateways that leave while something is under way.
 
+use std::time::Duration;
+
 use doorward_guard::Rule;
 use serde_json::json;
 
@@ -26,7 +28,33 @@ async fn op_f3_a_browser_that_leaves_while_it_signs_in_gives_the_slot_back() {
     let rows = house.room.transcript().read(&one, 0);
     assert_eq!(rows.last().unwrap().outcome, HUNG_UP);
     house.script.go_on();
+    // Who left counts as one who failed.
+    house.hand.advance(Duration::from_secs(1));
     house.sign_in(&two).await;
+}
+
+#[tokio::test]
+async fn op_a2_who_leaves_before_each_answer_is_locked_out_like_who_waits_for_it() {
+    let house = House::new();
+    house.script.hold_login();
+    let one = house.session();
+    let mut logins = 0;
+    let refused = loop {
+        house.hand.advance(Duration::from_secs(60));
+        let login = tokio::spawn({
+            let (room, one) = (house.room.clone(), one.clone());
+            async move { room.login(&one, "r", password("guessed")).await }
+        });
+        tokio::select! {
+            () = house.script.logins_came(logins + 1) => login.abort(),
+            () = async { while !login.is_finished() { tokio::task::yield_now().await } } => {}
+        }
+        match login.await {
+            Ok(came) => break came.unwrap_err(),
+            Err(_aborted) => logins += 1,
+        }
+    };
+    assert_eq!((refused.rule(), logins), (Rule::LockedOut, 10));
 }
 
 #[tokio::test]
