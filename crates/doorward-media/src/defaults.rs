@@ -113,6 +113,10 @@ pub const STALLED_LONG: Duration = Duration::from_secs(60);
 /// end one stream just before they open the next.
 pub const STREAM_RETRY: Duration = Duration::from_secs(1);
 
+/// Folders that are read for listings at once: as many as requests of the console are
+/// answered at once. A folder on a sick disk may hold its thread for long.
+pub const READERS: usize = 32;
+
 /// Names that the index of a web server may have: what a person writes down.
 pub const INDEX: usize = 10_000;
 /// Issued credentials are renewed this long before they run out: a film's next

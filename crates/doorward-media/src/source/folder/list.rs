@@ -5,11 +5,16 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 use cap_std::time::SystemTime as CapTime;
+use tokio::sync::Semaphore;
 
 use super::{Folder, blocking, from_io};
+use crate::defaults;
 use crate::error::MediaError;
 use crate::name::RelPath;
 use crate::source::listing::{Item, Listing, Query};
+
+/// Folders that are read at once, for listings that nobody waits for any more, too.
+static READERS: Semaphore = Semaphore::const_new(defaults::READERS);
 
 /// The order of a listing: folders first, then by name without regard to case,
 /// then by name.
@@ -24,7 +29,21 @@ pub(in crate::source) async fn list(
     folder: Arc<Folder>,
     query: Query,
 ) -> Result<Listing, MediaError> {
-    blocking(move || list_now(&folder, &query)).await
+    within(&READERS, move || list_now(&folder, &query)).await
+}
+
+/// Runs `work` in its turn. Giving it up makes no room: it goes on.
+async fn within<T: Send + 'static>(
+    places: &'static Semaphore,
+    work: impl FnOnce() -> Result<T, MediaError> + Send + 'static,
+) -> Result<T, MediaError> {
+    // Never closed, so this is a place.
+    let place = places.acquire().await;
+    blocking(move || {
+        let _place = place;
+        work()
+    })
+    .await
 }
 
 fn list_now(folder: &Folder, query: &Query) -> Result<Listing, MediaError> {
@@ -116,4 +135,29 @@ fn read_cursor(text: &str) -> Result<Rank, MediaError> {
         }
     };
     Ok((is_file, name.to_lowercase(), name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_gives_a_listing_up_makes_no_room_before_it_is_over() {
+        static PLACE: Semaphore = Semaphore::const_new(1);
+        let (go, gone) = mpsc::sync_channel::<()>(1);
+        let reading = tokio::spawn(within(&PLACE, move || {
+            let _ = gone.recv();
+            Ok(())
+        }));
+        while PLACE.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        reading.abort();
+        assert!(reading.await.is_err());
+        assert_eq!(PLACE.available_permits(), 0);
+        drop(go);
+        within(&PLACE, || Ok(())).await.unwrap();
+    }
 }
