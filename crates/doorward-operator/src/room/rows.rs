@@ -16,7 +16,7 @@ pub(super) struct Entry<'a> {
 }
 
 impl Operator {
-    /// Begins a row. Take it after the room's lock, or not while that is held.
+    /// Begins a row. It must not be dropped while the room is locked.
     pub(super) fn row<'a>(
         &'a self,
         session: &'a SessionId,
