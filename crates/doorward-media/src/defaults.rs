@@ -115,7 +115,7 @@ pub const STREAM_RETRY: Duration = Duration::from_secs(1);
 
 /// Folders that are read for listings at once: as many as requests of the console are
 /// answered at once. A folder on a sick disk may hold its thread for long.
-pub const READERS: usize = 32;
+pub const READERS: usize = doorward_guard::defaults::IN_FLIGHT;
 
 /// Names that the index of a web server may have: what a person writes down.
 pub const INDEX: usize = 10_000;

@@ -59,8 +59,8 @@ impl Transcript {
         }
     }
 
-    /// Writes one row for `session`. `outcome` is `ok`, the name of a denial, or
-    /// [`HUNG_UP`].
+    /// Writes one row for `session`. `outcome` is `ok`, `step` (the person is asked
+    /// something), the name of a denial, `tooLate` (nobody answered), or [`HUNG_UP`].
     pub fn write(
         &self,
         session: &SessionId,

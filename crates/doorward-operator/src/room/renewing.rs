@@ -208,12 +208,13 @@ impl<'a> Turn<'a> {
             room.failures.failed(session);
         }
         let answer = room.settled(&self.holding, session, request, "renew", answer);
-        let done = match &answer {
-            Ok(AuthOutcome::Step(_)) => Came::ToAStep,
-            Ok(AuthOutcome::Session(_)) | Err(_) => Came::ToASession,
-        };
-        row.came_to(done.word(), &answer);
-        let outcome = answer?;
+        let came = answer.and_then(|outcome| self.holds(outcome, steps));
+        row.came_to(came.as_ref().map_or("ok", |came| came.word()), &came);
+        came
+    }
+
+    fn holds(&self, outcome: AuthOutcome, steps: usize) -> Result<Came, Refusal> {
+        let room = self.room;
         let mut state = room.lock();
         let live = state.live_at(self.holding.epoch)?;
         match outcome {
@@ -229,7 +230,7 @@ impl<'a> Turn<'a> {
                 let expires = room.expiry(info.remaining);
                 live.expires = expires;
                 live.info = info;
-                state.slot.expires(session, expires);
+                state.slot.expires(self.session, expires);
                 Ok(Came::ToASession)
             }
         }
