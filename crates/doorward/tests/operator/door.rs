@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::both::{
-    LOGIN, RIGHT, Raw, Silent, alias, call, is_sealed, open_with, routes, settings, sign_in,
+    Both, LOGIN, RIGHT, Raw, Silent, alias, call, is_sealed, open_with, routes, settings, sign_in,
 };
 
 const STATE: &str = "/api/operator/state";
@@ -176,12 +176,19 @@ async fn op_b8_an_answer_that_is_not_taken_is_cut() {
     assert!(read.len() < count * 200 * 1024, "all of it came");
 }
 
-#[tokio::test]
-async fn op_b9_more_at_once_than_may_are_turned_away_and_places_come_back() {
+/// Two requests may be answered at once, and somebody is signed in: with the alias of
+/// what they call.
+async fn with_two_places() -> (Both, String) {
     let config = config("[control]\nin_flight = 2").unwrap();
     let mut both = open_with(settings(), |builder| builder.config(&config)).await;
     let state = sign_in(&mut both.house).await.json();
     let system = alias(&state["state"], "system");
+    (both, system)
+}
+
+#[tokio::test]
+async fn op_b9_more_at_once_than_may_are_turned_away_and_places_come_back() {
+    let (both, system) = with_two_places().await;
     let motd = call(&system, "motd", &json!({}));
     both.faults.hang.store(true, Ordering::SeqCst);
     let house = Arc::new(both.house);
@@ -208,10 +215,7 @@ async fn op_b9_more_at_once_than_may_are_turned_away_and_places_come_back() {
 #[tokio::test]
 async fn op_b9_whoever_hangs_up_leaves_its_place() {
     assert_eq!(config("").unwrap().control.in_flight, 32);
-    let config = config("[control]\nin_flight = 2").unwrap();
-    let mut both = open_with(settings(), |builder| builder.config(&config)).await;
-    let state = sign_in(&mut both.house).await.json();
-    let system = alias(&state["state"], "system");
+    let (both, system) = with_two_places().await;
     let motd = call(&system, "motd", &json!({}));
     let raw = Raw::post(&both.house, CALL, &motd);
     let status = call(&system, "status", &json!({}));
@@ -243,10 +247,7 @@ async fn op_b9_whoever_hangs_up_leaves_its_place() {
 
 #[tokio::test]
 async fn op_b9_a_call_that_runs_out_of_time_gives_its_place_back() {
-    let config = config("[control]\nin_flight = 2").unwrap();
-    let mut both = open_with(settings(), |builder| builder.config(&config)).await;
-    let state = sign_in(&mut both.house).await.json();
-    let system = alias(&state["state"], "system");
+    let (both, system) = with_two_places().await;
     let motd = call(&system, "motd", &json!({}));
     both.faults.hang.store(true, Ordering::SeqCst);
     let house = Arc::new(both.house);
