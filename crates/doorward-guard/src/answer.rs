@@ -36,6 +36,8 @@ enum Kind {
 /// An answer before it is sealed.
 pub struct Answer {
     pub(crate) response: Response<Body>,
+    /// The type of its body; not among the headers, where few answers have others.
+    pub(crate) kind: Option<HeaderValue>,
     /// A room's own denial: the seal writes its body, with the request id.
     pub(crate) denial: Option<(&'static str, String)>,
     pub(crate) until: Option<Until>,
@@ -89,8 +91,10 @@ impl Answer {
     /// `status` with `bytes` of `content_type`.
     #[must_use]
     pub fn whole(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Self {
-        let kind = HeaderValue::from_static(content_type);
-        Self::new(status, Body::whole(bytes)).header(CONTENT_TYPE, kind)
+        Self {
+            kind: Some(HeaderValue::from_static(content_type)),
+            ..Self::new(status, Body::whole(bytes))
+        }
     }
 
     /// `status` with a body that is sent as it is made. An error ends it as an
@@ -117,7 +121,11 @@ impl Answer {
     /// Sets a header. The seal keeps only those that its surface allows.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.response.headers_mut().insert(name, value);
+        if name == CONTENT_TYPE {
+            self.kind = Some(value);
+        } else {
+            self.response.headers_mut().insert(name, value);
+        }
         self
     }
 
@@ -148,6 +156,7 @@ impl Answer {
         *response.status_mut() = status;
         Self {
             response,
+            kind: None,
             denial: None,
             until: None,
             raw: None,

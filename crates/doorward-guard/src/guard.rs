@@ -36,7 +36,7 @@ pub struct Guard {
     hosts: Vec<HostSet>,
     stray_seal: SealRule,
     seals: Seals,
-    doors: Vec<Arc<dyn Door>>,
+    doors: Vec<Box<dyn Door>>,
     strays: table::Tally,
     audit: Arc<dyn AuditSink>,
     clock: Clock,
@@ -71,10 +71,10 @@ pub struct Connection {
 
 /// What became of a request head.
 #[derive(Debug)]
-pub enum Admission {
+pub enum Admission<'a> {
     /// It may enter: read the body within [`Entry::rules`], then
     /// [`Guard::enter`].
-    Enter(Entry),
+    Enter(Entry<'a>),
     /// It is answered already.
     Answered(Sealed),
 }
@@ -132,7 +132,7 @@ impl Guard {
             });
         }
         self.doors
-            .push(Arc::new(Mounted::new(surface, &self.clock)?));
+            .push(Box::new(Mounted::new(surface, &self.clock)?));
         // The longest prefix is tried first.
         self.doors
             .sort_by_key(|door| std::cmp::Reverse(door.prefix().len()));
@@ -142,7 +142,7 @@ impl Guard {
     /// Judges a request head. The checks stand in the order of the house: cheap
     /// and anonymous ones first, so that an attacker spends more than we do.
     #[must_use]
-    pub fn admit(&self, head: &Parts, connection: Connection) -> Admission {
+    pub fn admit(&self, head: &Parts, connection: Connection) -> Admission<'_> {
         let request_id = self.request_id();
         let door = self.door(head.uri.path());
         let mut plan = Plan::new(door.map_or(self.stray_seal, |door| door.rules().seal));
@@ -166,14 +166,14 @@ impl Guard {
         }
     }
 
-    fn check(
-        &self,
+    fn check<'a>(
+        &'a self,
         head: &Parts,
         connection: Connection,
-        door: Option<&Arc<dyn Door>>,
+        door: Option<&'a dyn Door>,
         request_id: RequestId,
         plan: &mut Plan,
-    ) -> Result<Entry, door::Stop> {
+    ) -> Result<Entry<'a>, door::Stop> {
         if let Some(door) = door {
             rules::peer::check(door.rules().peer, connection.peer)?;
         }
@@ -184,75 +184,65 @@ impl Guard {
         rules::fetch_metadata::check(rules.fetch, head)?;
         let origin = rules::origin::read(head)?;
         rules::origin::check(rules.origin, head, origin.as_ref(), host)?;
-        Arc::clone(door).admit(head, connection, origin, request_id, plan)
+        door.admit(head, connection, origin, request_id, plan)
     }
 
     /// Lets a request in: runs its handler and seals the answer. A handler that
     /// panics answers 500 and harms nobody else.
-    pub async fn enter(&self, entry: Entry, head: Parts, payload: Payload) -> Sealed {
-        let Entry {
-            ready,
-            params,
-            mut plan,
-            request_id,
-            origin,
-            place,
-            life,
-        } = entry;
-        let door = ready.door().prefix();
+    pub fn enter<'a>(
+        &'a self,
+        entry: Entry<'a>,
+        head: Parts,
+        payload: Payload,
+    ) -> impl Future<Output = Sealed> + Send + use<'a> {
+        let Entry(mut seat) = entry;
+        let door = seat.ready.door();
         // What its handler leaves of a body is no request.
-        plan.close |= matches!(payload, Payload::Stream(_));
-        let refuse = |refusal: Refusal| {
-            let door = self.door(door);
-            self.refuse_at(door, &plan, request_id, &refusal)
-        };
+        seat.plan.close |= matches!(payload, Payload::Stream(_));
         // Only now, with the body here: who sends none takes no place. Unless the
         // bodies are what is to be few.
-        let slot = match (place, ready.door().rules().in_flight) {
-            (None, Some(most)) => match ready.door().running().enter(most) {
-                Ok(slot) => Some(slot),
-                Err(busy) => return refuse(busy),
-            },
-            (place, _) => place,
+        let slot = match (seat.place.take(), door.rules().in_flight) {
+            (None, Some(most)) => door.running().enter(most).map(Some),
+            (place, _) => Ok(place),
         };
-        // Its session may have ended while the body came.
-        if life.is_some_and(|life| life.is_over()) {
-            return refuse(Rule::BrowserSessionExpired.into());
-        }
-        let call = Call::new(head, params, payload);
-        let outcome = std::panic::AssertUnwindSafe(ready.run(call))
-            .catch_unwind()
-            .await;
-        drop(slot);
-        match outcome {
-            Ok(Ok(answer)) => plan.seal(&self.seals, request_id, answer),
-            Ok(Err(refusal)) => {
-                let door = self.door(door);
-                let refusal = match door {
-                    Some(door) => door.charge(origin.as_ref(), refusal),
-                    None => refusal,
-                };
-                self.refuse_at(door, &plan, request_id, &refusal)
+        let started = slot.and_then(|slot| match seat.ready.is_over() {
+            // Its session may have ended while the body came.
+            true => Err(Rule::BrowserSessionExpired.into()),
+            false => {
+                let params = std::mem::take(&mut seat.params);
+                Ok((slot, seat.ready.run(Call::new(head, params, payload))))
             }
-            Err(_panic) => {
-                tracing::error!(request = %request_id, "a handler panicked");
-                self.refuse_at(self.door(door), &plan, request_id, &Rule::Internal.into())
+        });
+        async move {
+            let outcome = match started {
+                Ok((slot, running)) => {
+                    let outcome = std::panic::AssertUnwindSafe(running).catch_unwind().await;
+                    drop(slot);
+                    outcome.map(|outcome| {
+                        outcome.map_err(|refusal| door.charge(seat.origin.as_ref(), refusal))
+                    })
+                }
+                Err(refusal) => Ok(Err(refusal)),
+            };
+            let (plan, request_id) = (&seat.plan, seat.request_id);
+            match outcome {
+                Ok(Ok(answer)) => plan.seal(&self.seals, request_id, answer),
+                Ok(Err(refusal)) => self.refuse_at(Some(door), plan, request_id, &refusal),
+                Err(_panic) => {
+                    tracing::error!(request = %request_id, "a handler panicked");
+                    self.refuse_at(Some(door), plan, request_id, &Rule::Internal.into())
+                }
             }
         }
     }
 
     /// Refuses a request that was admitted: its body was too long, or too late.
     #[must_use]
-    pub fn turn_back(&self, entry: Entry, rule: Rule) -> Sealed {
-        let Entry {
-            ready,
-            mut plan,
-            request_id,
-            ..
-        } = entry;
-        plan.close = true;
-        let door = self.door(ready.door().prefix());
-        self.refuse_at(door, &plan, request_id, &rule.into())
+    pub fn turn_back(&self, entry: Entry<'_>, rule: Rule) -> Sealed {
+        let Entry(mut seat) = entry;
+        seat.plan.close = true;
+        let door = seat.ready.door();
+        self.refuse_at(Some(door), &seat.plan, seat.request_id, &rule.into())
     }
 
     /// Refuses what never became a request: the head gate's findings, and
@@ -283,7 +273,7 @@ impl Guard {
 
     fn refuse_at(
         &self,
-        door: Option<&Arc<dyn Door>>,
+        door: Option<&dyn Door>,
         plan: &Plan,
         request_id: RequestId,
         refusal: &Refusal,
@@ -302,8 +292,9 @@ impl Guard {
         plan.refuse(&self.seals, &request_id, refusal)
     }
 
-    fn door(&self, path: &str) -> Option<&Arc<dyn Door>> {
-        self.doors.iter().find(|door| door.covers(path))
+    fn door(&self, path: &str) -> Option<&dyn Door> {
+        let mut doors = self.doors.iter().map(|door| &**door);
+        doors.find(|door| door.covers(path))
     }
 
     fn request_id(&self) -> RequestId {

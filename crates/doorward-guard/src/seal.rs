@@ -144,6 +144,7 @@ impl Plan {
     ) -> Sealed {
         let Answer {
             mut response,
+            mut kind,
             denial,
             until,
             raw,
@@ -158,15 +159,18 @@ impl Plan {
                 now: None,
                 more: None,
             };
-            let written = Answer::json_with(response.status(), &body).response;
-            let (head, body) = written.into_parts();
-            response.headers_mut().extend(head.headers);
-            *response.body_mut() = body;
+            let written = Answer::json_with(response.status(), &body);
+            kind = written.kind;
+            *response.body_mut() = written.response.into_body();
         }
-        let fixed = seals.of(self.rule).clone();
-        let given = std::mem::replace(response.headers_mut(), fixed);
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        keep_allowed(given, self.rule, switching, response.headers_mut());
+        let headers = response.headers_mut();
+        let given = std::mem::replace(headers, seals.of(self.rule).clone());
+        match kind {
+            Some(kind) => headers.insert(CONTENT_TYPE, kind),
+            None => headers.remove(CONTENT_TYPE),
+        };
+        keep_allowed(given, self.rule, switching, headers);
         match self.rule {
             SealRule::Media => self.seal_media(response.headers_mut(), seals),
             SealRule::Relay => self.seal_relay(response.headers_mut()),
@@ -327,6 +331,8 @@ impl Seals {
     pub(crate) fn new(config: &SealConfig) -> Self {
         let framers = config.app_origins.clone();
         let mut plain = HeaderMap::with_capacity(SEALED);
+        // The place of an answer's own: a map that grows is copied once more.
+        plain.insert(CONTENT_TYPE, HeaderValue::from_static(""));
         plain.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         plain.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         plain.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -464,8 +470,7 @@ const PERMISSIONS: &str = "accelerometer=(), \
     xr-spatial-tracking=(), fullscreen=(self), picture-in-picture=(self), autoplay=(self), \
     clipboard-write=(self)";
 
-static CONTROL: [HeaderName; 7] = [
-    CONTENT_TYPE,
+static CONTROL: [HeaderName; 6] = [
     CONTENT_LENGTH,
     ETAG,
     ALLOW,
@@ -473,8 +478,7 @@ static CONTROL: [HeaderName; 7] = [
     SET_COOKIE,
     LOCATION,
 ];
-static MEDIA: [HeaderName; 13] = [
-    CONTENT_TYPE,
+static MEDIA: [HeaderName; 12] = [
     CONTENT_LENGTH,
     CONTENT_RANGE,
     CONTENT_DISPOSITION,
@@ -488,8 +492,7 @@ static MEDIA: [HeaderName; 13] = [
     ACCESS_CONTROL_ALLOW_HEADERS,
     ACCESS_CONTROL_MAX_AGE,
 ];
-static RELAY: [HeaderName; 13] = [
-    CONTENT_TYPE,
+static RELAY: [HeaderName; 12] = [
     CONTENT_LENGTH,
     ALLOW,
     RETRY_AFTER,
@@ -503,8 +506,7 @@ static RELAY: [HeaderName; 13] = [
     ACCESS_CONTROL_ALLOW_HEADERS,
     ACCESS_CONTROL_MAX_AGE,
 ];
-static COMPANION: [HeaderName; 11] = [
-    CONTENT_TYPE,
+static COMPANION: [HeaderName; 10] = [
     CONTENT_LENGTH,
     ALLOW,
     RETRY_AFTER,
@@ -516,8 +518,7 @@ static COMPANION: [HeaderName; 11] = [
     ACCESS_CONTROL_ALLOW_HEADERS,
     ACCESS_CONTROL_MAX_AGE,
 ];
-static COMPAT: [HeaderName; 11] = [
-    CONTENT_TYPE,
+static COMPAT: [HeaderName; 10] = [
     CONTENT_LENGTH,
     CONTENT_DISPOSITION,
     ALLOW,
@@ -529,7 +530,7 @@ static COMPAT: [HeaderName; 11] = [
     ACCESS_CONTROL_ALLOW_HEADERS,
     ACCESS_CONTROL_MAX_AGE,
 ];
-static PLAIN: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_LENGTH, ALLOW, RETRY_AFTER];
+static PLAIN: [HeaderName; 3] = [CONTENT_LENGTH, ALLOW, RETRY_AFTER];
 
 /// Moves what the surface allows from `given` to `kept`. Only an answer that is
 /// `switching` to another protocol speaks of its connection.
@@ -673,6 +674,26 @@ mod tests {
         let refused = plan.refuse(&seals(), "r", &Rule::SignatureRequired.into());
         assert_eq!(refused.response.status(), StatusCode::FORBIDDEN);
         assert_eq!(refused.denial(), Some("signatureRequired"));
+    }
+
+    #[test]
+    fn an_answer_has_the_type_that_it_says_and_no_other() {
+        for rule in [
+            SealRule::Control,
+            SealRule::Media,
+            SealRule::Relay,
+            SealRule::Companion,
+            SealRule::Compat,
+            SealRule::Plain,
+        ] {
+            let none = Plan::new(rule).seal(&seals(), "r", Answer::empty(StatusCode::NO_CONTENT));
+            assert_eq!(header(&none, "content-type"), None, "{rule:?}");
+            let one = Answer::whole(StatusCode::OK, "application/json", Bytes::new())
+                .header(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            let one = Plan::new(rule).seal(&seals(), "r", one).into_response();
+            let types: Vec<_> = one.headers().get_all(CONTENT_TYPE).iter().collect();
+            assert_eq!(types, ["text/plain"], "{rule:?}");
+        }
     }
 
     #[test]

@@ -25,53 +25,66 @@ use crate::wire::{Shared, Socket, Wire};
 
 /// Answers one request through `guard`. This is the whole path from head to
 /// sealed answer; listeners and in-process tests share it.
-pub(crate) async fn answer<B>(guard: &Guard, connection: Connection, request: Request<B>) -> Sealed
+// No `async fn`, here and below: what those return has its arguments twice, and hyper
+// moves it for each request.
+pub(crate) fn answer<B>(
+    guard: &Guard,
+    connection: Connection,
+    request: Request<B>,
+) -> impl Future<Output = Sealed>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     let (head, body) = request.into_parts();
-    match guard.admit(&head, connection) {
-        Admission::Answered(sealed) => sealed,
-        Admission::Enter(entry) if streams(entry.rules(), &head) => {
-            let body = steadily(body, defaults::CHUNK_PROGRESS);
-            guard.enter(entry, head, Payload::Stream(body)).await
-        }
-        Admission::Enter(entry) => match read(body, entry.rules()).await {
-            Ok(bytes) => guard.enter(entry, head, Payload::Whole(bytes)).await,
-            Err(rule) => guard.turn_back(entry, rule),
-        },
+    async move {
+        let entry = match guard.admit(&head, connection) {
+            Admission::Answered(sealed) => return sealed,
+            Admission::Enter(entry) => entry,
+        };
+        let payload = if streams(entry.rules(), &head) {
+            Payload::Stream(steadily(body, defaults::CHUNK_PROGRESS))
+        } else if body.is_end_stream() {
+            Payload::Whole(Bytes::new())
+        } else {
+            match Box::pin(read(body, entry.rules())).await {
+                Ok(bytes) => Payload::Whole(bytes),
+                Err(rule) => return guard.turn_back(entry, rule),
+            }
+        };
+        guard.enter(entry, head, payload).await
     }
 }
 
 /// The same for a request of hyper's, with the connection told what is going on.
-pub(crate) async fn serve<S: Socket + Send + 'static>(
-    guard: Arc<Guard>,
-    connection: Connection,
+pub(crate) fn serve<S: Socket + Send + 'static>(
     shared: Arc<Shared>,
     mut request: Request<hyper::body::Incoming>,
-) -> Result<Response<Tracked>, Infallible> {
+) -> impl Future<Output = Result<Response<Tracked>, Infallible>> {
     if let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() {
         request.extensions_mut().insert(give_up::<S>(upgrade));
     }
     shared.begin();
-    let answering = Answering(Arc::clone(&shared));
-    let mut sealed = answer(&guard, connection, request).await;
-    shared.drain_as(sealed.drain());
-    shared.cut_at(sealed.take_until().map(|end| Box::pin(end) as _));
-    if let Some(raw) = sealed.take_raw() {
-        shared.arm(&raw);
+    let answering = Answering(shared);
+    async move {
+        let shared = &*answering.0;
+        let mut sealed = answer(&shared.guard, shared.connection, request).await;
+        shared.drain_as(sealed.drain());
+        shared.cut_at(sealed.take_until().map(|end| Box::pin(end) as _));
+        if let Some(raw) = sealed.take_raw() {
+            shared.arm(&raw);
+        }
+        let response = sealed.into_response();
+        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if response.headers().contains_key(CONNECTION) && !switching {
+            shared.linger();
+        }
+        Ok(response.map(|body| Tracked {
+            body,
+            answering,
+            broken: None,
+        }))
     }
-    let response = sealed.into_response();
-    let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if response.headers().contains_key(CONNECTION) && !switching {
-        shared.linger();
-    }
-    Ok(response.map(|body| Tracked {
-        body,
-        answering,
-        broken: None,
-    }))
 }
 
 /// The socket under hyper and the gate, with what either has read ahead.
@@ -96,9 +109,6 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
     let limit = usize::try_from(rules.body_limit).unwrap_or(usize::MAX);
     let body = Limited::new(body, limit);
     let read = match rules.content {

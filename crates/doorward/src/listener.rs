@@ -173,19 +173,14 @@ impl Gatekeeper {
     where
         S: wire::Socket + Send + 'static,
     {
-        let shared = Arc::new(Shared::default());
-        let guard = Arc::clone(&self.guard);
+        let shared = Arc::new(Shared::new(Arc::clone(&self.guard), connection));
         let wire = Wire::new(
             stream,
             self.terms.head.clone(),
-            Arc::clone(&guard),
             Arc::clone(&shared),
             self.terms.patience,
-            connection.reserve,
         );
-        let service = service_fn(move |request| {
-            dispatch::serve::<S>(Arc::clone(&guard), connection, Arc::clone(&shared), request)
-        });
+        let service = service_fn(move |request| dispatch::serve::<S>(Arc::clone(&shared), request));
         let http = http1::Builder::new()
             // The gate has bounded the head already; this bounds hyper's copy.
             .max_buf_size(160 * 1024)

@@ -21,7 +21,7 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes, BytesMut};
 use doorward_guard::gate::{HeadGate, HeadLimits, Step};
 use doorward_guard::policy::Drain;
-use doorward_guard::{Guard, Rule, Sealed, defaults};
+use doorward_guard::{Rule, Sealed, defaults};
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::rt::ReadBufCursor;
@@ -59,7 +59,6 @@ pub(crate) struct Patience {
 pub(crate) struct Wire<S> {
     socket: S,
     gate: HeadGate,
-    guard: Arc<Guard>,
     shared: Arc<Shared>,
     /// Received, not yet taken by hyper.
     input: BytesMut,
@@ -101,16 +100,14 @@ enum Phase {
 }
 
 impl<S: Socket> Wire<S> {
-    /// A fresh connection. From the `reserve` only a quick head is taken.
+    /// A fresh connection. From the reserve only a quick head is taken.
     pub(crate) fn new(
         socket: S,
         limits: HeadLimits,
-        guard: Arc<Guard>,
         shared: Arc<Shared>,
         patience: Patience,
-        reserve: bool,
     ) -> Self {
-        let first_head_within = if reserve {
+        let first_head_within = if shared.connection.reserve {
             patience.head.min(defaults::RESERVE_HEAD_WITHIN)
         } else {
             patience.head
@@ -121,7 +118,6 @@ impl<S: Socket> Wire<S> {
         Self {
             socket,
             gate: HeadGate::new(limits),
-            guard,
             shared,
             input: BytesMut::new(),
             released: 0,
@@ -171,7 +167,7 @@ impl<S: Socket> Wire<S> {
                         continue;
                     }
                     Step::Refuse(refusal) => {
-                        self.part_with(self.guard.refuse(&refusal));
+                        self.part_with(self.shared.guard.refuse(&refusal));
                         continue;
                     }
                     Step::NeedMore => {}
@@ -188,7 +184,10 @@ impl<S: Socket> Wire<S> {
             }
             ready!(self.read_deadline.as_mut().poll(cx));
             match self.read_phase {
-                Phase::Head => self.part_with(self.guard.refuse(&Rule::RequestTimeout.into())),
+                Phase::Head => {
+                    let late = Rule::RequestTimeout.into();
+                    self.part_with(self.shared.guard.refuse(&late));
+                }
                 Phase::Idle if self.shared.is_busy() => {
                     let again = Instant::now() + self.patience.idle;
                     self.read_deadline.as_mut().reset(again);

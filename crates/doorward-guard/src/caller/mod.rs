@@ -57,6 +57,13 @@ pub trait Caller: sealed::Sealed + Debug + Send + Sync + 'static {
         false
     }
 
+    /// The life of the session that calls: its rate is counted there, and it may end
+    /// before the handler runs.
+    #[doc(hidden)]
+    fn life(_proof: &Self::Proof) -> Option<&Life> {
+        None
+    }
+
     /// Judges the whole body, before a handler sees it.
     #[doc(hidden)]
     fn body(_book: &Self::Book, _proof: &Self::Proof, _body: &[u8]) -> Result<(), Rule> {
@@ -79,12 +86,11 @@ pub struct Ask<'a> {
 #[doc(hidden)]
 pub struct Proven<P> {
     pub(crate) proof: P,
+    /// Its rate is counted here, if not in the session's life.
     pub(crate) bucket: Option<Arc<Bucket>>,
     pub(crate) csrf: Option<TokenHash>,
     pub(crate) grant: Option<GrantCard>,
     pub(crate) activity: Option<Activity>,
-    /// The session's, which may end meanwhile.
-    pub(crate) life: Option<Arc<Life>>,
     /// Signs the answer.
     pub(crate) signer: Option<Arc<dyn SignAnswer>>,
     /// May frame the answer, which no grant is behind.
@@ -143,7 +149,6 @@ impl<P> Proven<P> {
             csrf: None,
             grant: None,
             activity: None,
-            life: None,
             signer: None,
             page: None,
         }

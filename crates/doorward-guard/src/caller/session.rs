@@ -10,7 +10,7 @@ use crate::policy::CallerKind;
 use crate::refusal::{Refusal, Rule};
 use crate::rules::changes_state;
 use crate::secret::Token;
-use crate::table::sessions::{SessionId, SessionProof, Sessions};
+use crate::table::sessions::{Life, SessionId, SessionProof, Sessions};
 
 /// The header with the tab's proof.
 pub const PROOF_HEADER: &str = "x-doorward-proof";
@@ -52,15 +52,14 @@ impl Caller for Session {
             input,
         });
         Ok(Proven {
-            bucket: Some(Arc::clone(&session.bucket)),
             csrf: Some(session.csrf),
-            grant: None,
             activity,
-            life: Some(Arc::clone(&session.life)),
-            signer: None,
-            page: None,
-            proof: session,
+            ..Proven::bare(session)
         })
+    }
+
+    fn life(proof: &SessionProof) -> Option<&Life> {
+        Some(&proof.life)
     }
 }
 

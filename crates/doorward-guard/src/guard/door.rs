@@ -21,7 +21,7 @@ use crate::policy::{ActivityRule, CallerKind, ContentRule, CorsRule, Rules, Seal
 use crate::refusal::{Refusal, Rule};
 use crate::rules;
 use crate::rules::cors::Readable;
-use crate::rules::limits::{Running, Slot, Unproven};
+use crate::rules::limits::{Bucket, Running, Slot, Unproven};
 use crate::seal::Plan;
 use crate::surface::{Handler, Surface};
 use crate::table::sessions::Life;
@@ -62,22 +62,26 @@ pub enum MountError {
 }
 
 /// A request that was admitted, on its way to its handler.
-pub struct Entry {
-    pub(super) ready: Box<dyn Ready>,
+pub struct Entry<'a>(pub(super) Box<Seat<'a, dyn Ready<'a> + 'a>>);
+
+/// What is known of an admitted request, in one place: it is handed on often.
+pub(super) struct Seat<'a, R: ?Sized> {
     pub(super) params: Vec<(Box<str>, Box<str>)>,
     pub(super) plan: Plan,
     pub(super) request_id: RequestId,
     pub(super) origin: Option<Origin>,
     /// Its place, where it has one before its body is read.
-    pub(super) place: Option<Slot>,
-    /// Its session's, which may end meanwhile.
-    pub(super) life: Option<Arc<Life>>,
+    pub(super) place: Option<Slot<'a>>,
+    pub(super) ready: R,
 }
 
 /// A handler with the permit that it is run with.
-pub(super) trait Ready: Send {
-    fn door(&self) -> &dyn Door;
-    fn run(self: Box<Self>, call: Call) -> BoxFuture<'static, Result<Answer, Refusal>>;
+pub(super) trait Ready<'a>: Send {
+    fn door(&self) -> &'a dyn Door;
+    /// Whether the session in whose name it is asked has ended meanwhile.
+    fn is_over(&self) -> bool;
+    /// Once: the permit goes to the handler.
+    fn run(&mut self, call: Call) -> BoxFuture<'static, Result<Answer, Refusal>>;
 }
 
 /// Why a request does not enter.
@@ -97,14 +101,14 @@ pub(super) trait Door: fmt::Debug + Send + Sync {
     fn row(&self) -> SurfaceRow;
     fn covers(&self, path: &str) -> bool;
     fn charge(&self, origin: Option<&Origin>, refusal: Refusal) -> Refusal;
-    fn admit(
-        self: Arc<Self>,
+    fn admit<'a>(
+        &'a self,
         head: &Parts,
         connection: Connection,
         origin: Option<Origin>,
         request_id: RequestId,
         plan: &mut Plan,
-    ) -> Result<Entry, Stop>;
+    ) -> Result<Entry<'a>, Stop>;
 }
 
 pub(super) struct Mounted<C: Caller, S> {
@@ -113,8 +117,7 @@ pub(super) struct Mounted<C: Caller, S> {
     rules: Rules,
     book: C::Book,
     state: Arc<S>,
-    handlers: Vec<Arc<dyn Handler<C, S>>>,
-    router: matchit::Router<Methods>,
+    router: matchit::Router<Methods<C, S>>,
     listing: Vec<RouteRow>,
     unproven: Unproven,
     running: Running,
@@ -122,12 +125,12 @@ pub(super) struct Mounted<C: Caller, S> {
 }
 
 /// Which handler each has.
-type Methods = Vec<(Method, usize)>;
+type Methods<C, S> = Vec<(Method, Arc<dyn Handler<C, S>>)>;
 
-struct Admitted<C: Caller, S> {
-    mounted: Arc<Mounted<C, S>>,
-    handler: usize,
-    permit: Permit<C>,
+struct Admitted<'a, C: Caller, S> {
+    mounted: &'a Mounted<C, S>,
+    handler: &'a dyn Handler<C, S>,
+    permit: Option<Permit<C>>,
 }
 
 impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
@@ -145,8 +148,7 @@ impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
             return Err(MountError::MalformedPrefix { prefix });
         }
         let mut listing = Vec::new();
-        let mut handlers = Vec::new();
-        let mut by_path: Vec<(Cow<'static, str>, Methods)> = Vec::new();
+        let mut by_path: Vec<(Cow<'static, str>, Methods<C, S>)> = Vec::new();
         for route in routes {
             listing.push(RouteRow::new(&route.method, prefix, &route.path));
             let methods = match by_path.iter_mut().find(|(path, _)| *path == route.path) {
@@ -167,8 +169,7 @@ impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
                     why,
                 });
             }
-            methods.push((route.method, handlers.len()));
-            handlers.push(route.handler);
+            methods.push((route.method, route.handler));
         }
         let mut router = matchit::Router::new();
         for (path, methods) in by_path {
@@ -186,7 +187,6 @@ impl<C: Caller, S: Send + Sync + 'static> Mounted<C, S> {
             rules,
             book,
             state,
-            handlers,
             router,
             listing,
             unproven: Unproven::new(clock),
@@ -272,14 +272,14 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         }
     }
 
-    fn admit(
-        self: Arc<Self>,
+    fn admit<'a>(
+        &'a self,
         head: &Parts,
         connection: Connection,
         origin: Option<Origin>,
         request_id: RequestId,
         plan: &mut Plan,
-    ) -> Result<Entry, Stop> {
+    ) -> Result<Entry<'a>, Stop> {
         let rules = &self.rules;
         plan.drain = rules.drain;
         let below = self.below(head.uri.path());
@@ -331,7 +331,9 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         if connection.reserve && stranger {
             return Err(Rule::TooManyConnections.into());
         }
-        if let Some(Err(wait)) = proven.bucket.as_ref().map(|bucket| bucket.take()) {
+        let life = C::life(&proven.proof);
+        let bucket = proven.bucket.as_deref().or(life.map(Life::bucket));
+        if let Some(Err(wait)) = bucket.map(Bucket::take) {
             return Err(Refusal::from(Rule::RateLimited).retry_after(wait).into());
         }
         if rules.csrf {
@@ -376,39 +378,46 @@ impl<C: Caller, S: Send + Sync + 'static> Door for Mounted<C, S> {
         }
         let params = route.params.iter();
         let params = params.map(|(key, value)| (key.into(), value.into()));
-        Ok(Entry {
+        Ok(Entry(Box::new(Seat {
             params: params.collect(),
             plan: std::mem::replace(plan, Plan::new(rules.seal)),
             request_id,
             place,
-            life: proven.life,
-            ready: Box::new(Admitted {
-                permit: Permit::new(proven.proof, origin.clone(), request_id),
-                handler: *handler,
+            ready: Admitted {
+                permit: Some(Permit::new(proven.proof, origin.clone(), request_id)),
+                handler: &**handler,
                 mounted: self,
-            }),
+            },
             origin,
-        })
+        })))
     }
 }
 
 // === impl Ready ===
 
-impl<C: Caller, S: Send + Sync + 'static> Ready for Admitted<C, S> {
-    fn door(&self) -> &dyn Door {
-        &*self.mounted
+impl<'a, C: Caller, S: Send + Sync + 'static> Ready<'a> for Admitted<'a, C, S> {
+    fn door(&self) -> &'a dyn Door {
+        self.mounted
     }
 
-    fn run(self: Box<Self>, call: Call) -> BoxFuture<'static, Result<Answer, Refusal>> {
-        let Self {
-            mounted,
-            handler,
-            permit,
-        } = *self;
-        let handler = mounted.handlers.get(handler).ok_or(Rule::Internal);
-        let body = C::body(&mounted.book, permit.proof(), call.bytes());
-        match handler.and_then(|handler| body.map(|()| handler)) {
-            Ok(handler) => handler.run(Arc::clone(&mounted.state), permit, call),
+    fn is_over(&self) -> bool {
+        let life = self
+            .permit
+            .as_ref()
+            .and_then(|permit| C::life(permit.proof()));
+        life.is_some_and(Life::is_over)
+    }
+
+    fn run(&mut self, call: Call) -> BoxFuture<'static, Result<Answer, Refusal>> {
+        let permit = self.permit.take().ok_or(Rule::Internal);
+        let judged = permit.and_then(|permit| {
+            C::body(&self.mounted.book, permit.proof(), call.bytes()).map(|()| permit)
+        });
+        match judged {
+            Ok(permit) => {
+                let state = Arc::clone(&self.mounted.state);
+                self.handler.run(state, permit, call)
+            }
             Err(rule) => Box::pin(std::future::ready(Err(rule.into()))),
         }
     }
@@ -416,11 +425,11 @@ impl<C: Caller, S: Send + Sync + 'static> Ready for Admitted<C, S> {
 
 // === impl Entry ===
 
-impl Entry {
+impl<'a> Entry<'a> {
     /// The policy of the surface: how long a body, within what time.
     #[must_use]
-    pub fn rules(&self) -> &Rules {
-        self.ready.door().rules()
+    pub fn rules(&self) -> &'a Rules {
+        self.0.ready.door().rules()
     }
 }
 
@@ -440,10 +449,10 @@ impl From<Rule> for Stop {
 
 // === impl Debug ===
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for Entry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
-            .field("door", &self.ready.door().name())
+            .field("door", &self.0.ready.door().name())
             .finish_non_exhaustive()
     }
 }

@@ -3,15 +3,18 @@
 //! Browsers send it only to trustworthy addresses, and Chromium not at all on
 //! WebSocket handshakes: its absence is never proof of anything.
 
-use http::HeaderName;
 use http::request::Parts;
 
 use crate::policy::FetchRule;
 use crate::refusal::{Refusal, Rule};
 
-static SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-static MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-static DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+/// What a browser said.
+#[derive(Default)]
+struct Said<'a> {
+    site: Option<&'a str>,
+    mode: Option<&'a str>,
+    dest: Option<&'a str>,
+}
 
 /// What a grant lets its answer be used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub struct Uses {
 ///
 /// [`Rule::FetchMetadataRejected`], [`Rule::DestinationNotAllowed`].
 pub fn check(rule: FetchRule, head: &Parts) -> Result<(), Refusal> {
-    let (site, mode, dest) = (read(head, &SITE)?, read(head, &MODE)?, read(head, &DEST)?);
+    let Said { site, mode, dest } = read(head)?;
     match rule {
         FetchRule::Any => Ok(()),
         FetchRule::Page => match (site, dest) {
@@ -68,10 +71,11 @@ pub fn check(rule: FetchRule, head: &Parts) -> Result<(), Refusal> {
 ///
 /// [`Rule::DestinationNotAllowed`].
 pub fn check_grant(uses: Uses, head: &Parts) -> Result<(), Refusal> {
-    let allowed = match read(head, &DEST)? {
+    let Said { site, dest, .. } = read(head)?;
+    let allowed = match dest {
         Some("iframe" | "frame" | "embed" | "object") => uses.framed,
         // Typed or pasted into the address bar, or harmless as a page.
-        Some("document") => uses.document || read(head, &SITE)? == Some("none"),
+        Some("document") => uses.document || site == Some("none"),
         _ => true,
     };
     if allowed {
@@ -81,16 +85,22 @@ pub fn check_grant(uses: Uses, head: &Parts) -> Result<(), Refusal> {
     }
 }
 
-fn read<'a>(head: &'a Parts, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
-    let mut lines = head.headers.get_all(name).iter();
-    match (lines.next(), lines.next()) {
-        (None, _) => Ok(None),
-        (Some(line), None) => line
-            .to_str()
-            .map(Some)
-            .map_err(|_| Rule::MalformedRequest.into()),
-        (Some(_), Some(_)) => Err(Rule::FetchMetadataRejected.into()),
+/// In one pass: most requests say all three.
+fn read(head: &Parts) -> Result<Said<'_>, Refusal> {
+    let mut said = Said::default();
+    for (name, value) in &head.headers {
+        let place = match name.as_str().strip_prefix("sec-fetch-") {
+            Some("site") => &mut said.site,
+            Some("mode") => &mut said.mode,
+            Some("dest") => &mut said.dest,
+            _ => continue,
+        };
+        let text = value.to_str().map_err(|_| Rule::MalformedRequest)?;
+        if place.replace(text).is_some() {
+            return Err(Rule::FetchMetadataRejected.into());
+        }
     }
+    Ok(said)
 }
 
 fn rejected(note: &str) -> Refusal {

@@ -95,11 +95,11 @@ impl Unproven {
 
 /// Counts requests that run at once.
 #[derive(Debug, Default)]
-pub struct Running(Arc<AtomicUsize>);
+pub struct Running(AtomicUsize);
 
 /// One request that runs; dropping it makes room.
 #[derive(Debug)]
-pub struct Slot(Arc<AtomicUsize>);
+pub struct Slot<'a>(&'a AtomicUsize);
 
 impl Running {
     /// Takes one of `most` places.
@@ -107,18 +107,18 @@ impl Running {
     /// # Errors
     ///
     /// [`Rule::Busy`].
-    pub fn enter(&self, most: usize) -> Result<Slot, Refusal> {
+    pub fn enter(&self, most: usize) -> Result<Slot<'_>, Refusal> {
         if self.0.fetch_add(1, Ordering::AcqRel) >= most {
             self.0.fetch_sub(1, Ordering::AcqRel);
             return Err(Refusal::from(Rule::Busy).retry_after(Duration::from_secs(1)));
         }
-        Ok(Slot(Arc::clone(&self.0)))
+        Ok(Slot(&self.0))
     }
 }
 
 // === impl Slot ===
 
-impl Drop for Slot {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }

@@ -67,7 +67,6 @@ struct Record {
     tabs: Vec<Tab>,
     created: Moment,
     active: Moment,
-    bucket: Arc<Bucket>,
     life: Arc<Life>,
 }
 
@@ -109,7 +108,6 @@ pub struct SessionProof {
     /// Its public name.
     pub id: SessionId,
     pub(crate) csrf: TokenHash,
-    pub(crate) bucket: Arc<Bucket>,
     pub(crate) life: Arc<Life>,
 }
 
@@ -278,7 +276,6 @@ impl Sessions {
         Ok(SessionProof {
             id: record.id.clone(),
             csrf: tab.csrf,
-            bucket: Arc::clone(&record.bucket),
             life: Arc::clone(&record.life),
         })
     }
@@ -449,8 +446,7 @@ impl Sessions {
                 tabs: vec![tab],
                 created: now,
                 active: now,
-                bucket: Arc::new(Bucket::new(defaults::SESSION_RATE, &self.clock)),
-                life: Arc::default(),
+                life: Arc::new(Life::new(Bucket::new(defaults::SESSION_RATE, &self.clock))),
             },
         };
         let session = record.id.clone();

@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use doorward_guard::policy::Drain;
-use doorward_guard::{Lane, raw};
+use doorward_guard::{Connection, Guard, Lane, raw};
 use futures_util::task::AtomicWaker;
 
 /// With so much given, a body waits until the kernel took it all: what a slow
 /// reader costs is one chunk, unless chunks are very small.
 const AHEAD: usize = 16 * 1024;
 
-/// What the connection's two halves and the dispatcher tell each other.
-#[derive(Default)]
+/// What the connection's two halves and the dispatcher know of it, and tell each other.
 pub(crate) struct Shared {
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) connection: Connection,
     pub(super) answering: AtomicUsize,
     pub(super) begun: AtomicUsize,
     pub(super) drain: AtomicU8,
@@ -43,6 +44,23 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
+    /// `guard` judges what comes on `connection`.
+    pub(crate) fn new(guard: Arc<Guard>, connection: Connection) -> Self {
+        Self {
+            guard,
+            connection,
+            answering: AtomicUsize::new(0),
+            begun: AtomicUsize::new(0),
+            drain: AtomicU8::new(Drain::Api as u8),
+            linger: AtomicBool::new(false),
+            until: Mutex::default(),
+            lane: Arc::default(),
+            fetches: AtomicBool::new(false),
+            ahead: AtomicUsize::new(0),
+            waiting: AtomicWaker::new(),
+        }
+    }
+
     /// A request is being answered: the connection is not idle.
     pub(crate) fn begin(&self) {
         self.answering.fetch_add(1, Ordering::AcqRel);

@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicUsize;
 use doorward_guard::audit::Ledger;
 use doorward_guard::policy::SealRule;
 use doorward_guard::{
-    Answer, Call, Clock, Connection, HostSet, Open, Peer, Permit, Policy, SealConfig, Surface,
+    Answer, Call, Clock, Connection, Guard, HostSet, Open, Peer, Permit, Policy, SealConfig,
+    Surface,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -77,28 +78,11 @@ fn connect(reserve: bool) -> (DuplexStream, tokio::task::JoinHandle<()>) {
 
 fn connect_as(reserve: bool, half_close: bool) -> (DuplexStream, tokio::task::JoinHandle<()>) {
     let (client, server) = tokio::io::duplex(64 * 1024);
-    let (guard, shared) = (guard(), Arc::new(Shared::default()));
+    let shared = Arc::new(Shared::new(guard(), accepted(reserve)));
     let limits = HeadLimits::control("doorward_7000");
-    let wire = Wire::new(
-        server,
-        limits,
-        Arc::clone(&guard),
-        Arc::clone(&shared),
-        PATIENCE,
-        reserve,
-    );
-    let connection = Connection {
-        peer: Peer::SameUser,
-        reserve: false,
-        lane: 0,
-    };
+    let wire = Wire::new(server, limits, Arc::clone(&shared), PATIENCE);
     let service = service_fn(move |request| {
-        crate::dispatch::serve::<tokio::io::DuplexStream>(
-            Arc::clone(&guard),
-            connection,
-            Arc::clone(&shared),
-            request,
-        )
+        crate::dispatch::serve::<tokio::io::DuplexStream>(Arc::clone(&shared), request)
     });
     let http = http1::Builder::new()
         .half_close(half_close)
@@ -109,6 +93,14 @@ fn connect_as(reserve: bool, half_close: bool) -> (DuplexStream, tokio::task::Jo
             let _ = http.await;
         }),
     )
+}
+
+fn accepted(reserve: bool) -> Connection {
+    Connection {
+        peer: Peer::SameUser,
+        reserve,
+        lane: 0,
+    }
 }
 
 async fn until_closed(client: &mut DuplexStream) -> String {
@@ -415,10 +407,9 @@ mod raw {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap());
         let (mut client, (server, _)) = tokio::try_join!(client, listener.accept()).unwrap();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(guard(), accepted(false)));
         let limits = HeadLimits::control("doorward_7000");
-        let told = Arc::clone(&shared);
-        let wire = Wire::new(server, limits, guard(), told, PATIENCE, false);
+        let wire = Wire::new(server, limits, Arc::clone(&shared), PATIENCE);
         let told = Arc::clone(&shared);
         let service = service_fn(move |_: http::Request<hyper::body::Incoming>| {
             let (_, file) = ones();
