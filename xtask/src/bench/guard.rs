@@ -3,6 +3,9 @@
 //!
 //! Nothing is switched off: rates are counted for each page and each session, so there
 //! are as many of both as doorward takes, and their requests come in turn.
+//!
+//! Servers have one core and askers the other, so neither is in the other's caches, and
+//! connections stay: what is measured is requests.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -15,7 +18,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use super::book::Book;
 use super::load::{Kept, Target};
 use super::peers;
-use super::process::{Process, free_port};
+use super::process::{Process, free_port, on_core};
 use crate::place;
 
 /// The kinds of requests: the file that they are in, and what they are called.
@@ -23,15 +26,19 @@ const KINDS: [(&str, &str); 2] = [
     ("signed", "a signed request"),
     ("session", "a session's request"),
 ];
-/// Connections that are asked on at once.
-const CONNECTIONS: usize = 2;
+/// How many connections are asked on at once: as many as a browser opens to one origin,
+/// and a single one, on which the server sleeps between two requests.
+const CONNECTIONS: [(usize, &str); 2] = [(6, ""), (1, ", one connection")];
+/// The core of the servers, and that of the askers.
+const SERVERS: usize = 1;
+const ASKERS: usize = 0;
 /// Requests of one measurement.
-const SLICE: usize = 2_000;
-/// Measurements of signed requests in one run: a page sends 256 of its 400, and all are
+const SLICE: usize = 600;
+/// Measurements of signed requests in one run: a page sends 253 of its 400, and all are
 /// sent within the half minute that they are good for.
-const SIGNED: usize = 16;
+const SIGNED: usize = 54;
 /// Measurements of sessions' requests in one run: a session sends 187 of its 200.
-const SESSION: usize = 6;
+const SESSION: usize = 20;
 /// What the example has of each, by which the requests of one are as many as needed.
 const PAGES: usize = 128;
 const SESSIONS: usize = 64;
@@ -45,13 +52,13 @@ pub(super) struct Effort {
 impl Effort {
     pub(super) fn new(quick: bool) -> Self {
         Self {
-            runs: if quick { 1 } else { 5 },
+            runs: if quick { 1 } else { 8 },
         }
     }
 
-    /// Measurements of each kind in all.
+    /// Measurements of each kind in all, on as many connections.
     pub(super) fn rounds(self) -> [usize; 2] {
-        [self.runs * (SIGNED - 1), self.runs * (SESSION - 1)]
+        [SIGNED, SESSION].map(|slices| self.runs * (slices / CONNECTIONS.len() - 1))
     }
 }
 
@@ -82,45 +89,53 @@ pub(super) fn measure(effort: Effort, book: &mut Book) -> Result<()> {
     for run in 1..=effort.runs {
         for ((kind, work), slices) in KINDS.into_iter().zip([SIGNED, SESSION]) {
             println!("-- {work}, run {run} of {}", effort.runs);
-            let (door, targets, _asks) = doorward(&scratch)?;
+            let (door, targets, _asks) = on_core(SERVERS, || doorward(&scratch))?;
             let target = targets.of(kind);
             let requests = requests(&scratch.join(kind))?;
             let mut slices = requests.chunks_exact(SLICE).take(slices);
             let first = slices.next().context("no requests")?;
-            let (one, first) = first.split_first().context("no requests")?;
+            let (one, _) = first.split_first().context("no requests")?;
             let answer = Kept::new(target)?.whole(one.as_bytes())?;
-            let same = axum(&reference, &scratch.join("same"), &answer)?;
-            let bare = axum(&reference, &scratch.join("bare"), &bare(&answer)?)?;
-            let servers = [
-                ("doorward", &door, target),
-                ("axum", &same.0, &same.1),
-                ("axum, body alone", &bare.0, &bare.1),
+            let axum = |file: &str, answer: &[u8]| {
+                on_core(SERVERS, || axum(&reference, &scratch.join(file), answer))
+            };
+            let same = axum("same", &answer)?;
+            let bare = axum("bare", &bare(&answer)?)?;
+            let mut servers = [
+                Server::new("doorward", &door, target)?,
+                Server::new("axum", &same.0, &same.1)?,
+                Server::new("axum, body alone", &bare.0, &bare.1)?,
             ];
-            for (_, process, target) in servers {
-                cost(process, target, first)?;
+            // What is done first is done slowly.
+            let first = slices.next().context("no requests")?;
+            for server in &mut servers {
+                server.cost(server.connections.len(), first)?;
             }
-            for (round, slice) in slices.enumerate() {
+            let rounds = slices.enumerate().zip(CONNECTIONS.into_iter().cycle());
+            for ((round, slice), (connections, how)) in rounds {
+                let work = format!("{work}{how}");
                 let mut spent = [0.0; 3];
                 // In another order each time.
                 for at in 0..servers.len() {
                     let at = (at + round) % servers.len();
-                    if let (Some((_, process, target)), Some(spent)) =
-                        (servers.get(at), spent.get_mut(at))
-                    {
-                        *spent = cost(process, target, slice)?;
+                    if let (Some(server), Some(spent)) = (servers.get_mut(at), spent.get_mut(at)) {
+                        *spent = server.cost(connections, slice)?;
                     }
                 }
                 let [ours, theirs, bare] = spent;
-                for ((server, ..), spent) in servers.iter().zip(spent) {
-                    book.add(work, server, "µs CPU", spent);
+                for (server, spent) in servers.iter().zip(spent) {
+                    book.add(&work, server.name, "µs CPU", spent);
                 }
-                book.add(&added(work), "doorward", "µs CPU", ours - theirs);
-                book.add(&added_to_all(work), "doorward", "µs CPU", ours - bare);
+                book.add(&added(&work), "doorward", "µs CPU", ours - theirs);
+                book.add(&added_to_all(&work), "doorward", "µs CPU", ours - bare);
             }
         }
     }
     for (_, work) in KINDS {
-        book.figure(&added(work), "doorward", "µs CPU", 5.0);
+        for (_, how) in CONNECTIONS {
+            let work = format!("{work}{how}");
+            book.figure(&added(&work), "doorward", "µs CPU", 5.0);
+        }
     }
     Ok(())
 }
@@ -131,6 +146,55 @@ fn added(work: &str) -> String {
 
 fn added_to_all(work: &str) -> String {
     format!("the guard and its headers add to {work}, over plain axum")
+}
+
+/// One that is measured, and the connections to it.
+struct Server<'a> {
+    name: &'static str,
+    process: &'a Process,
+    connections: Vec<Kept>,
+}
+
+impl<'a> Server<'a> {
+    fn new(name: &'static str, process: &'a Process, target: &Target) -> Result<Self> {
+        let most = CONNECTIONS.iter().map(|(count, _)| *count).max();
+        let connections = (0..most.unwrap_or(1)).map(|_| Kept::new(target));
+        Ok(Self {
+            name,
+            process,
+            connections: connections.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Microseconds of CPU time that one request costs it, on so many connections.
+    fn cost(&mut self, connections: usize, requests: &[String]) -> Result<f64> {
+        let share = requests.len().div_ceil(connections);
+        let before = self.process.cpu_time()?;
+        on_core(ASKERS, || {
+            thread::scope(|scope| {
+                let askers: Vec<_> = self
+                    .connections
+                    .iter_mut()
+                    .zip(requests.chunks(share))
+                    .map(|(kept, requests)| scope.spawn(|| ask(kept, requests)))
+                    .collect();
+                for asker in askers {
+                    asker.join().map_err(|_| anyhow!("an asker panicked"))??;
+                }
+                Ok(())
+            })
+        })?;
+        let spent = self.process.cpu_time()?.saturating_sub(before);
+        Ok(spent.as_secs_f64() * 1e6 / requests.len() as f64)
+    }
+}
+
+fn ask(kept: &mut Kept, requests: &[String]) -> Result<()> {
+    for request in requests {
+        let length = kept.ask(request.as_bytes())?;
+        ensure!(length > 100, "{length} bytes came");
+    }
+    Ok(())
 }
 
 /// Where the example listens.
@@ -194,31 +258,4 @@ fn requests(file: &PathBuf) -> Result<Vec<String>> {
     let text = fs::read_to_string(file)?;
     let requests = text.split_inclusive("\r\n\r\n");
     Ok(requests.map(str::to_owned).collect())
-}
-
-/// Microseconds of CPU time that one request costs `process`.
-fn cost(process: &Process, target: &Target, requests: &[String]) -> Result<f64> {
-    let before = process.cpu_time()?;
-    thread::scope(|scope| {
-        let share = requests.len().div_ceil(CONNECTIONS);
-        let askers: Vec<_> = requests
-            .chunks(share)
-            .map(|requests| {
-                scope.spawn(move || -> Result<()> {
-                    let mut kept = Kept::new(target)?;
-                    for request in requests {
-                        let length = kept.ask(request.as_bytes())?;
-                        ensure!(length > 100, "{length} bytes came");
-                    }
-                    Ok(())
-                })
-            })
-            .collect();
-        for asker in askers {
-            asker.join().map_err(|_| anyhow!("an asker panicked"))??;
-        }
-        anyhow::Ok(())
-    })?;
-    let spent = process.cpu_time()?.saturating_sub(before);
-    Ok(spent.as_secs_f64() * 1e6 / requests.len() as f64)
 }

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 
@@ -110,6 +111,21 @@ impl Drop for Process {
         let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.0.wait();
     }
+}
+
+/// Does `work` on one of this process's cores, by their number; what it starts stays
+/// there.
+pub(super) fn on_core<T>(number: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let own = Pid::from_raw(0);
+    let before = sched_getaffinity(own)?;
+    let mut cores = (0..CpuSet::count()).filter(|core| before.is_set(*core) == Ok(true));
+    let core = cores.nth(number).context("there are too few cores")?;
+    let mut only = CpuSet::new();
+    only.set(core)?;
+    sched_setaffinity(own, &only)?;
+    let done = work();
+    sched_setaffinity(own, &before)?;
+    done
 }
 
 /// A port that nobody listens on.
