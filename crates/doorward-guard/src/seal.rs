@@ -61,6 +61,7 @@ const SEALED: usize = 20;
 pub struct Sealed {
     response: Response<Body>,
     drain: Drain,
+    closes: bool,
     denial: Option<&'static str>,
     until: Option<Until>,
     raw: Option<Raw>,
@@ -87,6 +88,12 @@ impl Sealed {
     #[must_use]
     pub fn drain(&self) -> Drain {
         self.drain
+    }
+
+    /// Whether the connection closes after it.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.closes
     }
 
     /// The name of the denial, if it is one.
@@ -184,6 +191,7 @@ impl Plan {
         }
         Sealed {
             response,
+            closes: self.close,
             drain: if denial.is_some() {
                 Drain::Api
             } else {

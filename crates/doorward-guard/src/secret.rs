@@ -10,7 +10,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use subtle::{Choice, ConstantTimeEq as _};
+use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, Zeroizing};
 
 /// A launch ticket, session id, tab proof, CSRF token or capability token:
@@ -135,11 +135,11 @@ impl PartialEq for TokenHash {
     /// Eight bytes at once, all of them always.
     fn eq(&self, other: &Self) -> bool {
         let ((ours, _), (theirs, _)) = (self.0.as_chunks::<8>(), other.0.as_chunks::<8>());
-        let same = |(ours, theirs): (&[u8; 8], &[u8; 8])| {
-            u64::from_ne_bytes(*ours).ct_eq(&u64::from_ne_bytes(*theirs))
+        let differ = |(ours, theirs): (&[u8; 8], &[u8; 8])| {
+            u64::from_ne_bytes(*ours) ^ u64::from_ne_bytes(*theirs)
         };
-        let all = ours.iter().zip(theirs).map(same);
-        all.fold(Choice::from(1), |all, one| all & one).into()
+        let all = ours.iter().zip(theirs).map(differ);
+        all.fold(0, |all, one| all | one).ct_eq(&0).into()
     }
 }
 

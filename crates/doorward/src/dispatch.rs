@@ -13,8 +13,7 @@ use doorward_guard::rules::content::streams;
 use doorward_guard::{
     Admission, Body, BoxError, Connection, Guard, Payload, Rule, Sealed, Upgrade, defaults,
 };
-use http::header::CONNECTION;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
 use hyper::upgrade::OnUpgrade;
@@ -74,12 +73,10 @@ pub(crate) fn serve<S: Socket + Send + 'static>(
         if let Some(raw) = sealed.take_raw() {
             shared.arm(&raw);
         }
-        let response = sealed.into_response();
-        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if response.headers().contains_key(CONNECTION) && !switching {
+        if sealed.closes() {
             shared.linger();
         }
-        Ok(response.map(|body| Tracked {
+        Ok(sealed.into_response().map(|body| Tracked {
             body,
             answering,
             broken: None,

@@ -21,25 +21,26 @@ use super::peers;
 use super::process::{Process, free_port, on_core};
 use crate::place;
 
-/// The kinds of requests: the file that they are in, and what they are called.
-const KINDS: [(&str, &str); 2] = [
-    ("signed", "a signed request"),
-    ("session", "a session's request"),
+/// The kinds of requests: the file that they are in, what they are called, and how many
+/// send them.
+const KINDS: [(&str, &str, usize); 2] = [
+    ("signed", "a signed request", PAGES),
+    ("session", "a session's request", SESSIONS),
 ];
-/// How many connections are asked on at once: as many as a browser opens to one origin,
-/// and a single one, on which the server sleeps between two requests.
-const CONNECTIONS: [(usize, &str); 2] = [(6, ""), (1, ", one connection")];
+/// On how many connections they come: each page and each session has its own, as their
+/// browsers do; or all come on one, and the server sleeps between two requests.
+const CONNECTIONS: [(usize, &str); 2] = [(usize::MAX, ""), (1, ", one connection")];
 /// The core of the servers, and that of the askers.
 const SERVERS: usize = 1;
 const ASKERS: usize = 0;
 /// Requests of one measurement.
-const SLICE: usize = 600;
-/// Measurements of signed requests in one run: a page sends 253 of its 400, and all are
+const SLICE: usize = 640;
+/// Measurements of signed requests in one run: a page sends 270 of its 400, and all are
 /// sent within the half minute that they are good for.
 const SIGNED: usize = 54;
-/// Measurements of sessions' requests in one run: a session sends 187 of its 200.
-const SESSION: usize = 20;
-/// What the example has of each, by which the requests of one are as many as needed.
+/// Measurements of sessions' requests in one run: a session sends 190 of its 200.
+const SESSION: usize = 19;
+/// What the example has of each, whose requests come in turn.
 const PAGES: usize = 128;
 const SESSIONS: usize = 64;
 
@@ -87,7 +88,7 @@ pub(super) fn measure(effort: Effort, book: &mut Book) -> Result<()> {
     let reference = peers::build_reference()?;
     let scratch = place::scratch("bench-guard")?;
     for run in 1..=effort.runs {
-        for ((kind, work), slices) in KINDS.into_iter().zip([SIGNED, SESSION]) {
+        for ((kind, work, senders), slices) in KINDS.into_iter().zip([SIGNED, SESSION]) {
             println!("-- {work}, run {run} of {}", effort.runs);
             let (door, targets, _asks) = on_core(SERVERS, || doorward(&scratch))?;
             let target = targets.of(kind);
@@ -102,14 +103,14 @@ pub(super) fn measure(effort: Effort, book: &mut Book) -> Result<()> {
             let same = axum("same", &answer)?;
             let bare = axum("bare", &bare(&answer)?)?;
             let mut servers = [
-                Server::new("doorward", &door, target)?,
-                Server::new("axum", &same.0, &same.1)?,
-                Server::new("axum, body alone", &bare.0, &bare.1)?,
+                Server::new("doorward", &door, target, senders)?,
+                Server::new("axum", &same.0, &same.1, senders)?,
+                Server::new("axum, body alone", &bare.0, &bare.1, senders)?,
             ];
             // What is done first is done slowly.
             let first = slices.next().context("no requests")?;
             for server in &mut servers {
-                server.cost(server.connections.len(), first)?;
+                server.cost(usize::MAX, first)?;
             }
             let rounds = slices.enumerate().zip(CONNECTIONS.into_iter().cycle());
             for ((round, slice), (connections, how)) in rounds {
@@ -131,7 +132,7 @@ pub(super) fn measure(effort: Effort, book: &mut Book) -> Result<()> {
             }
         }
     }
-    for (_, work) in KINDS {
+    for (_, work, _) in KINDS {
         for (_, how) in CONNECTIONS {
             let work = format!("{work}{how}");
             book.figure(&added(&work), "doorward", "µs CPU", 5.0);
@@ -156,9 +157,13 @@ struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    fn new(name: &'static str, process: &'a Process, target: &Target) -> Result<Self> {
-        let most = CONNECTIONS.iter().map(|(count, _)| *count).max();
-        let connections = (0..most.unwrap_or(1)).map(|_| Kept::new(target));
+    fn new(
+        name: &'static str,
+        process: &'a Process,
+        target: &Target,
+        connections: usize,
+    ) -> Result<Self> {
+        let connections = (0..connections).map(|_| Kept::new(target));
         Ok(Self {
             name,
             process,
@@ -166,17 +171,22 @@ impl<'a> Server<'a> {
         })
     }
 
-    /// Microseconds of CPU time that one request costs it, on so many connections.
-    fn cost(&mut self, connections: usize, requests: &[String]) -> Result<f64> {
-        let share = requests.len().div_ceil(connections);
+    /// Microseconds of CPU time that one request costs it, on at most so many
+    /// connections.
+    fn cost(&mut self, most: usize, requests: &[String]) -> Result<f64> {
+        let connections = most.min(self.connections.len());
         let before = self.process.cpu_time()?;
         on_core(ASKERS, || {
             thread::scope(|scope| {
                 let askers: Vec<_> = self
                     .connections
                     .iter_mut()
-                    .zip(requests.chunks(share))
-                    .map(|(kept, requests)| scope.spawn(|| ask(kept, requests)))
+                    .take(connections)
+                    .enumerate()
+                    .map(|(first, kept)| {
+                        let own = requests.iter().skip(first).step_by(connections);
+                        scope.spawn(|| ask(kept, own))
+                    })
                     .collect();
                 for asker in askers {
                     asker.join().map_err(|_| anyhow!("an asker panicked"))??;
@@ -189,7 +199,7 @@ impl<'a> Server<'a> {
     }
 }
 
-fn ask(kept: &mut Kept, requests: &[String]) -> Result<()> {
+fn ask<'a>(kept: &mut Kept, requests: impl Iterator<Item = &'a String>) -> Result<()> {
     for request in requests {
         let length = kept.ask(request.as_bytes())?;
         ensure!(length > 100, "{length} bytes came");

@@ -214,16 +214,15 @@ impl Fields {
         self.count = self.count.saturating_add(1);
         self.total = self.total.saturating_add(line.len()).saturating_add(2);
 
-        let colon = memchr::memchr(b':', line).and_then(|at| line.split_at_checked(at));
-        let Some((name, [_, value @ ..])) = colon else {
-            return Err(malformed("a header line has no colon"));
-        };
-        if name.is_empty() || !all(name, Class::TOKEN) {
+        let end = line.iter().position(|byte| !Class::TOKEN.has(*byte));
+        let (name, value) = match end.and_then(|end| line.split_at_checked(end)) {
+            Some((name, [b':', value @ ..])) if !name.is_empty() => (name, value),
             // Folded lines and spaces before the colon end here too.
-            return Err(malformed("a header name is no token"));
-        }
+            _ if line.contains(&b':') => return Err(malformed("a header name is no token")),
+            _ => return Err(malformed("a header line has no colon")),
+        };
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        let value = trim(value);
+        let value = trim(value.strip_prefix(b" ").unwrap_or(value));
         if !(is_plain(value) || is("cookie") && all(value, Class::COOKIE)) {
             return Err(malformed("a header value has a byte that may not be there"));
         }

@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use serde::Serialize;
 
 pub use self::cookie::CookieTransport;
@@ -51,10 +52,11 @@ pub struct Sessions {
 
 type Farewell = Box<dyn Fn(&SessionId, EndReason) + Send + Sync>;
 
+/// By hashes that nobody chooses: what they are made of is issued here.
 #[derive(Default)]
 struct Table {
-    tickets: HashMap<TokenHash, LaunchTicket>,
-    sessions: HashMap<TokenHash, Record>,
+    tickets: HashMap<TokenHash, LaunchTicket, RandomState>,
+    sessions: HashMap<TokenHash, Record, RandomState>,
 }
 
 struct LaunchTicket {
