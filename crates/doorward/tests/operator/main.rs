@@ -8,6 +8,7 @@
 )]
 
 mod both;
+mod choice;
 mod door;
 mod owner;
 mod sessions;
