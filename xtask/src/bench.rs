@@ -220,7 +220,7 @@ fn results(
     writeln!(
         text,
         "\n{how} What each row means is in [PERFORMANCE.md](../PERFORMANCE.md). Client, upstream and servers share \
-         the cores, so compare the columns, not the figures.\n\n## Targets\n\n{}{picture}\n## All figures\n\n{}",
+         one machine, so compare the columns, not the figures.\n\n## Targets\n\n{}{picture}\n## All figures\n\n{}",
         book.targets(),
         book.everything()?
     )?;

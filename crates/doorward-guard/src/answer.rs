@@ -36,7 +36,7 @@ enum Kind {
 /// An answer before it is sealed.
 pub struct Answer {
     pub(crate) response: Response<Body>,
-    /// The type of its body; not among the headers, where few answers have others.
+    /// The type of its body. Most answers have no other header, so theirs need no map.
     pub(crate) kind: Option<HeaderValue>,
     /// A room's own denial: the seal writes its body, with the request id.
     pub(crate) denial: Option<(&'static str, String)>,
@@ -118,7 +118,8 @@ impl Answer {
         }
     }
 
-    /// Sets a header. The seal keeps only those that its surface allows.
+    /// Sets a header. The seal keeps `Content-Type`, and of the others those that its
+    /// surface allows.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         if name == CONTENT_TYPE {

@@ -7,6 +7,7 @@ mod table;
 pub use door::{Entry, MountError};
 pub use table::{PolicyRow, RefusedRow, RouteRow, SurfaceRow};
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -187,8 +188,9 @@ impl Guard {
         door.admit(head, connection, origin, request_id, plan)
     }
 
-    /// Lets a request in: runs its handler and seals the answer. A handler that
-    /// panics answers 500 and harms nobody else.
+    /// Lets a request in: takes its place and starts its handler at once; what is given
+    /// back runs that to its end and seals the answer. A handler that panics answers 500
+    /// and harms nobody else.
     pub fn enter<'a>(
         &'a self,
         entry: Entry<'a>,
@@ -210,18 +212,21 @@ impl Guard {
             true => Err(Rule::BrowserSessionExpired.into()),
             false => {
                 let params = std::mem::take(&mut seat.params);
-                Ok((slot, seat.ready.run(Call::new(head, params, payload))))
+                let call = Call::new(head, params, payload);
+                let run = AssertUnwindSafe(|| seat.ready.run(call));
+                Ok((slot, std::panic::catch_unwind(run)))
             }
         });
         async move {
             let outcome = match started {
-                Ok((slot, running)) => {
-                    let outcome = std::panic::AssertUnwindSafe(running).catch_unwind().await;
+                Ok((slot, Ok(running))) => {
+                    let outcome = AssertUnwindSafe(running).catch_unwind().await;
                     drop(slot);
                     outcome.map(|outcome| {
                         outcome.map_err(|refusal| door.charge(seat.origin.as_ref(), refusal))
                     })
                 }
+                Ok((_, Err(panic))) => Err(panic),
                 Err(refusal) => Ok(Err(refusal)),
             };
             let (plan, request_id) = (&seat.plan, seat.request_id);
@@ -304,3 +309,6 @@ impl Guard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

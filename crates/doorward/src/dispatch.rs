@@ -24,8 +24,8 @@ use crate::wire::{Shared, Socket, Wire};
 
 /// Answers one request through `guard`. This is the whole path from head to
 /// sealed answer; listeners and in-process tests share it.
-// No `async fn`, here and below: what those return has its arguments twice, and hyper
-// moves it for each request.
+// Neither this nor `serve` is an `async fn`: the future of one holds its arguments twice,
+// and hyper moves it for each request.
 pub(crate) fn answer<B>(
     guard: &Guard,
     connection: Connection,

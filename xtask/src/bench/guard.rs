@@ -35,11 +35,11 @@ const SERVERS: usize = 1;
 const ASKERS: usize = 0;
 /// Requests of one measurement.
 const SLICE: usize = 640;
-/// Measurements of signed requests in one run: a page sends 270 of its 400, and all are
+/// Measurements of signed requests in one run: a page sends 265 of its 400, and all are
 /// sent within the half minute that they are good for.
 const SIGNED: usize = 54;
-/// Measurements of sessions' requests in one run: a session sends 190 of its 200.
-const SESSION: usize = 19;
+/// Measurements of sessions' requests in one run: a session sends 170 of its 200.
+const SESSION: usize = 18;
 /// What the example has of each, whose requests come in turn.
 const PAGES: usize = 128;
 const SESSIONS: usize = 64;

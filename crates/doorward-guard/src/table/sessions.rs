@@ -52,7 +52,7 @@ pub struct Sessions {
 
 type Farewell = Box<dyn Fn(&SessionId, EndReason) + Send + Sync>;
 
-/// By hashes that nobody chooses: what they are made of is issued here.
+/// By hashes that nobody chooses: what is kept was issued here.
 #[derive(Default)]
 struct Table {
     tickets: HashMap<TokenHash, LaunchTicket, RandomState>,

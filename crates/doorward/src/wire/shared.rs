@@ -1,4 +1,4 @@
-//! What the connection's two halves and the dispatcher tell each other.
+//! What the connection's two halves and the dispatcher know of it, and tell each other.
 
 use std::future::Future;
 use std::pin::Pin;
