@@ -222,6 +222,7 @@ impl Fields {
             _ => return Err(malformed("a header line has no colon")),
         };
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        // Nearly all have one blank before them, and none behind.
         let value = trim(value.strip_prefix(b" ").unwrap_or(value));
         if !(is_plain(value) || is("cookie") && all(value, Class::COOKIE)) {
             return Err(malformed("a header value has a byte that may not be there"));

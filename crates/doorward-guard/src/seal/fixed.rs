@@ -28,7 +28,7 @@ pub(crate) struct Seals {
     pub(super) framers: Vec<String>,
 }
 
-/// Headers that there is room for.
+/// Headers whose places an answer need not find anew.
 const SEALED: usize = 20;
 
 impl Seals {
